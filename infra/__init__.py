@@ -1,0 +1,1 @@
+"""What deploys and operates Strongroom. Never imported by chalicelib."""

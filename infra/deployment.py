@@ -1,0 +1,298 @@
+"""Creates and updates CloudFormation stacks by change set, and says what happens while it does.
+
+The laptop's `make up`, the end-to-end tests and `deploy` to AWS all come through `deploy_stack`. Knows CloudFormation;
+must not know Chalice, nor whether the endpoint is AWS: where the two could differ it looks at the answer.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from infra.template import Template, dumps
+
+Report = Callable[[str], None]
+
+# Bytes that CloudFormation takes in the request itself; a longer template has to lie in a bucket.
+INLINE_TEMPLATE_BYTES = 51_200
+# Losing one of these loses what customers gave us. A change that replaces or removes one is refused.
+DATA_TYPES = frozenset({"AWS::DynamoDB::Table", "AWS::S3::Bucket"})
+# IAM: the functions' roles. AUTO_EXPAND: SAM is a transform, run by CloudFormation.
+CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
+# Seconds. A first deploy with ElastiCache takes about 15 minutes.
+DEFAULT_TIMEOUT_SECONDS = 3600
+# CloudFormation throttles describe calls at a few a second in an account; emulators are done within the first step.
+FIRST_POLL_SECONDS = 0.2
+LAST_POLL_SECONDS = 3.0
+
+_UNCHANGED = ("didn't contain changes", "No updates are to be performed")
+
+
+class DeploymentError(Exception):
+    """A deployment that did not happen. The sentence says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """One line of a change set."""
+
+    action: str
+    logical_id: str
+    resource_type: str
+    replacement: str
+    scope: tuple[str, ...] = field(default=())
+
+    @property
+    def loses_data(self) -> bool:
+        gone = self.action == "Remove" or self.replacement == "True"
+        return gone and self.resource_type in DATA_TYPES
+
+    def line(self) -> str:
+        note = {"True": ", replaced", "Conditional": ", maybe replaced"}.get(self.replacement, "")
+        scope = f" ({', '.join(self.scope)}{note})" if self.scope or note else ""
+        return f"  {self.action:<7} {self.logical_id} [{self.resource_type}]{scope}"
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a stack is after a deployment: its outputs, and whether anything was changed."""
+
+    outputs: dict[str, str]
+    changed: bool
+
+
+def find_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
+    """The stack's description, or None where there is none of that name."""
+    try:
+        stacks = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ValidationError" and "does not exist" in str(error):
+            return None
+        raise
+    return stacks[0] if stacks and stacks[0]["StackStatus"] != "DELETE_COMPLETE" else None
+
+
+def stack_outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:
+    """Outputs by name. Raises DeploymentError where the stack does not exist."""
+    stack = find_stack(cloudformation, stack_name)
+    if stack is None:
+        raise DeploymentError(f"There is no stack {stack_name} in this account and region. Deploy it first.")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def deploy_stack(
+    cloudformation: Any,
+    stack_name: str,
+    template: Template,
+    parameters: Mapping[str, str],
+    *,
+    report: Report = print,
+    template_url: str = "",
+    tags: Mapping[str, str] | None = None,
+    allow_data_loss: bool = False,
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+) -> Deployment:
+    """Create or update the stack and wait for it. Parameters that are not named keep the value they have.
+
+    `template_url` names the same template in a bucket, needed above `INLINE_TEMPLATE_BYTES`. Raises DeploymentError,
+    with the resources that failed, after CloudFormation has gone back to what ran before.
+    """
+    existing = _ready_stack(cloudformation, stack_name, report, timeout_seconds)
+    change_set = f"deploy-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 1_000_000:06d}"
+    source = {"TemplateURL": template_url} if template_url else {"TemplateBody": dumps(template)}
+    created = cloudformation.create_change_set(
+        StackName=stack_name,
+        ChangeSetName=change_set,
+        ChangeSetType="UPDATE" if existing else "CREATE",
+        Capabilities=CAPABILITIES,
+        Parameters=_parameters(template, parameters, existing),
+        Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        **source,
+    )
+    stack_id, change_set_id = created["StackId"], created["Id"]
+    changes = _planned_changes(cloudformation, stack_name, change_set_id, timeout_seconds)
+    if changes is None:
+        cloudformation.delete_change_set(ChangeSetName=change_set_id)
+        report(f"{stack_name}: nothing to change.")
+        return Deployment(stack_outputs(cloudformation, stack_name), changed=False)
+    report(f"{stack_name}: {_summary(changes)}")
+    for change in changes:
+        report(change.line())
+    lost = [change for change in changes if change.loses_data]
+    if lost and not allow_data_loss:
+        cloudformation.delete_change_set(ChangeSetName=change_set_id)
+        names = ", ".join(change.logical_id for change in lost)
+        raise DeploymentError(
+            f"Not deployed: this would remove or replace {names}, and the data with it. "
+            "Nothing was changed. Allow it explicitly if that is meant."
+        )
+    seen = {event["EventId"] for event in _events(cloudformation, stack_id)}
+    cloudformation.execute_change_set(ChangeSetName=change_set_id)
+    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds)
+    return Deployment(stack_outputs(cloudformation, stack_name), changed=True)
+
+
+def delete_stack(
+    cloudformation: Any,
+    stack_name: str,
+    *,
+    report: Report = print,
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+) -> None:
+    """Delete the stack and wait. What the template retains stays behind."""
+    stack = find_stack(cloudformation, stack_name)
+    if stack is None:
+        return
+    stack_id = stack["StackId"]
+    seen = {event["EventId"] for event in _events(cloudformation, stack_id)}
+    cloudformation.delete_stack(StackName=stack_name)
+    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds)
+
+
+def _ready_stack(
+    cloudformation: Any, stack_name: str, report: Report, timeout_seconds: float
+) -> dict[str, Any] | None:
+    """The stack to update, or None when it has to be created; a failed first creation is cleared away before."""
+    stack = find_stack(cloudformation, stack_name)
+    status = stack["StackStatus"] if stack else ""
+    if stack is None or status == "REVIEW_IN_PROGRESS":
+        return None
+    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"):
+        report(f"{stack_name}: its first creation had failed; removing what is left of it.")
+        delete_stack(cloudformation, stack_name, report=report, timeout_seconds=timeout_seconds)
+        return None
+    if status.endswith("_IN_PROGRESS"):
+        raise DeploymentError(
+            f"{stack_name} is {status}: another deployment is running. Wait for it, then try again."
+        )
+    if status.endswith("_FAILED"):
+        raise DeploymentError(
+            f"{stack_name} is {status}. See docs/operations.md, 'When a rollback fails', then try again."
+        )
+    return stack
+
+
+def _parameters(
+    template: Template, given: Mapping[str, str], existing: dict[str, Any] | None
+) -> list[dict[str, Any]]:
+    declared = template.get("Parameters", {})
+    unknown = sorted(set(given) - set(declared))
+    if unknown:
+        raise DeploymentError(
+            f"The template has no parameter {', '.join(unknown)}. It has: {', '.join(declared)}."
+        )
+    kept = {parameter["ParameterKey"] for parameter in (existing or {}).get("Parameters", [])} & set(declared)
+    values: list[dict[str, Any]] = [
+        {"ParameterKey": key, "ParameterValue": value} for key, value in given.items()
+    ]
+    return values + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(given))]
+
+
+def _pauses(timeout_seconds: float, waiting_for: str) -> Iterator[None]:
+    """Yields, with growing pauses, until the time is up, and raises then."""
+    deadline = time.monotonic() + timeout_seconds
+    pause = FIRST_POLL_SECONDS
+    while True:
+        yield
+        if time.monotonic() > deadline:
+            raise DeploymentError(
+                f"Gave up after {timeout_seconds:.0f} s waiting for {waiting_for}. It may still go on."
+            )
+        time.sleep(pause)
+        pause = min(pause * 1.5, LAST_POLL_SECONDS)
+
+
+def _planned_changes(
+    cloudformation: Any, stack_name: str, change_set_id: str, timeout_seconds: float
+) -> list[Change] | None:
+    """The changes of a change set once it is computed; None when there are none."""
+    for _ in _pauses(timeout_seconds, f"the change set of {stack_name}"):
+        page = cloudformation.describe_change_set(ChangeSetName=change_set_id)
+        if page["Status"] == "FAILED":
+            reason = page.get("StatusReason", "no reason given")
+            if any(words in reason for words in _UNCHANGED):
+                return None
+            raise DeploymentError(f"CloudFormation refuses the template of {stack_name}: {reason}")
+        if page["Status"] == "CREATE_COMPLETE":
+            break
+    found = page["Changes"]
+    while page.get("NextToken"):
+        page = cloudformation.describe_change_set(ChangeSetName=change_set_id, NextToken=page["NextToken"])
+        found = found + page["Changes"]
+    return [_change(item["ResourceChange"]) for item in found if "ResourceChange" in item]
+
+
+def _change(raw: dict[str, Any]) -> Change:
+    properties = {
+        detail["Target"].get("Name") or detail["Target"].get("Attribute", "")
+        for detail in raw.get("Details", [])
+    }
+    return Change(
+        action=raw["Action"],
+        logical_id=raw["LogicalResourceId"],
+        resource_type=raw["ResourceType"],
+        replacement=raw.get("Replacement", ""),
+        scope=tuple(sorted(properties - {""})),
+    )
+
+
+def _summary(changes: list[Change]) -> str:
+    counts: dict[str, int] = {}
+    for change in changes:
+        word = {"Add": "to add", "Modify": "to change", "Remove": "to remove"}.get(
+            change.action, change.action
+        )
+        counts[word] = counts.get(word, 0) + 1
+    return (
+        ", ".join(f"{count} {word}" for word, count in counts.items()) or "only settings of the stack change"
+    )
+
+
+def _events(cloudformation: Any, stack_id: str) -> list[dict[str, Any]]:
+    """All events of the stack, oldest first."""
+    found: list[dict[str, Any]] = []
+    for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_id):
+        found.extend(page["StackEvents"])
+    return found[::-1]
+
+
+def _follow(
+    cloudformation: Any,
+    stack_id: str,
+    stack_name: str,
+    seen: set[str],
+    report: Report,
+    timeout_seconds: float,
+) -> None:
+    """Report each new event until the stack rests; raise if it did not get where it was going."""
+    failures: list[str] = []
+    for _ in _pauses(timeout_seconds, stack_name):
+        # The status first: events that come between the two calls are then seen by this round or the next.
+        status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
+        for event in _events(cloudformation, stack_id):
+            if event["EventId"] in seen:
+                continue
+            seen.add(event["EventId"])
+            state, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
+            report(f"  {state:<28} {event['LogicalResourceId']}" + (f": {reason}" if reason else ""))
+            # When one resource fails, the others are told to stop: they are not the cause.
+            if (
+                state.endswith("_FAILED")
+                and "cancelled" not in reason
+                and event["LogicalResourceId"] != stack_name
+            ):
+                failures.append(f"{event['LogicalResourceId']} [{event['ResourceType']}]: {reason}")
+        if status.endswith("_IN_PROGRESS"):
+            continue
+        if status in ("CREATE_COMPLETE", "UPDATE_COMPLETE", "DELETE_COMPLETE"):
+            return
+        after = {
+            "UPDATE_ROLLBACK_COMPLETE": "The version that ran before runs again.",
+            "ROLLBACK_COMPLETE": "What had been created was removed again.",
+        }.get(status, f"The stack is {status}.")
+        why = "\n  ".join(failures) or "no resource gave a reason"
+        raise DeploymentError(f"{stack_name} was not deployed. {after} What failed:\n  {why}")
