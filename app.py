@@ -1,0 +1,40 @@
+"""The front door: the Chalice application, its routes and its event functions."""
+
+from typing import Any
+
+from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
+
+from chalicelib import logs
+from chalicelib.config import settings
+from chalicelib.routes import auth, files, health
+from chalicelib.routes.cors import register_preflight
+from chalicelib.routes.http import log_and_shape
+from chalicelib.wiring import stores
+
+app = Chalice(app_name="strongroom")
+app.api.binary_types = ["multipart/form-data"]
+
+for blueprint in (auth.routes, files.routes, health.routes):
+    app.register_blueprint(blueprint)
+register_preflight(app)
+app.register_middleware(log_and_shape, "http")
+
+
+@app.middleware("all")
+def set_up_logging(event: Any, get_response: Any) -> Any:
+    logs.configure(settings())
+    return get_response(event)
+
+
+@app.on_sqs_message(queue="uploads", name="process_uploads", batch_size=1)
+def process_uploads(event: SQSEvent) -> dict[str, Any]:
+    from chalicelib.logic.events import process_batch, read_batch
+
+    return process_batch(stores(), read_batch(event.to_dict()))
+
+
+@app.schedule(Rate(15, unit=Rate.MINUTES), name="sweep")
+def sweep(event: LambdaFunctionEvent) -> dict[str, int]:
+    from chalicelib.logic.sweeping import sweep as run_sweep
+
+    return run_sweep(stores())

@@ -1,0 +1,1 @@
+"""What is deployed. app.py -> routes -> logic -> stores; nothing here imports infra."""

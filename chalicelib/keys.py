@@ -1,0 +1,124 @@
+"""The only maker and parser of keys: S3 objects, index partitions, rate counters.
+
+Every key of a tenant's thing starts with its organisation, and no function here can be called without one: this file is
+what to audit for leaks between tenants.
+"""
+
+import re
+import unicodedata
+import uuid
+import zlib
+
+import uuid6
+
+#: An S3 key is at most 1,024 bytes of UTF-8 (AWS limit).
+MAX_OBJECT_KEY_BYTES = 1024
+#: What most file systems take for a name, in characters; so a download keeps its name.
+MAX_FILENAME_CHARACTERS = 255
+#: Spreads the rows that still have work to do over partitions of the index that the sweep reads.
+UNFINISHED_SHARDS = 8
+FALLBACK_FILENAME = "unnamed"
+
+_UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+_TEMP_KEY = re.compile(rf"({_UUID})/({_UUID})")
+_UUID_BYTES = 36
+
+
+def new_organization_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_user_id() -> str:
+    return str(uuid.uuid4())
+
+
+def new_file_id() -> str:
+    """A UUIDv7 (RFC 9562): its order is the order of creation, also within one millisecond of one process."""
+    return str(uuid6.uuid7())
+
+
+def is_file_id(text: str) -> bool:
+    return re.fullmatch(_UUID, text) is not None
+
+
+def temp_key(organization_id: str, file_id: str) -> str:
+    return f"{organization_id}/{file_id}"
+
+
+def parse_temp_key(key: str) -> tuple[str, str] | None:
+    """``(organization_id, file_id)`` of a temp object's key, or None when it is not one that we made."""
+    match = _TEMP_KEY.fullmatch(key)
+    return (match[1], match[2]) if match else None
+
+
+def permanent_prefix(organization_id: str, file_id: str) -> str:
+    """What the permanent keys of one file start with, whatever its name."""
+    return f"{organization_id}/{file_id}_"
+
+
+def permanent_key(organization_id: str, file_id: str, filename: str) -> str:
+    return permanent_prefix(organization_id, file_id) + filename
+
+
+def clean_filename(raw: str) -> str:
+    """A name that is safe in a key, a header and a file system; never empty.
+
+    Path parts and control characters go; letters and digits of any script, space, ``.``, ``-`` and ``_`` stay. At most
+    255 characters, and short enough in UTF-8 that the whole permanent key fits S3's 1,024 bytes. A name that has to be
+    cut keeps its extension.
+    """
+    name = unicodedata.normalize("NFC", raw).replace("\\", "/").rsplit("/", 1)[-1]
+    kept = "".join(c for c in name if c in " .-_" or c.isalnum() or unicodedata.category(c) in ("Mn", "Mc"))
+    # A leading dot hides a file, a trailing dot or space is dropped by Windows.
+    kept = kept.strip().lstrip(".").rstrip(". ").strip()
+    budget_bytes = MAX_OBJECT_KEY_BYTES - len(permanent_prefix("x" * _UUID_BYTES, "x" * _UUID_BYTES))
+    return _shorten(kept, MAX_FILENAME_CHARACTERS, budget_bytes) or FALLBACK_FILENAME
+
+
+def _shorten(name: str, max_characters: int, max_bytes: int) -> str:
+    if len(name) <= max_characters and len(name.encode()) <= max_bytes:
+        return name
+    stem, dot, extension = name.rpartition(".")
+    if not dot or len(extension) > 20:
+        stem, dot, extension = name, "", ""
+    tail = dot + extension
+    stem = stem[: max_characters - len(tail)]
+    while len((stem + tail).encode()) > max_bytes:
+        stem = stem[:-1]
+    return stem.rstrip(". ") + tail
+
+
+def status_partition(organization_id: str, status: str) -> str:
+    return f"{organization_id}#{status}"
+
+
+def mime_partition(organization_id: str, mime_type: str) -> str:
+    return f"{organization_id}#{mime_type}"
+
+
+def status_and_mime_partition(organization_id: str, status: str, mime_type: str) -> str:
+    return f"{organization_id}#{status}#{mime_type}"
+
+
+def removed_partition(organization_id: str) -> str:
+    """Where the row of a deleted file waits until its objects are gone: no listing of the organisation reads it."""
+    return f"removed#{organization_id}"
+
+
+def organization_of_removed(partition: str) -> str | None:
+    """The organisation whose deleted files this partition holds, or None when it holds living ones."""
+    prefix = "removed#"
+    return partition.removeprefix(prefix) if partition.startswith(prefix) else None
+
+
+def unfinished_shard(file_id: str) -> str:
+    return f"shard-{zlib.crc32(file_id.encode()) % UNFINISHED_SHARDS}"
+
+
+def unfinished_shards() -> list[str]:
+    return [f"shard-{number}" for number in range(UNFINISHED_SHARDS)]
+
+
+def count_key(status: str, mime_type: str | None) -> str:
+    """The name of an organisation's counter of files with this status and detected type."""
+    return f"{status}|{mime_type or '-'}"

@@ -1,0 +1,135 @@
+"""Organisations and users, as operators make and change them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from chalicelib import keys
+from chalicelib.errors import BadInput, Conflict, Contended
+from chalicelib.logic.passwords import hash_password
+from chalicelib.logic.sessions import ended_sessions, normalize_username
+from chalicelib.records import Organization, Policy, User, timestamp
+from chalicelib.wiring import Stores
+
+MAX_NAME_CHARACTERS = 200
+MAX_ATTEMPTS = 8
+_TYPE_PATTERN = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+_-]*)")
+
+
+def create_organization(
+    stores: Stores, name: str, *, quota_bytes: int | None = None, quota_files: int | None = None
+) -> Organization:
+    """:raises BadInput: an empty or overlong name, a negative quota."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME_CHARACTERS:
+        raise BadInput(f"An organisation's name has from 1 to {MAX_NAME_CHARACTERS} characters.")
+    settings = stores.settings
+    return stores.organizations.create(
+        keys.new_organization_id(),
+        name,
+        timestamp(),
+        _not_negative("bytes", settings.default_quota_bytes if quota_bytes is None else quota_bytes),
+        _not_negative("files", settings.default_quota_files if quota_files is None else quota_files),
+    )
+
+
+def list_organizations(stores: Stores) -> Iterator[Organization]:
+    return stores.organizations.all()
+
+
+def get_organization(stores: Stores, organization_id: str) -> Organization:
+    """:raises BadInput: there is no such organisation."""
+    organization = stores.organizations.find(organization_id)
+    if organization is None:
+        raise BadInput(f"There is no organisation {organization_id}.")
+    return organization
+
+
+def set_quota(stores: Stores, organization_id: str, quota_bytes: int, quota_files: int) -> None:
+    get_organization(stores, organization_id)
+    stores.organizations.set_quota(
+        organization_id, _not_negative("bytes", quota_bytes), _not_negative("files", quota_files)
+    )
+
+
+def set_policy(stores: Stores, organization_id: str, policy: Policy) -> None:
+    """:raises BadInput: an entry is not ``type/subtype`` or ``type/*``, or the size is not positive."""
+    get_organization(stores, organization_id)
+    for entry in (*policy.allowed_types, *policy.refused_types):
+        if not _TYPE_PATTERN.fullmatch(entry):
+            raise BadInput(f"{entry!r} is not a type such as image/png or image/*.")
+    if policy.max_file_bytes is not None and policy.max_file_bytes < 1:
+        raise BadInput("The largest file size must be at least 1 byte.")
+    stores.organizations.set_policy(organization_id, policy)
+
+
+def create_user(stores: Stores, organization_id: str, username: str, password: str) -> User:
+    """:raises BadInput: no such organisation, an unusable username or password.
+    :raises Conflict: the username is taken, in whichever organisation.
+    """
+    get_organization(stores, organization_id)
+    username = normalize_username(username)
+    if not re.fullmatch(r"[\w.@+-]{1,128}", username):
+        raise BadInput("A username has from 1 to 128 letters, digits, or . @ + - _ characters.")
+    user = User(
+        organization_id=organization_id,
+        user_id=keys.new_user_id(),
+        username=username,
+        password_hash=hash_password(password, stores.settings.bcrypt_cost),
+        disabled=False,
+        created_at=timestamp(),
+    )
+    try:
+        stores.users.create(user)
+    except Contended:
+        raise Conflict(f"The username {username!r} is taken.") from None
+    return user
+
+
+def list_users(stores: Stores, organization_id: str) -> Iterator[User]:
+    get_organization(stores, organization_id)
+    return stores.users.of_organization(organization_id)
+
+
+def set_password(stores: Stores, username: str, password: str) -> None:
+    """Also ends every session of the user, at once (OWASP ASVS 5, 7.4.3).
+
+    :raises BadInput: no such user, or an unusable password.
+    """
+    password_hash = hash_password(password, stores.settings.bcrypt_cost)
+    _change_user(stores, username, password_hash=password_hash)
+
+
+def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
+    """A disabled user can't log in, and every session ends at once.
+
+    :raises BadInput: no such user.
+    """
+    _change_user(stores, username, disabled=disabled)
+
+
+def _change_user(
+    stores: Stores, username: str, *, password_hash: str | None = None, disabled: bool | None = None
+) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        user = stores.users.find_by_username(normalize_username(username))
+        if user is None:
+            raise BadInput(f"There is no user {username!r}.")
+        changed = replace(
+            user,
+            password_hash=password_hash or user.password_hash,
+            disabled=user.disabled if disabled is None else disabled,
+            live_sessions=(),
+            version=user.version + 1,
+        )
+        try:
+            return stores.users.replace(user, changed, ended_sessions(user))
+        except Contended:
+            continue
+    raise Conflict(f"The user {username!r} is being changed by others; try again.")
+
+
+def _not_negative(what: str, number: int) -> int:
+    if number < 0:
+        raise BadInput(f"A quota of {what} can't be negative.")
+    return number

@@ -1,0 +1,106 @@
+"""A batch of announcements from the uploads queue: each message on its own, failures one by one.
+
+The queue gives each message MAX_RECEIVES tries and then moves it to the dead-letter queue. We set the wait before the
+next try ourselves, by the message's visibility, and write ``failed`` into the row when there will be none.
+"""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from chalicelib.logic.processing import give_up, process_upload
+from chalicelib.wiring import Stores
+
+#: As in the queue's redrive policy (maxReceiveCount in infra's template; a test holds the two together).
+MAX_RECEIVES = 3
+BACKOFF_BASE_SECONDS = 2
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of the queue. ``receives`` counts this delivery too."""
+
+    message_id: str
+    receipt_handle: str
+    body: str
+    receives: int
+
+
+def read_batch(event: dict[str, Any]) -> list[Message]:
+    return [
+        Message(
+            message_id=record["messageId"],
+            receipt_handle=record["receiptHandle"],
+            body=record["body"],
+            receives=int(record["attributes"]["ApproximateReceiveCount"]),
+        )
+        for record in event["Records"]
+    ]
+
+
+def process_batch(stores: Stores, messages: list[Message]) -> dict[str, list[dict[str, str]]]:
+    """Process each message; the answer names those that the queue has to keep (Lambda's partial batch response)."""
+    failed = [message for message in messages if not _process_message(stores, message)]
+    return {"batchItemFailures": [{"itemIdentifier": message.message_id} for message in failed]}
+
+
+def uploaded_keys(stores: Stores, body: str) -> list[str]:
+    """Keys of our temp bucket that an S3 notification tells of.
+
+    S3's keys are URL-encoded with ``+`` for a space. Its test event, other buckets and other events give none.
+
+    :raises ValueError: the body is not a notification at all.
+    """
+    notification = json.loads(body)
+    if not isinstance(notification, dict):
+        raise ValueError("not an object")
+    if notification.get("Event") == "s3:TestEvent":
+        return []
+    try:
+        records = notification["Records"]
+        return [
+            unquote_plus(record["s3"]["object"]["key"])
+            for record in records
+            if str(record["eventName"]).startswith("ObjectCreated:")
+            and stores.objects.is_temp_bucket(record["s3"]["bucket"]["name"])
+        ]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no S3 records: {error!r}") from error
+
+
+def _process_message(stores: Stores, message: Message) -> bool:
+    """Whether the message is done with."""
+    try:
+        uploaded = uploaded_keys(stores, message.body)
+    except ValueError as error:
+        # Nothing can ever be made of it: it goes to the dead-letter queue as it is, for a person to look at.
+        _log.error("Message %s is not an S3 notification: %s", message.message_id, error)
+        return False
+    done = [_process_key(stores, message, key) for key in uploaded]
+    return all(done)
+
+
+def _process_key(stores: Stores, message: Message, key: str) -> bool:
+    try:
+        outcome = process_upload(stores, key, worker=message.message_id)
+        _log.info("Processed upload %s: %s", key, outcome)
+        return True
+    except Exception:
+        last = message.receives >= MAX_RECEIVES
+        _log.exception("Attempt %d of %d at upload %s failed", message.receives, MAX_RECEIVES, key)
+    _arrange_retry(stores, message, key, last)
+    return False
+
+
+def _arrange_retry(stores: Stores, message: Message, key: str, last: bool) -> None:
+    """Best effort: without it the message waits for the queue's own time-out, and the sweep ends the row."""
+    try:
+        if last:
+            give_up(stores, key)
+        stores.queue.delay(message.receipt_handle, 0 if last else BACKOFF_BASE_SECONDS**message.receives)
+    except Exception as error:
+        _log.warning("Could not arrange what follows for upload %s: %s", key, type(error).__name__)

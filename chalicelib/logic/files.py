@@ -1,0 +1,125 @@
+"""What a signed-in user does with the organisation's files: list, look, download, delete."""
+
+from dataclasses import dataclass
+
+from chalicelib import keys
+from chalicelib.errors import BadInput, Conflict, Contended, FileNotFound, NotSignedIn
+from chalicelib.logic.cursors import make_cursor, read_cursor
+from chalicelib.records import Caller, File
+from chalicelib.wiring import Stores
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+#: DynamoDB reads, and bills, all that an offset skips; a cursor skips for nothing.
+MAX_OFFSET = 10_000
+MAX_ATTEMPTS = 5
+
+
+@dataclass(frozen=True)
+class Listing:
+    files: list[File]
+    total: int
+    limit: int
+    offset: int
+    next_cursor: str | None
+
+
+def list_files(
+    stores: Stores,
+    caller: Caller,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    offset: int = 0,
+    cursor: str | None = None,
+    status: str | None = None,
+    mime_type: str | None = None,
+) -> Listing:
+    """One page, newest first. ``total`` counts all that match the filters, on all pages.
+
+    :raises BadInput: an offset above 10,000, or a cursor that was not made for this list.
+    """
+    if offset > MAX_OFFSET:
+        raise BadInput(f"offset goes up to {MAX_OFFSET}; to read further follow next_cursor with the cursor parameter.")
+    limit = min(limit, MAX_LIMIT)
+    organization = stores.organizations.find(caller.organization_id)
+    if organization is None:
+        raise NotSignedIn
+    before_id = read_cursor(organization, status, mime_type, cursor) if cursor else None
+    total = organization.file_count(status, mime_type)
+    if offset:
+        before_id = stores.files.id_at(caller.organization_id, status, mime_type, offset)
+        if before_id is None:
+            return Listing([], total, limit, offset, None)
+    # One more than asked for tells whether there is a next page.
+    found = stores.files.page(caller.organization_id, status, mime_type, before_id, limit + 1)
+    page = found[:limit]
+    more = len(found) > limit
+    next_cursor = make_cursor(organization, status, mime_type, page[-1].file_id) if more else None
+    return Listing(page, total, limit, offset, next_cursor)
+
+
+def get_file(stores: Stores, caller: Caller, file_id: str) -> File:
+    """:raises FileNotFound: it is absent, or another organisation's."""
+    file = stores.files.find(caller.organization_id, file_id) if keys.is_file_id(file_id) else None
+    if file is None:
+        raise FileNotFound
+    return file
+
+
+def download_url(stores: Stores, caller: Caller, file_id: str, *, method: str = "get_object") -> str:
+    """A short-lived URL of the bytes that were checked, always sent as an attachment.
+
+    :raises FileNotFound: as :func:`get_file`.
+    :raises Conflict: it is not completed.
+    """
+    file = get_file(stores, caller, file_id)
+    if file.status != "completed":
+        raise Conflict(f"The file is {file.status}, so there is nothing to download" + _what_next(file))
+    return stores.objects.download_url(
+        file.organization_id,
+        file.file_id,
+        file.object_name,
+        version=file.object_version,
+        disposition=attachment(file.filename),
+        content_type=file.mime_type or "application/octet-stream",
+        ttl_seconds=stores.settings.download_url_ttl_seconds,
+        method=method,
+    )
+
+
+def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
+    """Row, objects and counters go together: the row and the counters at once, then the objects.
+
+    A crash in between leaves a note from which the sweep goes on.
+
+    :raises FileNotFound: it is absent, or another organisation's.
+    :raises Conflict: it kept changing while we tried.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        file = get_file(stores, caller, file_id)
+        try:
+            removed = stores.files.remove(file)
+            break
+        except Contended:
+            continue
+    else:
+        raise Conflict("The file is being changed at the moment; try again.")
+    stores.objects.delete_temp(file.organization_id, file.file_id)
+    if file.status == "processing":
+        # Someone may be copying it right now; the note stays until the lease is over, and the sweep deletes for good.
+        return
+    if file.attempts:
+        stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
+    stores.files.forget(removed)
+
+
+def attachment(filename: str) -> str:
+    """A Content-Disposition that keeps any Unicode name (RFC 6266, RFC 8187), with an ASCII form for old clients."""
+    from urllib.parse import quote
+
+    plain = "".join(c if c.isascii() and c not in '"\\' and c.isprintable() else "_" for c in filename)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
+
+
+def _what_next(file: File) -> str:
+    return "." if file.status == "failed" else " yet; ask for the file's details until its status is completed."

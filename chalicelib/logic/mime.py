@@ -1,0 +1,33 @@
+"""Recognises a file by its content, with libmagic. The name and the declared type are not asked."""
+
+import ctypes
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+#: libmagic wants "at least the first 2048 bytes" (python-magic's README); some containers (DOCX, TAR) show
+#: themselves later.
+HEAD_BYTES = 64 * 1024
+EMPTY_TYPE = "application/x-empty"
+UNKNOWN_TYPE = "application/octet-stream"
+
+
+@cache
+def _detector() -> Any:
+    # pylibmagic brings the library itself and its database. It tells python-magic where the database is; the library
+    # python-magic looks for with ldconfig, gcc and ld, which Lambda has not, and finds it there only if it is loaded.
+    import pylibmagic
+
+    ctypes.CDLL(str(Path(pylibmagic.__file__).parent / "libmagic.so.1"))
+
+    import magic  # isort: skip
+
+    return magic.Magic(mime=True)
+
+
+def detect_type(head: bytes) -> str:
+    """The ``type/subtype`` of a file that starts with these bytes."""
+    if not head:
+        return EMPTY_TYPE
+    detected: str = _detector().from_buffer(head[:HEAD_BYTES])
+    return detected if "/" in detected else UNKNOWN_TYPE

@@ -1,0 +1,45 @@
+"""Password hashing with bcrypt."""
+
+import bcrypt
+
+from chalicelib.errors import BadInput
+
+#: bcrypt reads no more than 72 bytes; bcrypt 5 raises instead of cutting. OWASP's advice is to refuse longer ones.
+MAX_PASSWORD_BYTES = 72
+MIN_PASSWORD_CHARACTERS = 8
+#: The hash of nothing anyone can type, per cost: checking a password against it takes as long as against a real one.
+_DECOY_PASSWORD = b"\xff" * MAX_PASSWORD_BYTES
+_decoys: dict[int, bytes] = {}
+
+
+def hash_password(password: str, cost: int) -> str:
+    """:raises BadInput: too short, too long in UTF-8, or with a NUL, which bcrypt can't take."""
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        raise BadInput(f"A password needs at least {MIN_PASSWORD_CHARACTERS} characters.")
+    encoded = password.encode("utf-8", "surrogatepass")
+    if len(encoded) > MAX_PASSWORD_BYTES:
+        raise BadInput(
+            f"A password may take at most {MAX_PASSWORD_BYTES} bytes in UTF-8; this one takes {len(encoded)}."
+        )
+    if b"\x00" in encoded:
+        raise BadInput("A password can't contain a NUL character.")
+    return bcrypt.hashpw(encoded, bcrypt.gensalt(cost)).decode()
+
+
+def password_matches(password: str, password_hash: str | None, cost: int) -> bool:
+    """Whether it is the password; the same work is done when there is nothing to compare with.
+
+    :param password_hash: None for an unknown user.
+    """
+    encoded = password.encode("utf-8", "surrogatepass")
+    comparable = len(encoded) <= MAX_PASSWORD_BYTES and b"\x00" not in encoded
+    if password_hash is None or not comparable:
+        bcrypt.checkpw(encoded[:MAX_PASSWORD_BYTES].replace(b"\x00", b"x"), _decoy(cost))
+        return False
+    return bcrypt.checkpw(encoded, password_hash.encode())
+
+
+def _decoy(cost: int) -> bytes:
+    if cost not in _decoys:
+        _decoys[cost] = bcrypt.hashpw(_DECOY_PASSWORD, bcrypt.gensalt(cost))
+    return _decoys[cost]

@@ -1,0 +1,262 @@
+"""What happens to an upload after it arrived: hash, recognise, check, copy, complete. Once, whatever is repeated.
+
+The row is the lock: a worker takes a lease by a conditional write, and only the holder of the lease can complete.
+Every step may be the last one before a crash; the message then shows up again and the next worker starts over, or the
+sweep finds the row.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from chalicelib import keys
+from chalicelib.errors import Contended, ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded
+from chalicelib.logic.mime import HEAD_BYTES, detect_type
+from chalicelib.records import File, Organization, timestamp
+from chalicelib.stores.files import RemovedFile
+from chalicelib.stores.objects import TempObject
+from chalicelib.wiring import Stores
+
+_log = logging.getLogger(__name__)
+
+GAVE_UP = (
+    "The file could not be processed after several attempts. It can be retried; if it fails again, contact support."
+)
+BYTES_GONE = "The uploaded bytes are gone. Upload the file again."
+
+
+class Outcome(StrEnum):
+    """What became of one announcement of an upload."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"
+    ALREADY_COMPLETED = "already_completed"
+    ALREADY_FAILED = "already_failed"
+    UNKNOWN_FILE = "unknown_file"
+    FOREIGN_KEY = "foreign_key"
+    HELD_BY_ANOTHER = "held_by_another"
+
+
+@dataclass(frozen=True)
+class Examined:
+    """What reading the object told."""
+
+    size_bytes: int
+    sha256: str
+    mime_type: str
+
+
+def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
+    """Bring the upload under this key of the temp bucket to its end.
+
+    :param worker: names the announcement; the same one shown again takes over its own lease.
+    :raises Exception: a transient fault; calling again is safe and may succeed.
+    """
+    parsed = keys.parse_temp_key(key)
+    if parsed is None:
+        _log.warning("An object with a foreign key was removed from the temp bucket")
+        stores.objects.delete_stray(key)
+        return Outcome.FOREIGN_KEY
+    organization_id, file_id = parsed
+    file, organization = stores.files.find_with_organization(organization_id, file_id)
+    if file is None or organization is None:
+        # The row is written before the bytes, so a file without a row was deleted: so must be whatever is left of it.
+        _log.info("Upload %s has no row: it was deleted", file_id)
+        stores.objects.delete_temp(organization_id, file_id)
+        stores.objects.delete_permanent_of(organization_id, file_id)
+        return Outcome.UNKNOWN_FILE
+    settled = _already_settled(stores, file)
+    if settled is not None:
+        return settled
+    if _held_by_another(file, worker):
+        # Whoever holds the lease has an announcement of its own, and the sweep stands behind it.
+        _log.info("Upload %s is being processed by another worker", file_id)
+        return Outcome.HELD_BY_ANOTHER
+    try:
+        taken = _take(stores, file, worker)
+    except Contended:
+        return process_upload(stores, key, worker)
+    except QuotaExceeded as error:
+        _log.info("Upload %s stays failed: %s", file_id, error)
+        return Outcome.ALREADY_FAILED
+    try:
+        return _carry_out(stores, taken, organization)
+    except PermanentFault as fault:
+        return _fail(stores, taken, fault.reason, discard_bytes=fault.discard_bytes)
+
+
+def give_up(stores: Stores, key: str) -> None:
+    """The last attempt failed: say so in the row. The object stays, so that the file can be processed again."""
+    parsed = keys.parse_temp_key(key)
+    if parsed is None:
+        return
+    file = stores.files.find(*parsed)
+    if file is not None and file.is_open:
+        _fail(stores, file, GAVE_UP, discard_bytes=False)
+
+
+def _already_settled(stores: Stores, file: File) -> Outcome | None:
+    if file.status == "completed":
+        # A repeated event, or a presigned upload used again: what was checked stays, what came later goes.
+        stores.objects.delete_temp(file.organization_id, file.file_id)
+        return Outcome.ALREADY_COMPLETED
+    if file.status == "failed" and file.unrecoverable:
+        stores.objects.delete_temp(file.organization_id, file.file_id)
+        return Outcome.ALREADY_FAILED
+    return None
+
+
+def _held_by_another(file: File, worker: str) -> bool:
+    return file.status == "processing" and file.lease_owner != worker and file.lease_expires_at > time.time()
+
+
+def _take(stores: Stores, file: File, worker: str) -> File:
+    """Move to ``processing`` and hold the lease. A failed file takes its room in the quota again."""
+    return stores.files.replace(
+        file,
+        replace(
+            file,
+            status="processing",
+            attempts=file.attempts + 1,
+            lease_owner=worker,
+            lease_expires_at=int(time.time()) + stores.settings.processing_lease_seconds,
+            reserved_bytes=file.file_size,
+            error_message=None,
+            processed_at=None,
+            mime_type=None,
+        ),
+    )
+
+
+def _carry_out(stores: Stores, file: File, organization: Organization) -> Outcome:
+    try:
+        with stores.objects.open_temp(file.organization_id, file.file_id) as source:
+            _check_size(stores, file, organization, source.size_bytes)
+            examined = _examine(source)
+    except ObjectMissing:
+        raise PermanentFault(BYTES_GONE) from None
+    _check(file, organization, examined)
+    try:
+        object_version = stores.objects.keep(
+            file.organization_id, file.file_id, file.object_name, source, examined.mime_type
+        )
+    except ObjectMissing as error:
+        raise ObjectChanged("the upload went away between reading and copying") from error
+    return _complete(stores, file, examined, object_version)
+
+
+def _complete(stores: Stores, file: File, examined: Examined, object_version: str | None) -> Outcome:
+    completed = replace(
+        file,
+        status="completed",
+        file_size=examined.size_bytes,
+        reserved_bytes=examined.size_bytes,
+        mime_type=examined.mime_type,
+        sha256_hash=examined.sha256,
+        processed_at=timestamp(),
+        object_version=object_version,
+        lease_owner=None,
+        lease_expires_at=0,
+    )
+    try:
+        stores.files.replace(file, completed)
+    except Contended:
+        return _lost_the_row(stores, file)
+    stores.objects.delete_temp(file.organization_id, file.file_id)
+    return Outcome.COMPLETED
+
+
+def _lost_the_row(stores: Stores, file: File) -> Outcome:
+    """Between taking and completing, the row changed: deleted meanwhile, or our own write took effect unnoticed."""
+    now = stores.files.find(file.organization_id, file.file_id)
+    if now is None:
+        stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
+        stores.objects.delete_temp(file.organization_id, file.file_id)
+        return Outcome.UNKNOWN_FILE
+    settled = _already_settled(stores, now)
+    if settled is not None:
+        return settled
+    raise Contended
+
+
+def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Outcome:
+    if discard_bytes:
+        stores.objects.delete_temp(file.organization_id, file.file_id)
+    # An attempt may have died between its copy and its completion; a failed file keeps nothing in the permanent bucket.
+    stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
+    failed = replace(
+        file,
+        status="failed",
+        reserved_bytes=0,
+        error_message=reason,
+        processed_at=timestamp(),
+        unrecoverable=discard_bytes,
+        lease_owner=None,
+        lease_expires_at=0,
+    )
+    try:
+        stores.files.replace(file, failed)
+    except Contended:
+        return _lost_the_row(stores, file)
+    return Outcome.FAILED
+
+
+def _check_size(stores: Stores, file: File, organization: Organization, size_bytes: int) -> None:
+    most = min(stores.settings.max_upload_bytes, organization.policy.max_file_bytes or size_bytes)
+    if size_bytes > most:
+        raise PermanentFault(f"The file has {size_bytes} bytes; at most {most} are allowed.", discard_bytes=True)
+    if size_bytes != file.file_size:
+        raise PermanentFault(
+            f"The upload has {size_bytes} bytes, not the {file.file_size} that were announced.",
+            discard_bytes=True,
+        )
+
+
+def _examine(source: TempObject) -> Examined:
+    """Read the object once, as a stream; only its head when storage has verified the hash of the whole already."""
+    chunks = _chunks_with_head(source.chunks)
+    head = next(chunks, b"")
+    if source.verified_sha256 is not None:
+        return Examined(source.size_bytes, source.verified_sha256, detect_type(head))
+    digest = hashlib.sha256(head)
+    size_bytes = len(head)
+    for chunk in chunks:
+        digest.update(chunk)
+        size_bytes += len(chunk)
+    if size_bytes != source.size_bytes:
+        raise ObjectChanged(f"read {size_bytes} of {source.size_bytes} bytes")
+    return Examined(size_bytes, digest.hexdigest(), detect_type(head))
+
+
+def _chunks_with_head(chunks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes, the first piece being long enough to recognise the type by, if there are that many."""
+    head = b""
+    for chunk in chunks:
+        head += chunk
+        if len(head) >= HEAD_BYTES:
+            break
+    if head:
+        yield head
+    yield from chunks
+
+
+def _check(file: File, organization: Organization, examined: Examined) -> None:
+    if file.expected_sha256 and file.expected_sha256 != examined.sha256:
+        raise PermanentFault(
+            f"The SHA-256 of the upload is {examined.sha256}, not the announced {file.expected_sha256}.",
+            discard_bytes=True,
+        )
+    refusal = organization.policy.refusal_of(examined.mime_type)
+    if refusal is not None:
+        raise PermanentFault(refusal, discard_bytes=True)
+
+
+def remove_leftovers(stores: Stores, removed: RemovedFile) -> None:
+    """Finish the deletion of a file: its objects, then the note of it. Repeatable."""
+    file = removed.file
+    stores.objects.delete_temp(file.organization_id, file.file_id)
+    stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
+    stores.files.forget(removed)

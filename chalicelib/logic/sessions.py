@@ -1,0 +1,89 @@
+"""Signing in and out: opaque tokens, kept server-side as hashes, dead the moment that they are ended."""
+
+import random
+import secrets
+import time
+from dataclasses import dataclass
+
+from chalicelib.errors import Contended, NotSignedIn, Unavailable, WrongCredentials
+from chalicelib.logic.passwords import password_matches
+from chalicelib.records import Caller, Session, User, timestamp, token_digest
+from chalicelib.wiring import Stores
+
+TOKEN_BYTES = 32
+#: A user's oldest session ends when one more is started; also what one transaction can end at once.
+MAX_LIVE_SESSIONS = 20
+MAX_LOGIN_ATTEMPTS = 8
+#: Longer than any token that we make; what is longer is not looked up.
+MAX_TOKEN_CHARACTERS = 128
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    token: str
+    caller: Caller
+
+
+def login(stores: Stores, username: str, password: str) -> SignedIn:
+    """Check the credentials and start a session.
+
+    :raises WrongCredentials: unknown user, wrong password or disabled user: one error, and the same work.
+    """
+    user = stores.users.find_by_username(normalize_username(username))
+    matches = password_matches(password, user.password_hash if user else None, stores.settings.bcrypt_cost)
+    for attempt in range(MAX_LOGIN_ATTEMPTS):
+        if user is None or not matches or user.disabled:
+            raise WrongCredentials
+        try:
+            return _start_session(stores, user)
+        except Contended:
+            # Another login of the same user, or a change of the user: decide anew on what is there now.
+            time.sleep(random.uniform(0, 0.02 * 2**attempt))
+            checked_hash = user.password_hash
+            user = stores.users.find(user.organization_id, user.user_id)
+            matches = user is not None and user.password_hash == checked_hash
+    raise Unavailable("Too many logins of this user at once; try again.")
+
+
+def authenticate(stores: Stores, token: str | None) -> Caller:
+    """Who this token belongs to. One read, strongly consistent: an ended session is refused at once.
+
+    :raises NotSignedIn: no token, an unknown one, an expired or ended session.
+    """
+    if not token or len(token) > MAX_TOKEN_CHARACTERS:
+        raise NotSignedIn
+    session = stores.sessions.find(token_digest(token))
+    # DynamoDB's TTL deletes up to days late (AWS documentation), so the time is checked here.
+    if session is None or session.expires_at <= time.time():
+        raise NotSignedIn
+    return session.caller
+
+
+def logout(stores: Stores, token: str) -> None:
+    stores.sessions.delete(token_digest(token))
+
+
+def normalize_username(username: str) -> str:
+    """Usernames are compared without regard to case and surrounding space."""
+    return username.strip().casefold()
+
+
+def ended_sessions(user: User) -> list[str]:
+    """The token hashes of all that the user has open, to be deleted with a change of the user."""
+    return [entry.partition(":")[2] for entry in user.live_sessions]
+
+
+def _start_session(stores: Stores, user: User) -> SignedIn:
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    now = int(time.time())
+    session = Session(
+        token_hash=token_digest(token),
+        caller=Caller(user.organization_id, user.user_id, user.username),
+        created_at=timestamp(),
+        expires_at=now + stores.settings.session_ttl_seconds,
+    )
+    live = [entry for entry in user.live_sessions if int(entry.partition(":")[0]) > now]
+    evicted = live[: -(MAX_LIVE_SESSIONS - 1)] if len(live) >= MAX_LIVE_SESSIONS else []
+    live_sessions = (*live[len(evicted) :], f"{session.expires_at}:{session.token_hash}")
+    stores.users.start_session(user, session, live_sessions, [entry.partition(":")[2] for entry in evicted])
+    return SignedIn(token, session.caller)

@@ -1,0 +1,89 @@
+"""Starting an upload: the row first, then the bytes, so that no crash leaves bytes that no row knows of.
+
+Named stages, each of which may be the last to happen: *reserve* writes the row and takes its room in the quota; *store*
+puts the bytes into the temp bucket, which announces itself to processing. A crash between the two leaves a pending row,
+which the sweep ends.
+"""
+
+import hashlib
+import logging
+from dataclasses import replace
+
+from chalicelib import keys
+from chalicelib.errors import BadInput, Contended, TooLarge
+from chalicelib.records import Caller, File, timestamp
+from chalicelib.wiring import Stores
+
+_log = logging.getLogger(__name__)
+
+
+def upload_form(stores: Stores, caller: Caller, filename: str, declared_type: str | None, body: bytes) -> File:
+    """Take the bytes of a form upload. Returns as soon as they are in the temp bucket; processing follows.
+
+    :raises BadInput: no filename.
+    :raises TooLarge: more bytes than a form may carry.
+    :raises QuotaExceeded: the organisation has no room.
+    """
+    check_form_size(stores, len(body))
+    file = stores.files.create(replace(new_file(caller, filename, declared_type, len(body)), upload_method="form"))
+    try:
+        stores.objects.put_temp(caller.organization_id, file.file_id, body, hashlib.sha256(body).hexdigest())
+    except Exception:
+        _give_up(stores, file)
+        raise
+    return file
+
+
+def new_file(caller: Caller, filename: str, declared_type: str | None, size_bytes: int) -> File:
+    """The pending record of an upload that is about to arrive, not written yet.
+
+    :raises BadInput: no filename.
+    """
+    if not filename.strip():
+        raise BadInput("The upload has no filename.")
+    now = timestamp()
+    name = keys.clean_filename(filename)
+    return File(
+        organization_id=caller.organization_id,
+        file_id=keys.new_file_id(),
+        filename=name,
+        object_name=name,
+        status="pending",
+        file_size=size_bytes,
+        reserved_bytes=size_bytes,
+        uploaded_by_id=caller.user_id,
+        uploaded_by_username=caller.username,
+        created_at=now,
+        touched_at=now,
+        declared_type=declared_type,
+    )
+
+
+def check_form_size(stores: Stores, size_bytes: int) -> None:
+    """:raises TooLarge: telling how to upload instead."""
+    most = stores.settings.max_form_upload_bytes
+    if size_bytes > most:
+        raise TooLarge(form_too_large(most, stores.settings.max_upload_bytes))
+
+
+def form_too_large(max_form_bytes: int, max_upload_bytes: int) -> str:
+    sentence = f"A file sent by form may have at most {max_form_bytes} bytes."
+    if max_upload_bytes > max_form_bytes:
+        sentence += (
+            f" For up to {max_upload_bytes} bytes, POST JSON with filename and size to /files and send the bytes"
+            " straight to storage as its answer says."
+        )
+    return sentence
+
+
+def _give_up(stores: Stores, file: File) -> None:
+    """The bytes did not arrive, or we can't know: take the upload back. If that fails too, the sweep will do it."""
+    try:
+        removed = stores.files.remove(file)
+        stores.objects.delete_temp(file.organization_id, file.file_id)
+        stores.files.forget(removed)
+    except Contended:
+        # Processing has seen the object already: it arrived after all, and will be completed or failed.
+        _log.warning("Upload %s arrived although storing it reported a fault", file.file_id)
+    except Exception as error:
+        _log.warning("Could not take back upload %s (%s); the sweep will", file.file_id, type(error).__name__)

@@ -1,0 +1,79 @@
+"""Logs: JSON lines on functions, readable ones on a laptop; what a request is about is on every line of it.
+
+Nothing secret is ever passed to a log call. What slips through in an exception's text is masked here all the same.
+"""
+
+import json
+import logging
+import re
+import sys
+from contextvars import ContextVar
+from typing import Any
+
+from chalicelib.config import Settings
+from chalicelib.records import timestamp
+
+_context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=None)
+
+_SECRETS = re.compile(
+    r"(?i)(x-amz-(?:signature|credential|security-token)=|\bauthorization['\"]?\s*[:=]\s*['\"]?(?:bearer\s+)?"
+    r"|\bbearer\s+|\bsession=|\bpassword['\"]?\s*[:=]\s*['\"]?|rediss?://[^@\s]*:)[^&\s'\",;@]+"
+)
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def add_context(**fields: Any) -> None:
+    """From now on, every line of this request or batch carries these fields."""
+    _context.set({**(_context.get() or {}), **fields})
+
+
+def clear_context() -> None:
+    _context.set({})
+
+
+def mask(text: str) -> str:
+    """Replace what looks like a token, a cookie, a password or a signature."""
+    return _SECRETS.sub(r"\1***", text)
+
+
+class JsonFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": timestamp(),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **(_context.get() or {}),
+            **_extras(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return mask(json.dumps(line, default=str, ensure_ascii=False))
+
+
+class TextFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = {**(_context.get() or {}), **_extras(record)}
+        told = " ".join(f"{key}={value}" for key, value in fields.items())
+        line = f"{timestamp()[11:23]} {record.levelname:<7} {record.getMessage()} {told}".rstrip()
+        # A message may quote a key or a name; a line break in it must not look like a second line.
+        line = line.replace("\n", "\\n").replace("\r", "\\r")
+        if record.exc_info:
+            line += "\n" + self.formatException(record.exc_info)
+        return mask(line)
+
+
+def _extras(record: logging.LogRecord) -> dict[str, Any]:
+    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+
+
+def configure(settings: Settings) -> None:
+    """Send all logging to standard output in the stage's form. Repeatable."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(settings.log_level)
+    # Below WARNING these tell of every request, with headers; none of it is ours to log.
+    for chatty in ("botocore", "boto3", "urllib3", "pynamodb", "limits"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,1 @@
+"""HTTP only: parsing, identity, cookies, errors to responses."""

@@ -1,0 +1,52 @@
+"""Login, logout, who am I."""
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.logic import limits, sessions
+from chalicelib.records import Caller
+from chalicelib.routes.http import (
+    answer,
+    json_object,
+    limit_headers,
+    public,
+    session_cookie,
+    signed_in,
+    source_address,
+    text_field,
+    token_of,
+)
+from chalicelib.wiring import stores
+
+routes = Blueprint(__name__)
+
+
+@routes.route("/auth/login", methods=["POST"], content_types=[])
+@public(routes)
+def login(request: Request) -> Response:
+    body = json_object(request)
+    username, password = text_field(body, "username"), text_field(body, "password")
+    standing = limits.count_login(stores(), source_address(request), sessions.normalize_username(username))
+    session = sessions.login(stores(), username, password)
+    cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
+    return answer(
+        {"success": True, "user": user_json(session.caller)},
+        headers={"Set-Cookie": cookie, **limit_headers(standing)},
+    )
+
+
+@routes.route("/auth/logout", methods=["POST"], content_types=[])
+@signed_in(routes)
+def logout(request: Request, caller: Caller) -> Response:
+    token, _ = token_of(request)
+    sessions.logout(stores(), token or "")
+    return answer({"success": True}, headers={"Set-Cookie": session_cookie("", 0)})
+
+
+@routes.route("/auth/me", methods=["GET"])
+@signed_in(routes)
+def me(request: Request, caller: Caller) -> Response:
+    return answer({"user": user_json(caller)})
+
+
+def user_json(caller: Caller) -> dict[str, str]:
+    return {"id": caller.user_id, "username": caller.username, "organization_id": caller.organization_id}

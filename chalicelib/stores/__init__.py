@@ -1,0 +1,1 @@
+"""One module per outside system; the only place that knows its words."""

@@ -1,0 +1,47 @@
+"""AWS clients with time-outs and retries that fit the time limits of the functions that use them."""
+
+from typing import TYPE_CHECKING, Literal
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+AddressingStyle = Literal["virtual", "path"]
+
+CONNECT_TIMEOUT_SECONDS = 2
+#: Between two pieces of a body, not for the whole of it, so it holds for an object of any size.
+READ_TIMEOUT_SECONDS = 10
+#: A server-side copy of up to 5 GB answers only when it is done.
+COPY_READ_TIMEOUT_SECONDS = 300
+MAX_ATTEMPTS = 3
+
+
+def _config(addressing_style: AddressingStyle, read_timeout_seconds: int) -> Config:
+    return Config(
+        s3={"addressing_style": addressing_style},
+        # Presigned URLs are SigV2 unless told so, and SigV2 is refused by every region opened since 2014.
+        signature_version="s3v4",
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=read_timeout_seconds,
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        max_pool_connections=50,
+    )
+
+
+def s3_client(
+    addressing_style: AddressingStyle, endpoint_url: str | None = None, read_timeout_seconds: int = READ_TIMEOUT_SECONDS
+) -> "S3Client":
+    config = _config(addressing_style, read_timeout_seconds)
+    return boto3.client("s3", endpoint_url=endpoint_url, config=config)
+
+
+def sqs_client() -> "SQSClient":
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+    )
+    return boto3.client("sqs", config=config)

@@ -1,0 +1,85 @@
+"""Builds the stores of this process once, each on first use, from the settings.
+
+A test builds its own :class:`Stores`. Imports are inside the properties on purpose: a function that never touches the
+cache or S3 does not pay for loading their clients at cold start.
+"""
+
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
+
+from chalicelib.config import Settings, settings
+
+if TYPE_CHECKING:
+    from chalicelib.stores.files import FileStore
+    from chalicelib.stores.objects import ObjectStore
+    from chalicelib.stores.organizations import OrganizationStore
+    from chalicelib.stores.queue import UploadsQueue
+    from chalicelib.stores.rate_counters import RateCounters
+    from chalicelib.stores.tables import Tables
+    from chalicelib.stores.users import SessionStore, UserStore
+
+
+class Stores:
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    @cached_property
+    def tables(self) -> "Tables":
+        from chalicelib.stores.tables import Tables
+
+        return Tables(self.settings.table_prefix)
+
+    @cached_property
+    def organizations(self) -> "OrganizationStore":
+        from chalicelib.stores.organizations import OrganizationStore
+
+        return OrganizationStore(self.tables)
+
+    @cached_property
+    def users(self) -> "UserStore":
+        from chalicelib.stores.users import UserStore
+
+        return UserStore(self.tables)
+
+    @cached_property
+    def sessions(self) -> "SessionStore":
+        from chalicelib.stores.users import SessionStore
+
+        return SessionStore(self.tables)
+
+    @cached_property
+    def files(self) -> "FileStore":
+        from chalicelib.stores.files import FileStore
+
+        return FileStore(self.tables)
+
+    @cached_property
+    def objects(self) -> "ObjectStore":
+        from chalicelib.stores.objects import ObjectStore
+
+        s = self.settings
+        return ObjectStore(s.temp_bucket, s.permanent_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
+
+    @cached_property
+    def queue(self) -> "UploadsQueue":
+        from chalicelib.stores.queue import UploadsQueue
+
+        return UploadsQueue(self.settings.uploads_queue_url, self.settings.temp_bucket)
+
+    @cached_property
+    def counters(self) -> "RateCounters":
+        from chalicelib.stores.rate_counters import RateCounters
+
+        return RateCounters(self.settings.cache_url)
+
+    def is_outage(self, error: Exception) -> bool:
+        """Whether something that we depend on is away, as opposed to a bug."""
+        from chalicelib.stores.faults import is_outage
+
+        return is_outage(error)
+
+
+@cache
+def stores() -> Stores:
+    """The stores of this process."""
+    return Stores(settings())
