@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 KEPT_STAGES = frozenset({"prod"})
 
 DATA_FILES = ("resources.yaml", "network.yaml")
-FUNCTION_FILES = ("functions.yaml", "gateway.yaml", "monitoring.yaml")
+FUNCTION_FILES = ("functions.yaml", "roles.yaml", "gateway.yaml", "monitoring.yaml")
 
 
 class _Loader(yaml.SafeLoader):
@@ -46,9 +46,9 @@ yaml.add_multi_constructor("!", _long_form, Loader=_Loader)
 
 def load(path: Path) -> Template:
     """One template file with every short form written out."""
-    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader subclass
+    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     if not isinstance(loaded, dict):
-        raise ValueError(f"{path.name} is not a mapping")
+        raise TypeError(f"{path.name} is not a mapping")
     return loaded
 
 

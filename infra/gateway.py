@@ -1,0 +1,78 @@
+"""What API Gateway answers by itself, when a request never reaches our code: in the shape of every other error.
+
+The answers travel inside the API's definition, so that they are part of each deployment of the API. Knows API Gateway's
+response types; must not know the routes.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+# Response type of API Gateway -> status (None: the type's own) and sentence. The gateway cannot tell an unknown path
+# from a wrong method, and says "missing authentication token", or complains of the Authorization header, for both.
+_ANSWERS: dict[str, tuple[int | None, str]] = {
+    "MISSING_AUTHENTICATION_TOKEN": (404, "There is nothing at this path."),
+    "INVALID_SIGNATURE": (404, "There is nothing at this path."),
+    "RESOURCE_NOT_FOUND": (404, "There is nothing at this path."),
+    "BAD_REQUEST_BODY": (400, "The body of the request is not valid."),
+    "BAD_REQUEST_PARAMETERS": (400, "A parameter of the request is not valid."),
+    "UNAUTHORIZED": (401, "Sign in first."),
+    "ACCESS_DENIED": (403, "This is not allowed."),
+    "WAF_FILTERED": (403, "This is not allowed."),
+    "REQUEST_TOO_LARGE": (
+        413,
+        "The request is larger than 10 MB. Send large files straight to S3: see POST /files.",
+    ),
+    "UNSUPPORTED_MEDIA_TYPE": (415, "The content type of the request is not supported."),
+    "THROTTLED": (429, "Too many requests at once. Try again in a second."),
+    "QUOTA_EXCEEDED": (429, "Too many requests. Try again later."),
+    "DEFAULT_4XX": (None, "The request cannot be served."),
+    "DEFAULT_5XX": (None, "Something went wrong on our side. Try again."),
+}
+_RETRY_AFTER_SECONDS = {"THROTTLED": 1, "QUOTA_EXCEEDED": 60}
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+DEFINITION_KEY = "x-amazon-apigateway-gateway-responses"
+
+
+def gateway_responses() -> dict[str, dict[str, Any]]:
+    """Response type -> its answer, as the definition of an API holds it."""
+    return {kind: _answer(kind, status, sentence) for kind, (status, sentence) in _ANSWERS.items()}
+
+
+def _answer(kind: str, status: int | None, sentence: str) -> dict[str, Any]:
+    headers = dict(_HEADERS)
+    if kind in _RETRY_AFTER_SECONDS:
+        headers["Retry-After"] = str(_RETRY_AFTER_SECONDS[kind])
+    body = {"error": sentence, "message": sentence, "request_id": "$context.requestId"}
+    answer: dict[str, Any] = {
+        "responseParameters": {
+            f"gatewayresponse.header.{name}": f"'{value}'" for name, value in headers.items()
+        },
+        "responseTemplates": {"application/json": json.dumps(body)},
+    }
+    if status is not None:
+        answer["statusCode"] = str(status)
+    return answer
+
+
+def ensure_gateway_responses(apigateway: Any, api_id: str, stage_name: str) -> list[str]:
+    """See that the API really answers so, and set what is missing. Returns the types that had to be set.
+
+    AWS takes the answers with the definition, and then nothing is done here. An API Gateway that leaves that part of a
+    definition aside takes them one by one; they hold from a new deployment of the API on.
+    """
+    found = {
+        item["responseType"]: item for item in apigateway.get_gateway_responses(restApiId=api_id)["items"]
+    }
+    missing = {
+        kind: answer
+        for kind, answer in gateway_responses().items()
+        if found.get(kind, {}).get("responseTemplates") != answer["responseTemplates"]
+    }
+    for kind, answer in missing.items():
+        apigateway.put_gateway_response(restApiId=api_id, responseType=kind, **answer)
+    if missing:
+        apigateway.create_deployment(restApiId=api_id, stageName=stage_name, description="error answers")
+    return sorted(missing)
