@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pynamodb.exceptions import DoesNotExist, TransactWriteError
+from pynamodb.exceptions import DoesNotExist, TransactGetError, TransactWriteError
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactGet, TransactWrite
@@ -17,7 +17,7 @@ from pynamodb.transactions import TransactGet, TransactWrite
 from chalicelib import keys
 from chalicelib.errors import Contended, QuotaExceeded
 from chalicelib.records import File, Organization, timestamp
-from chalicelib.stores.organizations import to_organization
+from chalicelib.stores.organizations import OrganizationStore, to_organization
 from chalicelib.stores.tables import (
     FileRow,
     OrganizationRow,
@@ -64,10 +64,14 @@ class FileStore:
             return None
 
     def find_with_organization(self, organization_id: str, file_id: str) -> tuple[File | None, Organization | None]:
-        """Both in one call, as of one moment."""
-        with TransactGet(connection=self._tables.connection) as transaction:
-            file_row = transaction.get(FileRow, organization_id, file_id)
-            organization_row = transaction.get(OrganizationRow, organization_id)
+        """Both in one call, as of one moment; in two while another transaction holds the organisation's counters."""
+        try:
+            with TransactGet(connection=self._tables.connection) as transaction:
+                file_row = transaction.get(FileRow, organization_id, file_id)
+                organization_row = transaction.get(OrganizationRow, organization_id)
+        except TransactGetError:
+            # A transaction that reads is cancelled by one that writes; plain reads never are.
+            return self.find(organization_id, file_id), OrganizationStore(self._tables).find(organization_id)
         file: File | None
         organization: Organization | None
         try:

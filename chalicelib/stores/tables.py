@@ -38,6 +38,8 @@ CONTENDED_MAX_WAIT_SECONDS = 0.6
 
 #: DynamoDB's words for "not now": the same call may well succeed a moment later.
 _TRANSIENT_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+#: The answers to a single write that came second: after another write, or during a transaction on the same item.
+_LOST_RACES = frozenset({"ConditionalCheckFailedException", "TransactionConflictException"})
 _CONDITION_FAILED = "ConditionalCheckFailed"
 
 
@@ -262,6 +264,6 @@ def contention_on_condition() -> Iterator[None]:
             raise Contended from error
         raise
     except PynamoDBException as error:
-        if error.cause_response_code == "ConditionalCheckFailedException":
+        if error.cause_response_code in _LOST_RACES:
             raise Contended from error
         raise
