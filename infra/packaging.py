@@ -127,11 +127,14 @@ def _run_chalice(root: Path, stage: str, out: Path, merge_file: Path) -> None:
 
 
 def _finish(template: Template) -> Template:
-    """Put in what a merge cannot say: the gateway's answers, and Chalice's outputs renamed to ours."""
-    definition: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    """Put in what a merge cannot say."""
+    api: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]
+    definition: dict[str, Any] = api["DefinitionBody"]
     definition[gateway.DEFINITION_KEY] = gateway.gateway_responses()
-    outputs = template["Outputs"]
-    outputs.pop("EndpointURL", None)
+    # Chalice says this in the definition only; not every gateway reads it there, and one that does not spoils uploads.
+    api["BinaryMediaTypes"] = definition["x-amazon-apigateway-binary-media-types"]
+    # Ours is ApiUrl, without the slash at its end.
+    del template["Outputs"]["EndpointURL"]
     return template
 
 
