@@ -1,0 +1,91 @@
+# The front door. `make help` lists what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz soak bench deploy lock \
+        clean-data clean app emulator environments test-localstack test-browser openapi faults
+
+API_PORT   ?= 8000
+AWS_PORT   ?= 4566
+CACHE_PORT ?= 6379
+STATE_DIR  ?= .local
+BASE_URL   ?= http://127.0.0.1:$(API_PORT)
+STAGE      ?= local
+export API_PORT AWS_PORT CACHE_PORT STATE_DIR BASE_URL STAGE PYTHON
+
+PY := .venv/bin/python
+
+help: ## List the targets
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@echo
+	@echo "  API_PORT, AWS_PORT, CACHE_PORT and STATE_DIR say where 'make up' runs; BASE_URL where 'make smoke' looks."
+
+app:
+	@infra/bootstrap.sh app
+
+emulator:
+	@infra/bootstrap.sh emulator
+
+environments:
+	@infra/bootstrap.sh emulator & emulator=$$!; infra/bootstrap.sh app && wait $$emulator
+
+up: environments ## Set everything up and run it on this machine, on 127.0.0.1 only; Ctrl-C stops it
+	@exec $(PY) -m infra.local.up
+
+smoke: app ## Walk through the API of a running stack (BASE_URL), step by step
+	@$(PY) -m infra.smoke
+
+test: environments ## Run the unit and integration tests
+	@$(PY) -m pytest tests/unit tests/faults tests/integration -n 2 --dist loadgroup
+
+test-unit: app ## Run the unit tests only: in process, under a minute
+	@$(PY) -m pytest tests/unit -n 2
+
+test-integration: environments ## Run the tests against the emulator and a real Valkey
+	@$(PY) -m pytest tests/integration
+
+e2e: environments ## Package, deploy to the emulator with permissions enforced, and test what was deployed
+	@$(PY) -m pytest tests/e2e
+
+fuzz: app ## At least 10,000 generated requests against the API's own description
+	@$(PY) -m tests.fuzz
+
+soak: app ## Sustained uploads against a running stack (BASE_URL)
+	@$(PY) -m benchmarks.soak
+
+test-localstack: app ## The integration tests against LocalStack, without Docker (needs Python 3.13)
+	@$(PY) -m tests.localstack
+
+test-browser: environments ## Uppy, as it is, in a real Chromium (needs npm and chromium)
+	@$(PY) -m pytest tests/browser
+
+bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tables and writes JSON
+	@$(PY) -m benchmarks
+
+lint: app ## ruff, mypy --strict on chalicelib, cfn-lint on the packaged template
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m infra.packaging build/lint && .venv/bin/cfn-lint build/lint/sam.json
+
+format: app ## Format the code and fix what ruff can fix
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+check: lint test e2e ## Exactly what CI runs
+
+deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment
+	@$(PY) -m infra deploy --stage $(STAGE)
+
+lock: app ## Resolve requirements*.in into the pinned requirements*.txt
+	@for name in requirements requirements-dev requirements-emulator; do \
+	    UV_SYSTEM_CERTS=1 .venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url \
+	        --no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
+	done
+
+clean-data: ## Delete the data of 'make up' in STATE_DIR
+	@if [ -f "$(STATE_DIR)/up.pid" ] && kill -0 "$$(cat "$(STATE_DIR)/up.pid")" 2>/dev/null; then \
+	    echo "'make up' is running on $(STATE_DIR); stop it first." >&2; exit 1; fi
+	@rm -rf "$(STATE_DIR)" && echo "The data in $(STATE_DIR) is gone."
+
+clean: ## Delete the virtual environments and everything built
+	@rm -rf .venv .venv-emulator build .mypy_cache .ruff_cache .pytest_cache .hypothesis
