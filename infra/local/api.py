@@ -1,0 +1,229 @@
+"""Chalice's own local server, with the answers that on AWS the gateway gives, in the contract's shape.
+
+`chalice local` answers an unknown path with 403 "Missing Authentication Token", reads a body of any length into memory and
+takes a Content-Type for binary only when it equals an entry to the letter. This launcher mends just that; the application
+runs in Chalice's local gateway as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+from chalice.cli.factory import CLIFactory
+from chalice.config import Config
+from chalice.local import (
+    ChaliceRequestHandler,
+    LambdaEventConverter,
+    LocalDevServer,
+    LocalGateway,
+    RouteMatcher,
+    ThreadedHTTPServer,
+)
+from chalice.local import create_local_server as make_chalice_local
+
+from infra.local.processes import HOST
+
+ROOT = Path(__file__).resolve().parents[2]
+SENTENCES = {
+    400: "The request is not valid HTTP.",
+    404: "There is nothing at this path.",
+    405: "This path does not know this method.",
+    411: "Send the length of the body in Content-Length.",
+    414: "The address is too long.",
+    431: "The headers are too large.",
+    500: "Something went wrong on our side. Try again; if it stays, quote the request id.",
+    501: "This path does not know this method.",
+    505: "This version of HTTP is not spoken here.",
+}
+#: Read and thrown away after a refusal, so that the client gets to read the answer instead of a broken connection.
+MAX_DRAINED_BYTES = 64 * 1024 * 1024
+DRAIN_CHUNK_BYTES = 256 * 1024
+IDLE_CONNECTION_SECONDS = 60
+
+_log = logging.getLogger("gateway")
+
+
+class EventConverter(LambdaEventConverter):
+    """Lambda's event as a gateway makes it: with a request id and the peer's address. Bodies stay bytes."""
+
+    def create_lambda_event(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
+        event = super().create_lambda_event(method, path, headers, body)
+        event["requestContext"]["requestId"] = str(uuid.uuid4())
+        return event
+
+    def _is_binary(self, headers: dict[str, Any]) -> bool:
+        # Chalice takes bytes as they come, so encoding 50 MB to base64 and back would be for nothing.
+        return False
+
+
+class Gateway(LocalGateway):
+    def __init__(self, app_object: Any, config: Config) -> None:
+        super().__init__(app_object, config)
+        self.event_converter = EventConverter(RouteMatcher(list(app_object.routes)), app_object.api.binary_types)
+
+    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes | None, address: str) -> Any:
+        """:raises KeyError: there is no such path."""
+        try:
+            event = self._generate_lambda_event(method, path, headers, body)
+        except ValueError:
+            raise KeyError(path) from None
+        event["requestContext"]["identity"]["sourceIp"] = address
+        return self._app_object(event, self._generate_lambda_context())
+
+
+class RequestHandler(ChaliceRequestHandler):
+    """One connection."""
+
+    timeout = IDLE_CONNECTION_SECONDS
+    server_version = "strongroom"
+    sys_version = ""
+    max_body_bytes = 0
+
+    def __init__(self, request: Any, client_address: Any, server: Any, app_object: Any, config: Config) -> None:
+        self._app_object, self._config = app_object, config
+        super().__init__(request, client_address, server, app_object, config)
+
+    def _generic_handle(self) -> None:
+        try:
+            self._handle()
+        except (BrokenPipeError, ConnectionResetError, TimeoutError):
+            self.close_connection = True
+
+    def _handle(self) -> None:
+        length = self._body_length()
+        if length is None:
+            return
+        body = self.rfile.read(length) if length else None
+        if body is not None and len(body) < length:
+            self.close_connection = True
+            return
+        headers = {name: value for name, value in self.headers.items()}
+        gateway = Gateway(self._app_object, self._config)
+        try:
+            response = gateway.answer(self.command, self.path, headers, body, self.client_address[0])
+        except KeyError:
+            self._refuse(404)
+            return
+        self._send(response["statusCode"], {**response["headers"], **response["multiValueHeaders"]}, response["body"])
+
+    def _body_length(self) -> int | None:
+        """How many bytes of body follow, or None after having refused the request."""
+        if "transfer-encoding" in self.headers:
+            self.close_connection = True
+            self._refuse(411)
+            return None
+        lengths = set(self.headers.get_all("content-length", ["0"]))
+        raw = lengths.pop()
+        if lengths or not raw.isascii() or not raw.isdigit() or len(raw) > 15:
+            self.close_connection = True
+            self._refuse(400)
+            return None
+        if int(raw) > self.max_body_bytes:
+            self._refuse(413, self._too_large())
+            self._drain(int(raw))
+            self.close_connection = True
+            return None
+        return int(raw)
+
+    def _too_large(self) -> str:
+        from chalicelib.config import settings
+        from chalicelib.logic.uploads import form_too_large
+
+        return form_too_large(settings().max_form_upload_bytes, settings().max_upload_bytes)
+
+    def handle_expect_100(self) -> bool:
+        # A client that asks first, as curl does above 1 MB, is refused before it sends anything.
+        raw = self.headers.get("content-length", "")
+        if raw.isdigit() and int(raw) > self.max_body_bytes:
+            self.close_connection = True
+            self._refuse(413, self._too_large())
+            return False
+        return super().handle_expect_100()
+
+    def _drain(self, length: int) -> None:
+        left = min(length, MAX_DRAINED_BYTES)
+        while left > 0:
+            chunk = self.rfile.read(min(left, DRAIN_CHUNK_BYTES))
+            if not chunk:
+                return
+            left -= len(chunk)
+
+    def _refuse(self, status: int, sentence: str | None = None) -> None:
+        sentence = sentence or SENTENCES.get(status, SENTENCES[400])
+        request_id = str(uuid.uuid4())
+        body = json.dumps({"error": sentence, "message": sentence, "request_id": request_id})
+        headers: dict[str, Any] = {"Content-Type": "application/json"}
+        if self.close_connection:
+            headers["Connection"] = "close"
+        self._send(status, headers, body)
+        method = self.command if (self.command or "").isalpha() else "-"
+        _log.info("%s (refused before the application) %s request_id=%s", method, status, request_id)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """What http.server itself refuses: malformed requests, unknown methods."""
+        self.close_connection = True
+        self._refuse(405 if code == 501 else code)
+
+    def _send(self, status: int, headers: dict[str, Any], body: str | bytes | None) -> None:
+        payload = body.encode() if isinstance(body, str) else (body or b"")
+        self.send_response(status)
+        for name, value in {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers}.items():
+            for one in value if isinstance(value, list) else [value]:
+                self.send_header(name, one)
+        if status != 204:
+            self.send_header("Content-Length", str(len(payload)))
+        self.end_headers()
+        if payload and self.command != "HEAD" and status != 204:
+            self.wfile.write(payload)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = _generic_handle
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing: the application logs each request, with its route instead of its address."""
+
+
+class Server(ThreadedHTTPServer):
+    # The system's default of 5 refuses connections of a burst before a thread can take them.
+    request_queue_size = 128
+
+
+def make_server(host: str, port: int) -> LocalDevServer:
+    """The server of this process's application, bound but not serving yet."""
+    from chalicelib import logs
+    from chalicelib.config import settings
+    from chalicelib.routes.forms import FORM_OVERHEAD_BYTES
+
+    logs.configure(settings())
+    sys.path.insert(0, str(ROOT))
+    factory = CLIFactory(str(ROOT), environ=os.environ)
+    config = factory.create_config_obj(chalice_stage_name="local")
+    # Chalice's own maker turns the application into one that serves several requests at once.
+    make_chalice_local(config.chalice_app, config, host, 0).server.server_close()
+    handler = type(
+        "Handler", (RequestHandler,), {"max_body_bytes": settings().max_form_upload_bytes + FORM_OVERHEAD_BYTES}
+    )
+    return LocalDevServer(config.chalice_app, config, host, port, handler_cls=handler, server_cls=Server)
+
+
+def main() -> None:
+    port = int(os.environ.get("API_PORT", "8000"))
+    server = make_server(HOST, port)
+
+    def stop(*_: Any) -> None:
+        threading.Thread(target=server.shutdown).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    server.server.serve_forever(poll_interval=0.1)
+
+
+if __name__ == "__main__":
+    main()

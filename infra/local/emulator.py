@@ -1,0 +1,85 @@
+"""MiniStack in place of AWS: started from its own virtual environment, so that its packages never meet ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from infra.local.processes import HOST, Child, Sink, StartError
+
+ROOT = Path(__file__).resolve().parents[2]
+VIRTUAL_ENVIRONMENT = ROOT / ".venv-emulator"
+#: What the emulator takes for credentials, whatever they are. Never a real account's.
+CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+REGION = "us-east-1"
+
+
+def start_emulator(
+    port: int,
+    folder: Path,
+    sink: Sink,
+    *,
+    cache_port: int | None = None,
+    keep_state: bool = True,
+    enforce_permissions: bool = False,
+) -> Child:
+    """:param cache_port: where the endpoint is that ElastiCache resources report.
+    :param keep_state: save on SIGTERM, and find it again at the next start in the same folder.
+    :raises StartError: its environment is missing.
+    """
+    python = VIRTUAL_ENVIRONMENT / "bin" / "python"
+    if not python.exists():
+        raise StartError(f"{VIRTUAL_ENVIRONMENT.name} is missing. Run: make up, or infra/bootstrap.sh emulator")
+    state, objects = folder / "state", folder / "objects"
+    for made in (state, objects):
+        made.mkdir(parents=True, exist_ok=True)
+    environment = {
+        **_without_aws(os.environ),
+        **CREDENTIALS,
+        "BIND_HOST": HOST,
+        "GATEWAY_PORT": str(port),
+        "MINISTACK_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "IOT_MTLS_ENABLED": "0",
+        "STATE_DIR": str(state),
+        "S3_DATA_DIR": str(objects),
+        "AUTH": "true" if enforce_permissions else "false",
+        "LOG_LEVEL": "WARNING",
+        "PYTHONUNBUFFERED": "1",
+    }
+    if keep_state:
+        environment |= {"PERSIST_STATE": "1", "S3_PERSIST": "1"}
+    if cache_port is not None:
+        environment |= {"REDIS_HOST": HOST, "REDIS_PORT": str(cache_port)}
+    return Child("aws", [str(python), "-m", "ministack"], environment, folder, sink)
+
+
+def endpoint(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def is_ready(port: int) -> bool:
+    try:
+        with urlopen(f"{endpoint(port)}/_ministack/health", timeout=1) as answer:  # noqa: S310 - our own address
+            return bool(answer.status == 200)
+    except (URLError, OSError):
+        return False
+
+
+def client_environment(port: int) -> dict[str, str]:
+    """The standard variables with which every AWS client finds the emulator."""
+    return {
+        **CREDENTIALS,
+        "AWS_ENDPOINT_URL": endpoint(port),
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def _without_aws(environment: Mapping[str, str]) -> dict[str, str]:
+    """A developer's own profile must never reach the emulator, nor the emulator's clients a real account."""
+    return {name: value for name, value in environment.items() if not name.startswith("AWS_")}

@@ -1,0 +1,65 @@
+"""The stack's tables, buckets and queues on the emulator, and the functions' environment that goes with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from infra.local import emulator
+from infra.local.cache import cache_url
+
+STAGE = "local"
+
+
+def create_data_plane(aws_port: int, cache_port: int, report: Callable[[str], None]) -> dict[str, str]:
+    """Create or update `strongroom-local` from the same template as everywhere; returns the stack's outputs."""
+    import boto3
+
+    from infra.deployment import deploy_stack
+    from infra.release import stack_name_of
+    from infra.template import data_plane
+
+    session = boto3.Session(
+        aws_access_key_id=emulator.CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=emulator.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        region_name=emulator.REGION,
+    )
+    client: Any = session.client("cloudformation", endpoint_url=emulator.endpoint(aws_port))
+    deployment = deploy_stack(
+        client,
+        stack_name_of(STAGE),
+        data_plane(STAGE),
+        {"Stage": STAGE, "CacheUrl": cache_url(cache_port), "RequireTls": "false"},
+        report=report,
+    )
+    return dict(deployment.outputs)
+
+
+def functions_environment(
+    outputs: Mapping[str, str], aws_port: int, cache_port: int, base: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """What Lambda would set. Anything of it can be overridden from outside, such as RATE_LIMIT_UPLOADS."""
+    inherited = {
+        name: value for name, value in (base if base is not None else os.environ).items() if not name.startswith("AWS_")
+    }
+    defaults = {
+        "MAX_FORM_UPLOAD_BYTES": str(50 * 1024 * 1024),
+        "LOG_FORMAT": "text",
+        "LOG_LEVEL": "INFO",
+        "COOKIE_SECURE": "false",
+    }
+    return {
+        **defaults,
+        **inherited,
+        **emulator.client_environment(aws_port),
+        "STAGE": STAGE,
+        "TABLE_PREFIX": outputs["TablePrefix"],
+        "TEMP_BUCKET": outputs["TempBucket"],
+        "PERMANENT_BUCKET": outputs["PermanentBucket"],
+        "UPLOADS_QUEUE_URL": outputs["UploadsQueueUrl"],
+        "DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
+        "CACHE_URL": cache_url(cache_port),
+        "S3_ADDRESSING_STYLE": "path",
+        "PYTHONUNBUFFERED": "1",
+    }
