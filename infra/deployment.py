@@ -153,9 +153,7 @@ def delete_stack(
     _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds)
 
 
-def _ready_stack(
-    cloudformation: Any, stack_name: str, report: Report, timeout_seconds: float
-) -> dict[str, Any] | None:
+def _ready_stack(cloudformation: Any, stack_name: str, report: Report, timeout_seconds: float) -> dict[str, Any] | None:
     """The stack to update, or None when it has to be created; a failed first creation is cleared away before."""
     stack = find_stack(cloudformation, stack_name)
     status = stack["StackStatus"] if stack else ""
@@ -166,9 +164,7 @@ def _ready_stack(
         delete_stack(cloudformation, stack_name, report=report, timeout_seconds=timeout_seconds)
         return None
     if status.endswith("_IN_PROGRESS"):
-        raise DeploymentError(
-            f"{stack_name} is {status}: another deployment is running. Wait for it, then try again."
-        )
+        raise DeploymentError(f"{stack_name} is {status}: another deployment is running. Wait for it, then try again.")
     if status.endswith("_FAILED"):
         raise DeploymentError(
             f"{stack_name} is {status}. See docs/operations.md, 'When a rollback fails', then try again."
@@ -176,19 +172,13 @@ def _ready_stack(
     return stack
 
 
-def _parameters(
-    template: Template, given: Mapping[str, str], existing: dict[str, Any] | None
-) -> list[dict[str, Any]]:
+def _parameters(template: Template, given: Mapping[str, str], existing: dict[str, Any] | None) -> list[dict[str, Any]]:
     declared = template.get("Parameters", {})
     unknown = sorted(set(given) - set(declared))
     if unknown:
-        raise DeploymentError(
-            f"The template has no parameter {', '.join(unknown)}. It has: {', '.join(declared)}."
-        )
+        raise DeploymentError(f"The template has no parameter {', '.join(unknown)}. It has: {', '.join(declared)}.")
     kept = {parameter["ParameterKey"] for parameter in (existing or {}).get("Parameters", [])} & set(declared)
-    values: list[dict[str, Any]] = [
-        {"ParameterKey": key, "ParameterValue": value} for key, value in given.items()
-    ]
+    values: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
     return values + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(given))]
 
 
@@ -228,8 +218,7 @@ def _planned_changes(
 
 def _change(raw: dict[str, Any]) -> Change:
     properties = {
-        detail["Target"].get("Name") or detail["Target"].get("Attribute", "")
-        for detail in raw.get("Details", [])
+        detail["Target"].get("Name") or detail["Target"].get("Attribute", "") for detail in raw.get("Details", [])
     }
     return Change(
         action=raw["Action"],
@@ -243,13 +232,9 @@ def _change(raw: dict[str, Any]) -> Change:
 def _summary(changes: list[Change]) -> str:
     counts: dict[str, int] = {}
     for change in changes:
-        word = {"Add": "to add", "Modify": "to change", "Remove": "to remove"}.get(
-            change.action, change.action
-        )
+        word = {"Add": "to add", "Modify": "to change", "Remove": "to remove"}.get(change.action, change.action)
         counts[word] = counts.get(word, 0) + 1
-    return (
-        ", ".join(f"{count} {word}" for word, count in counts.items()) or "only settings of the stack change"
-    )
+    return ", ".join(f"{count} {word}" for word, count in counts.items()) or "only settings of the stack change"
 
 
 def _events(cloudformation: Any, stack_id: str) -> list[dict[str, Any]]:
@@ -280,11 +265,7 @@ def _follow(
             state, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
             report(f"  {state:<28} {event['LogicalResourceId']}" + (f": {reason}" if reason else ""))
             # When one resource fails, the others are told to stop: they are not the cause.
-            if (
-                state.endswith("_FAILED")
-                and "cancelled" not in reason
-                and event["LogicalResourceId"] != stack_name
-            ):
+            if state.endswith("_FAILED") and "cancelled" not in reason and event["LogicalResourceId"] != stack_name:
                 failures.append(f"{event['LogicalResourceId']} [{event['ResourceType']}]: {reason}")
         if status.endswith("_IN_PROGRESS"):
             continue

@@ -47,9 +47,7 @@ def _answer(kind: str, status: int | None, sentence: str) -> dict[str, Any]:
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS[kind])
     body = {"error": sentence, "message": sentence, "request_id": "$context.requestId"}
     answer: dict[str, Any] = {
-        "responseParameters": {
-            f"gatewayresponse.header.{name}": f"'{value}'" for name, value in headers.items()
-        },
+        "responseParameters": {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in headers.items()},
         "responseTemplates": {"application/json": json.dumps(body)},
     }
     if status is not None:
@@ -63,9 +61,7 @@ def ensure_gateway_responses(apigateway: Any, api_id: str, stage_name: str) -> l
     AWS takes the answers with the definition, and then nothing is done here. An API Gateway that leaves that part of a
     definition aside takes them one by one; they hold from a new deployment of the API on.
     """
-    found = {
-        item["responseType"]: item for item in apigateway.get_gateway_responses(restApiId=api_id)["items"]
-    }
+    found = {item["responseType"]: item for item in apigateway.get_gateway_responses(restApiId=api_id)["items"]}
     missing = {
         kind: answer
         for kind, answer in gateway_responses().items()

@@ -39,7 +39,8 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 # What a function cannot run without, as the start of a name in the zip.
 REQUIRED = (
     "app.py", "chalicelib/config.py", "chalice/app.py", "botocore/data/s3/", "botocore/data/endpoints.json",
-    "magic/__init__.py", "pylibmagic/libmagic.so.1", "pylibmagic/magic.mgc", "bcrypt/", "pynamodb/", "redis/", "limits/",
+    "magic/__init__.py", "pylibmagic/libmagic.so.1", "pylibmagic/magic.mgc", "bcrypt/", "pynamodb/", "redis/",
+    "limits/",
 )  # fmt: skip
 
 
@@ -102,9 +103,7 @@ def check(made: Package) -> None:
             f"The deployment package is {made.unpacked_bytes:,} bytes unpacked; Lambda takes {UNPACKED_LIMIT_BYTES:,}."
         )
     resources = made.template["Resources"]
-    untouched = [
-        name for name in ("APIHandler", "ProcessUploads", "Sweep") if "Type" not in resources.get(name, {})
-    ]
+    untouched = [name for name in ("APIHandler", "ProcessUploads", "Sweep") if "Type" not in resources.get(name, {})]
     if untouched:
         raise PackagingError(f"app.py declares no function for {', '.join(untouched)} of the template.")
 
@@ -202,3 +201,13 @@ def _write_zip(contents: Path, zip_path: Path) -> int:
             total += len(body)
             archive.writestr(entry, body)
     return total
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit("usage: python -m infra.packaging FOLDER [STAGE]")
+    done = package(sys.argv[2] if len(sys.argv) == 3 else "prod", Path(sys.argv[1]))
+    print(
+        f"{done.zip_path}: {done.zip_path.stat().st_size / 1e6:.1f} MB, {done.unpacked_bytes / 1e6:.1f} MB unpacked; "
+        f"{done.zip_path.with_name('sam.json')}: {len(done.template['Resources'])} resources"
+    )

@@ -57,9 +57,7 @@ def deploy(
     `made` is a package that is already there, else one is made. `migrate` gets the stack's outputs once it runs.
     """
     if not session.region_name:
-        raise DeploymentError(
-            "No region is set. Set AWS_REGION or AWS_DEFAULT_REGION, or a region in your profile."
-        )
+        raise DeploymentError("No region is set. Set AWS_REGION or AWS_DEFAULT_REGION, or a region in your profile.")
     account = session.client("sts").get_caller_identity()["Account"]
     report(f"Deploying {stack_name_of(stage)} to account {account}, {session.region_name}.")
     with tempfile.TemporaryDirectory() as folder:
@@ -67,9 +65,7 @@ def deploy(
             report("Packaging ...")
             made = package(stage, Path(folder))
         size = made.zip_path.stat().st_size
-        report(
-            f"Package: {size / 1e6:.1f} MB, {made.unpacked_bytes / 1e6:.1f} MB unpacked, {made.digest[:12]}."
-        )
+        report(f"Package: {size / 1e6:.1f} MB, {made.unpacked_bytes / 1e6:.1f} MB unpacked, {made.digest[:12]}.")
         s3 = session.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
         bucket = ensure_artifacts_bucket(s3, account, session.region_name)
         template = with_code_at(made.template, bucket, _upload_code(s3, bucket, made, report))
@@ -96,9 +92,7 @@ def settle(session: Any, stage: str, outputs: Mapping[str, str], report: Report)
     """What a template cannot say, or not every CloudFormation hears."""
     fixed = ensure_gateway_responses(session.client("apigateway"), outputs["RestAPIId"], API_STAGE)
     if fixed:
-        report(
-            f"Set {len(fixed)} of the gateway's error answers, which the API's definition had not brought."
-        )
+        report(f"Set {len(fixed)} of the gateway's error answers, which the API's definition had not brought.")
     session.client("cloudformation").update_termination_protection(
         StackName=stack_name_of(stage), EnableTerminationProtection=stage in KEPT_STAGES
     )

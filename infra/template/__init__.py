@@ -46,7 +46,7 @@ yaml.add_multi_constructor("!", _long_form, Loader=_Loader)
 
 def load(path: Path) -> Template:
     """One template file with every short form written out."""
-    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
     if not isinstance(loaded, dict):
         raise TypeError(f"{path.name} is not a mapping")
     return loaded

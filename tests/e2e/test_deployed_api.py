@@ -1,0 +1,251 @@
+"""The deployed API over HTTP: real gateway, functions, trigger, cache and permissions."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from typing import Any
+
+import boto3
+import httpx
+import pytest
+import redis
+
+from .servers import ROOT
+from .stack import DeployedStack, Member
+
+MEGABYTE = 1_000_000
+
+
+@pytest.fixture(scope="module")
+def acme(stack: DeployedStack) -> Member:
+    return stack.sign_up("Acme")
+
+
+@pytest.fixture(scope="module")
+def rival(stack: DeployedStack) -> Member:
+    return stack.sign_up("Rival")
+
+
+def test_every_dependency_is_up(stack: DeployedStack) -> None:
+    answer = stack.api.get("/health")
+    assert answer.status_code == 200, answer.text
+    assert set(answer.json()["dependencies"].values()) == {"up"}
+
+
+def test_smoke_script_passes(stack: DeployedStack) -> None:
+    """The script that a person runs, unchanged."""
+    member = stack.sign_up("Smoke")
+    environment = {
+        **os.environ,
+        "BASE_URL": stack.release.url,
+        "SMOKE_USERNAME": member.username,
+        "SMOKE_PASSWORD": member.password,
+    }
+    result = subprocess.run(
+        [sys.executable, "-m", "infra.smoke"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_upload_arrives_whole_and_is_completed_by_the_trigger(stack: DeployedStack, acme: Member) -> None:
+    body = os.urandom(100_000)
+    pending = stack.upload(acme, "über uns & mehr.bin", body)
+    assert pending["status"] == "pending"
+    record = stack.wait_for(acme, pending["id"], "completed", "failed")
+    assert (record["status"], record["file_size"]) == ("completed", len(body))
+    assert record["sha256_hash"] == hashlib.sha256(body).hexdigest()
+
+    s3 = stack.session.client("s3")
+    prefix = f"{acme.organization_id}/{record['id']}_"
+    [kept] = s3.list_objects_v2(Bucket=stack.outputs["PermanentBucket"], Prefix=prefix)["Contents"]
+    assert s3.get_object(Bucket=stack.outputs["PermanentBucket"], Key=kept["Key"])["Body"].read() == body
+    assert "Contents" not in s3.list_objects_v2(
+        Bucket=stack.outputs["TempBucket"], Prefix=f"{acme.organization_id}/{record['id']}"
+    )
+
+
+def test_download_leads_to_the_same_bytes(stack: DeployedStack, acme: Member) -> None:
+    body = b"%PDF-1.7\n" + os.urandom(5000)
+    record = stack.uploaded(acme, "report.pdf", body)
+    assert record["mime_type"] == "application/pdf"
+    answer = stack.api.get(f"/files/{record['id']}/content", headers=acme.headers)
+    assert answer.status_code == 302, answer.text
+    download = httpx.get(answer.headers["location"])
+    assert download.status_code == 200, download.text
+    assert download.content == body
+    assert download.headers["content-disposition"].startswith("attachment")
+
+
+def test_form_of_four_megabytes_passes_and_a_larger_one_says_how_to_send_it(stack: DeployedStack, acme: Member) -> None:
+    stack.uploaded(acme, "four.bin", os.urandom(4 * MEGABYTE))
+    answer = stack.api.post("/files", headers=acme.headers, files={"file": ("five.bin", os.urandom(5 * MEGABYTE))})
+    assert answer.status_code == 413, answer.text
+    assert "POST" in answer.json()["message"]
+
+
+def test_list_filters_and_deletion(stack: DeployedStack, acme: Member) -> None:
+    record = stack.uploaded(acme, "list-me.txt", b"listed\n")
+    filters = {"status": "completed", "mime_type": record["mime_type"]}
+    found = stack.api.get("/files", headers=acme.headers, params=filters).json()
+    assert record["id"] in [file["id"] for file in found["files"]]
+    assert stack.api.delete(f"/files/{record['id']}", headers=acme.headers).status_code == 204
+    assert stack.api.get(f"/files/{record['id']}", headers=acme.headers).status_code == 404
+    objects = stack.session.client("s3").list_objects_v2(
+        Bucket=stack.outputs["PermanentBucket"], Prefix=f"{acme.organization_id}/{record['id']}"
+    )
+    assert objects["KeyCount"] == 0
+
+
+def test_session_is_dead_after_logout(stack: DeployedStack) -> None:
+    member = stack.sign_up("Leaver")
+    assert stack.api.get("/auth/me", headers=member.headers).status_code == 200
+    assert stack.api.post("/auth/logout", headers=member.headers).status_code == 200
+    assert stack.api.get("/auth/me", headers=member.headers).status_code == 401
+
+
+def test_counters_live_in_the_real_cache(stack: DeployedStack, acme: Member, cache_port: int) -> None:
+    stack.api.get("/auth/me", headers=acme.headers)
+    with redis.Redis(port=cache_port) as cache:
+        assert cache.dbsize() > 0
+
+
+# ---- Isolation ---------------------------------------------------------------------------------------------------
+
+
+def deployed_operations(template: dict[str, Any]) -> list[tuple[str, str]]:
+    """Method and path of every route of the deployed definition, preflights aside."""
+    paths = template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    return [(method.upper(), path) for path, methods in paths.items() for method in methods if method != "options"]
+
+
+PUBLIC = {("POST", "/auth/login"), ("GET", "/health"), ("GET", "/openapi.json")}
+
+
+def test_every_route_but_the_public_ones_asks_for_a_session(stack: DeployedStack, package: Any) -> None:
+    operations = [operation for operation in deployed_operations(package.template) if operation not in PUBLIC]
+    assert len(operations) >= 7
+    for method, path in operations:
+        answer = stack.api.request(method, re.sub(r"{\w+}", "01a2087b-8872-7b31-b3ea-2911107d938c", path))
+        assert answer.status_code == 401, f"{method} {path}: {answer.status_code} {answer.text}"
+        if method != "HEAD":
+            assert_error_shape(answer)
+
+
+def test_no_route_shows_or_changes_a_file_of_another_organization(
+    stack: DeployedStack, package: Any, acme: Member, rival: Member
+) -> None:
+    record = stack.uploaded(acme, "secret.txt", b"only ours\n")
+    operations = [(m, p) for m, p in deployed_operations(package.template) if "{file_id}" in p]
+    assert len(operations) >= 4
+    for method, path in operations:
+        answer = stack.api.request(method, path.replace("{file_id}", record["id"]), headers=rival.headers)
+        assert answer.status_code == 404, f"{method} {path}: {answer.status_code} {answer.text}"
+        if method != "HEAD":
+            assert_error_shape(answer)
+    assert stack.details(acme, record["id"]) == record
+    assert stack.api.get("/files", headers=rival.headers).json()["total"] == 0
+
+
+# ---- What the gateway answers by itself ------------------------------------------------------------------------------
+
+
+def assert_error_shape(answer: httpx.Response) -> None:
+    body = answer.json()
+    assert set(body) == {"error", "message", "request_id"}, body
+    assert body["error"] == body["message"]
+    assert body["request_id"]
+    assert answer.headers["content-type"].startswith("application/json")
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/nothing/here"), ("PUT", "/files"), ("GET", "/auth/login"), ("GET", "/")]
+)
+def test_unknown_path_and_wrong_method_are_404_in_our_shape(stack: DeployedStack, method: str, path: str) -> None:
+    answer = stack.api.request(method, path)
+    assert answer.status_code == 404, answer.text
+    assert_error_shape(answer)
+
+
+def test_the_api_has_no_stage_but_its_own(stack: DeployedStack) -> None:
+    stages = stack.session.client("apigateway").get_stages(restApiId=stack.outputs["RestAPIId"])["item"]
+    assert [stage["stageName"] for stage in stages] == ["api"]
+
+
+# ---- The sweep, with its own permissions ---------------------------------------------------------------------------
+
+
+def make_old(session: boto3.Session, stack: DeployedStack, partition: str, file_id: str) -> None:
+    """As if nothing had happened to the row for a day."""
+    session.client("dynamodb").update_item(
+        TableName=f"{stack.outputs['TablePrefix']}-files",
+        Key={"organization_id": {"S": partition}, "file_id": {"S": file_id}},
+        UpdateExpression="SET touched_at = :old",
+        ExpressionAttributeValues={":old": {"S": "2020-01-01T00:00:00.000Z"}},
+    )
+
+
+def run_sweep(stack: DeployedStack) -> dict[str, int]:
+    answer = stack.session.client("lambda").invoke(
+        FunctionName="strongroom-prod-sweep", Payload=json.dumps({"source": "aws.events"})
+    )
+    payload = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, payload
+    result: dict[str, int] = payload
+    return result
+
+
+def test_sweep_sends_a_forgotten_upload_on_its_way_and_ends_one_that_never_came(
+    stack: DeployedStack, acme: Member
+) -> None:
+    trigger = stack.session.client("lambda")
+    [mapping] = trigger.list_event_source_mappings(FunctionName="strongroom-prod-process")["EventSourceMappings"]
+    queue = stack.session.client("sqs")
+    trigger.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+    try:
+        forgotten = stack.upload(acme, "forgotten.txt", b"nobody told anyone\n")
+        never_came = stack.upload(acme, "never.txt", b"x")
+        stack.session.client("s3").delete_object(
+            Bucket=stack.outputs["TempBucket"], Key=f"{acme.organization_id}/{never_came['id']}"
+        )
+        queue.purge_queue(QueueUrl=stack.outputs["UploadsQueueUrl"])
+        for record in (forgotten, never_came):
+            make_old(stack.session, stack, acme.organization_id, record["id"])
+        done = run_sweep(stack)
+    finally:
+        trigger.update_event_source_mapping(UUID=mapping["UUID"], Enabled=True)
+    assert (done.get("requeued"), done.get("expired")) == (1, 1)
+    assert stack.wait_for(acme, never_came["id"], "completed", "failed")["status"] == "failed"
+    assert stack.wait_for(acme, forgotten["id"], "completed", "failed")["status"] == "completed"
+
+
+def test_sweep_finishes_a_deletion_that_stopped_half_way(stack: DeployedStack, acme: Member) -> None:
+    record = stack.uploaded(acme, "half-deleted.txt", b"still there\n")
+    files = stack.stores().files
+    file = files.find(acme.organization_id, record["id"])
+    assert file is not None
+    removed = files.remove(file)
+    make_old(stack.session, stack, removed.partition, record["id"])
+    assert run_sweep(stack).get("deletions_finished") == 1
+    objects = stack.session.client("s3").list_objects_v2(
+        Bucket=stack.outputs["PermanentBucket"], Prefix=f"{acme.organization_id}/{record['id']}"
+    )
+    assert objects["KeyCount"] == 0
+
+
+def test_object_that_belongs_to_nobody_is_deleted(stack: DeployedStack) -> None:
+    s3 = stack.session.client("s3")
+    s3.put_object(Bucket=stack.outputs["TempBucket"], Key="nobody/knows+this one.txt", Body=b"stray")
+    for _ in range(100):
+        if s3.list_objects_v2(Bucket=stack.outputs["TempBucket"], Prefix="nobody/")["KeyCount"] == 0:
+            return
+        import time
+
+        time.sleep(0.2)
+    pytest.fail("the stray object is still there")

@@ -1,0 +1,147 @@
+"""What an operator does to a stack: deploy again, change it, fail to, delete it.
+
+These run last of all (see conftest.py): they change and finally delete what the other tests stand on.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from infra import deployment, release
+from infra.packaging import Package
+
+from .stack import DeployedStack
+
+FUNCTION = "strongroom-prod-api"
+TABLE = "strongroom-prod-files"
+
+
+def redeploy(stack: DeployedStack, made: Package, **options: Any) -> tuple[release.Release, str]:
+    """Deploy over what runs; returns what came of it, and what was said."""
+    said: list[str] = []
+    done = release.deploy(stack.session, "prod", {}, made=made, report=said.append, **options)
+    return done, "\n".join(said)
+
+
+def changed(made: Package, **resources: dict[str, Any]) -> Package:
+    """The package with properties of some resources changed."""
+    template = copy.deepcopy(made.template)
+    for name, properties in resources.items():
+        template["Resources"][name]["Properties"].update(properties)
+    return dataclasses.replace(made, template=template)
+
+
+def memory_of(stack: DeployedStack) -> int:
+    size: int = stack.session.client("lambda").get_function_configuration(FunctionName=FUNCTION)["MemorySize"]
+    return size
+
+
+def test_same_package_again_changes_nothing(stack: DeployedStack, package: Package) -> None:
+    done, said = redeploy(stack, package)
+    assert not done.changed
+    assert "nothing to change" in said
+    assert "already uploaded" in said
+
+
+def test_function_and_table_are_changed_in_place(stack: DeployedStack, package: Package, tmp_path: Path) -> None:
+    """New code, new memory and another setting of a table; the data stays, and parameters keep their values."""
+    member = stack.sign_up("Updater")
+    record = stack.uploaded(member, "before.txt", b"from before the update\n")
+    lambda_ = stack.session.client("lambda")
+    before = lambda_.get_function_configuration(FunctionName=FUNCTION)
+
+    zip_path = tmp_path / "deployment.zip"
+    zip_path.write_bytes(package.zip_path.read_bytes())
+    with zipfile.ZipFile(zip_path, "a") as archive:
+        archive.writestr("chalicelib/added_by_the_test.py", "CHANGED = True\n")
+    made = changed(
+        dataclasses.replace(package, zip_path=zip_path, digest="0" * 64),
+        APIHandler={"MemorySize": 1536},
+        FilesTable={"PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": False}},
+    )
+    done, said = redeploy(stack, made)
+    assert done.changed
+    assert "Modify  APIHandler" in said
+    assert "Modify  FilesTable" in said
+
+    after = lambda_.get_function_configuration(FunctionName=FUNCTION)
+    assert after["MemorySize"] == 1536
+    assert after["CodeSha256"] != before["CodeSha256"]
+    assert after["Environment"]["Variables"]["CACHE_URL"] == before["Environment"]["Variables"]["CACHE_URL"]
+    backups = stack.session.client("dynamodb").describe_continuous_backups(TableName=TABLE)
+    recovery = backups["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"]
+    assert recovery["PointInTimeRecoveryStatus"] == "DISABLED"
+    assert stack.details(member, record["id"]) == record
+    assert stack.uploaded(member, "after.txt", b"from after the update\n")
+
+    redeploy(stack, package)
+    assert memory_of(stack) == 1024
+
+
+def test_failed_deployment_says_what_and_why_and_leaves_the_old_version(stack: DeployedStack, package: Package) -> None:
+    made = changed(package, APIHandler={"MemorySize": 2048})
+    made.template["Resources"]["Impossible"] = {
+        "Type": "AWS::SQS::Queue",
+        "DependsOn": "APIHandler",
+        "Properties": {"RedrivePolicy": {"deadLetterTargetArn": "not an ARN", "maxReceiveCount": 0}},
+    }
+    with pytest.raises(deployment.DeploymentError) as raised:
+        redeploy(stack, made)
+    assert "Impossible [AWS::SQS::Queue]" in str(raised.value)
+    assert "RedrivePolicy" in str(raised.value)
+    assert "runs again" in str(raised.value)
+    assert memory_of(stack) == 1024
+    assert stack.api.get("/health").status_code == 200
+
+
+def test_deployment_that_would_lose_data_is_refused(stack: DeployedStack, package: Package) -> None:
+    with pytest.raises(deployment.DeploymentError, match="FilesTable"):
+        redeploy(stack, changed(package, FilesTable={"TableName": "another-name"}))
+    assert stack.session.client("dynamodb").describe_table(TableName=TABLE)["Table"]["TableStatus"] == "ACTIVE"
+
+
+def test_parameter_that_does_not_exist_is_named(stack: DeployedStack, package: Package) -> None:
+    with pytest.raises(deployment.DeploymentError, match="CacheUlr"):
+        release.deploy(stack.session, "prod", {"CacheUlr": "redis://x"}, made=package, report=lambda _: None)
+
+
+def test_production_stack_is_protected_from_deletion(stack: DeployedStack) -> None:
+    cloudformation = stack.session.client("cloudformation")
+    with pytest.raises(cloudformation.exceptions.ClientError, match="TerminationProtection"):
+        cloudformation.delete_stack(StackName=stack.release.stack_name)
+
+
+def test_deleted_stack_leaves_its_data_behind(stack: DeployedStack) -> None:
+    """The last test: afterwards there is no stack."""
+    member = stack.sign_up("Remainder")
+    record = stack.uploaded(member, "keep.txt", b"kept for ever\n")
+    cloudformation = stack.session.client("cloudformation")
+    cloudformation.update_termination_protection(StackName=stack.release.stack_name, EnableTerminationProtection=False)
+    deployment.delete_stack(cloudformation, stack.release.stack_name, report=lambda _: None)
+
+    assert deployment.find_stack(cloudformation, stack.release.stack_name) is None
+    assert tables_of(stack.session) == {
+        f"strongroom-prod-{name}" for name in ("organizations", "users", "usernames", "sessions", "files", "migrations")
+    }
+    s3 = stack.session.client("s3")
+    kept = s3.list_objects_v2(
+        Bucket=stack.outputs["PermanentBucket"], Prefix=f"{member.organization_id}/{record['id']}_"
+    )
+    assert kept["KeyCount"] == 1
+    assert s3.head_bucket(Bucket=stack.outputs["TempBucket"])
+    queues = stack.session.client("sqs").list_queues(QueueNamePrefix="strongroom-prod").get("QueueUrls", [])
+    assert [url.rsplit("/", 1)[-1] for url in queues] == ["strongroom-prod-uploads-dead"]
+    functions = stack.session.client("lambda").list_functions()["Functions"]
+    assert [f["FunctionName"] for f in functions if f["FunctionName"].startswith("strongroom-prod-")] == []
+
+
+def tables_of(session: boto3.Session) -> set[str]:
+    names = session.client("dynamodb").list_tables()["TableNames"]
+    return {name for name in names if name.startswith("strongroom-prod-")}
