@@ -83,8 +83,6 @@ class RequestHandler(ChaliceRequestHandler):
     """One connection."""
 
     timeout = IDLE_CONNECTION_SECONDS
-    server_version = "strongroom"
-    sys_version = ""
     max_body_bytes = 0
 
     def __init__(self, request: Any, client_address: Any, server: Any, app_object: Any, config: Config) -> None:
@@ -185,6 +183,9 @@ class RequestHandler(ChaliceRequestHandler):
             self.wfile.write(payload)
 
     do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = do_OPTIONS = _generic_handle
+
+    def version_string(self) -> str:
+        return "strongroom"
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the application logs each request, with its route instead of its address."""

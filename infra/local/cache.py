@@ -17,7 +17,13 @@ def start_cache(port: int, folder: Path, sink: Sink) -> Child:
         *("--bind", HOST, "--port", str(port), "--dir", str(folder)),
         *("--save", "60 1", "--daemonize", "no", "--loglevel", "warning", "--protected-mode", "yes"),
     ]
-    return Child("cache", command, os.environ, folder, sink)
+
+    def quieter(name: str, line: str) -> None:
+        # Advice on the kernel's memory settings, for a cache that holds more than a few counters.
+        if "overcommit" not in line:
+            sink(name, line)
+
+    return Child("cache", command, os.environ, folder, quieter)
 
 
 def cache_url(port: int) -> str:

@@ -47,7 +47,7 @@ def start_emulator(
         "STATE_DIR": str(state),
         "S3_DATA_DIR": str(objects),
         "AUTH": "true" if enforce_permissions else "false",
-        "LOG_LEVEL": "WARNING",
+        "LOG_LEVEL": "ERROR",
         "PYTHONUNBUFFERED": "1",
     }
     if keep_state:
