@@ -54,7 +54,9 @@ class JsonFormatter(logging.Formatter):
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         # The request line says these already.
-        fields = {k: v for k, v in {**(_context.get() or {}), **_extras(record)}.items() if k not in ("route", "status")}
+        fields = {
+            k: v for k, v in {**(_context.get() or {}), **_extras(record)}.items() if k not in ("route", "status")
+        }
         told = " ".join(f"{key}={value}" for key, value in fields.items())
         line = f"{timestamp()[11:23]} {record.levelname:<7} {record.getMessage()} {told}".rstrip()
         # A message may quote a key or a name; a line break in it must not look like a second line.

@@ -7,11 +7,11 @@ from chalicelib.records import Caller
 from chalicelib.routes.http import (
     answer,
     json_object,
-    limit_headers,
     public,
     session_cookie,
     signed_in,
     source_address,
+    tell_limit,
     text_field,
     token_of,
 )
@@ -25,12 +25,12 @@ routes = Blueprint(__name__)
 def login(request: Request) -> Response:
     body = json_object(request)
     username, password = text_field(body, "username"), text_field(body, "password")
-    standing = limits.count_login(stores(), source_address(request), sessions.normalize_username(username))
+    tell_limit(request, limits.count_login(stores(), source_address(request), sessions.normalize_username(username)))
     session = sessions.login(stores(), username, password)
     cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
     return answer(
         {"success": True, "user": user_json(session.caller)},
-        headers={"Set-Cookie": cookie, **limit_headers(standing)},
+        headers={"Set-Cookie": cookie},
     )
 
 

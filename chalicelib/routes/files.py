@@ -8,7 +8,7 @@ from chalicelib.errors import BadInput
 from chalicelib.logic import files, limits, uploads
 from chalicelib.records import FILE_STATUSES, Caller, File
 from chalicelib.routes import forms, queries
-from chalicelib.routes.http import ALWAYS, answer, limit_headers, signed_in
+from chalicelib.routes.http import ALWAYS, answer, signed_in, tell_limit
 from chalicelib.wiring import stores
 
 routes = Blueprint(__name__)
@@ -17,12 +17,11 @@ routes = Blueprint(__name__)
 @routes.route("/files", methods=["POST"], content_types=[])
 @signed_in(routes)
 def upload(request: Request, caller: Caller) -> Response:
-    standing = limits.count_upload(stores(), caller)
+    tell_limit(request, limits.count_upload(stores(), caller))
     uploads.check_form_size(stores(), max(0, len(request.raw_body) - forms.FORM_OVERHEAD_BYTES))
     sent = forms.read_file(request)
     file = uploads.upload_form(stores(), caller, sent.filename, sent.declared_type, sent.body)
-    headers = {"Location": f"/files/{file.file_id}", **limit_headers(standing)}
-    return answer(file_json(file), 201, headers)
+    return answer(file_json(file), 201, {"Location": f"/files/{file.file_id}"})
 
 
 @routes.route("/files", methods=["GET"])

@@ -4,6 +4,7 @@ import functools
 import logging
 import time
 from collections.abc import Callable
+from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +34,9 @@ ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 #: An answer that says who asked may not, or that can't be told from a proxy's, leaves no hint about the inside.
 FRAMEWORK_ERRORS = {400: BadInput, 405: MethodNotAllowed}
 
+#: Where a request keeps its limit until its answer is made.
+_STANDING = "strongroom.standing"
+
 View = Callable[..., Response]
 
 
@@ -47,8 +51,8 @@ def error_answer(request: Request | None, error: StrongroomError) -> Response:
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
-    if isinstance(error, NotSignedIn):
-        # RFC 9110, 15.5.2: a 401 names a scheme.
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        # RFC 9110, 15.5.2: every 401 names a scheme, the one for a wrong password too.
         headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
     body = {"error": str(error), "message": str(error), "request_id": request_id(request)}
     return answer(body, error.status, headers)
@@ -134,11 +138,8 @@ def signed_in(blueprint: Blueprint) -> Callable[[View], View]:
 
 def _as_caller(request: Request, view: View, path_arguments: dict[str, str]) -> Response:
     caller = identify(request)
-    standing = limits.count_request(stores(), caller)
-    response = view(request, caller, **path_arguments)
-    for name, value in limit_headers(standing).items():
-        response.headers.setdefault(name, value)
-    return response
+    tell_limit(request, limits.count_request(stores(), caller))
+    return view(request, caller, **path_arguments)
 
 
 def identify(request: Request) -> Caller:
@@ -152,7 +153,7 @@ def identify(request: Request) -> Caller:
     try:
         caller = authenticate(stores(), token)
     except NotSignedIn:
-        limits.count_anonymous(stores(), source_address(request))
+        tell_limit(request, limits.count_anonymous(stores(), source_address(request)))
         raise
     if by_cookie and request.method not in SAFE_METHODS:
         check_origin(request)
@@ -160,7 +161,12 @@ def identify(request: Request) -> Caller:
     return caller
 
 
-def limit_headers(standing: limits.Standing) -> dict[str, str]:
+def tell_limit(request: Request, standing: limits.Standing) -> None:
+    """The answer, whatever it will be, carries where the asker stands; the limit that was counted last is told."""
+    request.context[_STANDING] = standing
+
+
+def _limit_headers(standing: limits.Standing) -> dict[str, str]:
     """As draft-ietf-httpapi-ratelimit-headers-03 and most services spell them."""
     return {
         "RateLimit-Limit": str(standing.limit),
@@ -170,12 +176,19 @@ def limit_headers(standing: limits.Standing) -> dict[str, str]:
 
 
 def _answer_errors(request: Request, view: Callable[[], Response]) -> Response:
+    response = _answer_or_error(request, view)
+    standing = request.context.get(_STANDING)
+    if standing is not None:
+        response.headers.update(_limit_headers(standing))
+    return response
+
+
+def _answer_or_error(request: Request, view: Callable[[], Response]) -> Response:
     try:
         return view()
     except limits.LimitReached as error:
-        response = error_answer(request, error)
-        response.headers.update(limit_headers(error.standing))
-        return response
+        tell_limit(request, error.standing)
+        return error_answer(request, error)
     except StrongroomError as error:
         return error_answer(request, error)
     except Exception as error:
