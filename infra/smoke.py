@@ -1,4 +1,4 @@
-"""`make smoke`: walks through the API of a running stack, shows each step and its answer, stops at the first wrong one."""
+"""`make smoke`: walks through the API of a running stack, shows each step and its answer, stops at the first wrong."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class Walk:
         try:
             response = self._client.request(method, path.lstrip("/"), headers=headers, **options)
         except httpx.TransportError as error:
-            raise Wrong(f"{name}: no answer from {self._client.base_url} ({error}). Is it running? Try: make up") from None
+            raise Wrong(
+                f"{name}: no answer from {self._client.base_url} ({error}). Is it running? Try: make up"
+            ) from None
         shown = response.text if len(response.text) < 600 else response.text[:600] + " ..."
         print(f"{name:<28} {method} {path} -> {response.status_code}\n    {shown or '(no body)'}")
         if response.status_code != status:

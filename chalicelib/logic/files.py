@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from chalicelib import keys
 from chalicelib.errors import BadInput, Conflict, Contended, FileNotFound, NotSignedIn
 from chalicelib.logic.cursors import make_cursor, read_cursor
+from chalicelib.logic.disposition import attachment
 from chalicelib.records import Caller, File
 from chalicelib.wiring import Stores
 
@@ -111,14 +112,6 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
     if file.attempts:
         stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
     stores.files.forget(removed)
-
-
-def attachment(filename: str) -> str:
-    """A Content-Disposition that keeps any Unicode name (RFC 6266, RFC 8187), with an ASCII form for old clients."""
-    from urllib.parse import quote
-
-    plain = "".join(c if c.isascii() and c not in '"\\' and c.isprintable() else "_" for c in filename)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(filename, safe='')}"
 
 
 def _what_next(file: File) -> str:

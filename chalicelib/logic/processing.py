@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from chalicelib import keys
 from chalicelib.errors import Contended, ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded
+from chalicelib.logic.disposition import attachment
 from chalicelib.logic.mime import HEAD_BYTES, detect_type
 from chalicelib.records import File, Organization, timestamp
 from chalicelib.stores.files import RemovedFile
@@ -141,7 +142,12 @@ def _carry_out(stores: Stores, file: File, organization: Organization) -> Outcom
     _check(file, organization, examined)
     try:
         object_version = stores.objects.keep(
-            file.organization_id, file.file_id, file.object_name, source, examined.mime_type
+            file.organization_id,
+            file.file_id,
+            file.object_name,
+            source,
+            content_type=examined.mime_type,
+            disposition=attachment(file.filename),
         )
     except ObjectMissing as error:
         raise ObjectChanged("the upload went away between reading and copying") from error

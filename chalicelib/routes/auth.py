@@ -42,7 +42,7 @@ def logout(request: Request, caller: Caller) -> Response:
     return answer({"success": True}, headers={"Set-Cookie": session_cookie("", 0)})
 
 
-@routes.route("/auth/me", methods=["GET"])
+@routes.route("/auth/me", methods=["GET"], content_types=[])
 @signed_in(routes)
 def me(request: Request, caller: Caller) -> Response:
     return answer({"user": user_json(caller)})

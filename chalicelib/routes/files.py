@@ -24,7 +24,7 @@ def upload(request: Request, caller: Caller) -> Response:
     return answer(file_json(file), 201, {"Location": f"/files/{file.file_id}"})
 
 
-@routes.route("/files", methods=["GET"])
+@routes.route("/files", methods=["GET"], content_types=[])
 @signed_in(routes)
 def list_files(request: Request, caller: Caller) -> Response:
     cursor = queries.one(request, "cursor")
@@ -50,7 +50,7 @@ def list_files(request: Request, caller: Caller) -> Response:
     )
 
 
-@routes.route("/files/{file_id}", methods=["GET"])
+@routes.route("/files/{file_id}", methods=["GET"], content_types=[])
 @signed_in(routes)
 def file_details(request: Request, caller: Caller, file_id: str) -> Response:
     file = files.get_file(stores(), caller, file_id)
@@ -65,7 +65,7 @@ def delete_file(request: Request, caller: Caller, file_id: str) -> Response:
     return Response(body="", status_code=204, headers=dict(ALWAYS))
 
 
-@routes.route("/files/{file_id}/content", methods=["GET", "HEAD"])
+@routes.route("/files/{file_id}/content", methods=["GET", "HEAD"], content_types=[])
 @signed_in(routes)
 def file_content(request: Request, caller: Caller, file_id: str) -> Response:
     # A presigned URL is signed for one method; a HEAD that is redirected stays a HEAD.

@@ -10,7 +10,7 @@ from chalicelib.wiring import stores
 routes = Blueprint(__name__)
 
 
-@routes.route("/health", methods=["GET"])
+@routes.route("/health", methods=["GET"], content_types=[])
 @public(routes)
 def healthy(request: Request) -> Response:
     # Not limited: monitors ask it often, from one address, and it tells nothing about anyone's data.

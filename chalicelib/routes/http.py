@@ -5,9 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
-from urllib.parse import urlsplit
 
 from chalice.app import Blueprint, CaseInsensitiveMapping, Request, Response
 
@@ -20,6 +18,7 @@ from chalicelib.errors import (
     StrongroomError,
     TooManyRequests,
     Unavailable,
+    UnsupportedMediaType,
 )
 from chalicelib.logic import limits
 from chalicelib.logic.sessions import authenticate
@@ -32,7 +31,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 JSON = "application/json"
 ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 #: An answer that says who asked may not, or that can't be told from a proxy's, leaves no hint about the inside.
-FRAMEWORK_ERRORS = {400: BadInput, 405: MethodNotAllowed}
+FRAMEWORK_ERRORS = {400: BadInput, 405: MethodNotAllowed, 415: UnsupportedMediaType}
 
 #: Where a request keeps its limit until its answer is made.
 _STANDING = "strongroom.standing"
@@ -80,11 +79,16 @@ def token_of(request: Request) -> tuple[str | None, bool]:
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip() or None, False
-    try:
-        morsel = SimpleCookie(request.headers.get("cookie", "")).get(cookie_name())
-    except CookieError:
-        return None, True
-    return (morsel.value if morsel else None), True
+    return _cookie(request.headers.get("cookie", ""), cookie_name()), True
+
+
+def _cookie(header: str, name: str) -> str | None:
+    """Python's own parser drops every cookie of a header in which one is odd, and other programs' cookies often are."""
+    for pair in header.split(";"):
+        key, _, value = pair.strip().partition("=")
+        if key == name:
+            return value or None
+    return None
 
 
 def session_cookie(token: str, max_age_seconds: int) -> str:
@@ -102,8 +106,10 @@ def check_origin(request: Request) -> None:
         if request.headers.get("sec-fetch-site") == "cross-site":
             raise ForeignOrigin
         return
-    host = request.headers.get("host", "")
-    if urlsplit(origin).netloc != host and origin not in stores().settings.cors_origins:
+    # Behind TLS a page without it is a foreign one, and whoever sits on the line can be that page.
+    schemes = ("https",) if stores().settings.cookie_secure else ("https", "http")
+    ours = {f"{scheme}://{request.headers.get('host')}" for scheme in schemes}
+    if origin not in ours and origin not in stores().settings.cors_origins:
         raise ForeignOrigin
 
 
@@ -244,8 +250,6 @@ def json_object(request: Request) -> dict[str, Any]:
     :raises BadInput: it is not a JSON object.
     """
     import json
-
-    from chalicelib.errors import UnsupportedMediaType
 
     if media_type(request.headers) != JSON:
         raise UnsupportedMediaType("Send the body as application/json.")

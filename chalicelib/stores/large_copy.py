@@ -27,6 +27,7 @@ def copy_in_parts(
     etag: str,
     size_bytes: int,
     content_type: str,
+    disposition: str,
     part_bytes: int | None = None,
 ) -> str | None:
     """Copy, each part pinned to the ETag. A failed copy leaves nothing behind.
@@ -35,7 +36,9 @@ def copy_in_parts(
     :raises botocore.exceptions.ClientError: ``PreconditionFailed`` when the source changed meanwhile.
     """
     part_bytes = part_bytes or max(PREFERRED_PART_BYTES, -(-size_bytes // MAX_PARTS))
-    upload_id = s3.create_multipart_upload(Bucket=target_bucket, Key=target_key, ContentType=content_type)["UploadId"]
+    upload_id = s3.create_multipart_upload(
+        Bucket=target_bucket, Key=target_key, ContentType=content_type, ContentDisposition=disposition
+    )["UploadId"]
 
     def copy_part(number: int, first: int, last: int) -> str:
         answer = s3.upload_part_copy(

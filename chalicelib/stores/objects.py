@@ -118,10 +118,20 @@ class ObjectStore:
                 if item["LastModified"] < moment:
                     yield item["Key"]
 
-    def keep(self, organization_id: str, file_id: str, name: str, source: TempObject, mime_type: str) -> str | None:
+    def keep(
+        self,
+        organization_id: str,
+        file_id: str,
+        name: str,
+        source: TempObject,
+        *,
+        content_type: str,
+        disposition: str,
+    ) -> str | None:
         """Copy an upload, inside S3, under the organisation's prefix of the permanent bucket.
 
         :param source: the copy is refused unless the object still has its ETag.
+        :param disposition: stays with the object, so that it leaves as an attachment by whichever URL.
         :returns: the version id of what was written, None when the bucket keeps no versions.
         :raises ObjectChanged: the upload was overwritten since it was read.
         :raises ObjectMissing: the upload is gone.
@@ -139,14 +149,16 @@ class ObjectStore:
                     target,
                     etag=source.etag,
                     size_bytes=source.size_bytes,
-                    content_type=mime_type,
+                    content_type=content_type,
+                    disposition=disposition,
                 )
             answer = self._copier.copy_object(
                 Bucket=self._permanent_bucket,
                 Key=target,
                 CopySource={"Bucket": self._temp_bucket, "Key": keys.temp_key(organization_id, file_id)},
                 CopySourceIfMatch=source.etag,
-                ContentType=mime_type,
+                ContentType=content_type,
+                ContentDisposition=disposition,
                 MetadataDirective="REPLACE",
             )
         return answer.get("VersionId")

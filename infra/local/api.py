@@ -1,8 +1,8 @@
 """Chalice's own local server, with the answers that on AWS the gateway gives, in the contract's shape.
 
-`chalice local` answers an unknown path with 403 "Missing Authentication Token", reads a body of any length into memory and
-takes a Content-Type for binary only when it equals an entry to the letter. This launcher mends just that; the application
-runs in Chalice's local gateway as it is.
+`chalice local` answers an unknown path with 403 "Missing Authentication Token", reads a body of any length into memory
+and takes a Content-Type for binary only when it equals an entry to the letter. This launcher mends just that; the
+application runs in Chalice's local gateway as it is.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class RequestHandler(ChaliceRequestHandler):
         if body is not None and len(body) < length:
             self.close_connection = True
             return
-        headers = {name: value for name, value in self.headers.items()}
+        headers = dict(self.headers.items())
         gateway = Gateway(self._app_object, self._config)
         try:
             response = gateway.answer(self.command, self.path, headers, body, self.client_address[0])
@@ -168,6 +168,8 @@ class RequestHandler(ChaliceRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What http.server itself refuses: malformed requests, unknown methods."""
         self.close_connection = True
+        # http.server takes a line that is no request for HTTP/0.9, and would answer it without status and headers.
+        self.request_version = "HTTP/1.1"
         self._refuse(405 if code == 501 else code)
 
     def _send(self, status: int, headers: dict[str, Any], body: str | bytes | None) -> None:

@@ -1,5 +1,5 @@
-"""Lambda's side of the queue on one machine: polls it, calls the same handler with the same event, and does the same with
-the answer. Also plays EventBridge for the sweep.
+"""Lambda's side of the queue on one machine: polls it, calls the same handler with the same event, and does the same
+with the answer. Also plays EventBridge for the sweep.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Child processes: started in a group of their own, their output passed on line by line, ended for certain.
 
-A child also ends when we are killed without a chance to end it: Linux sends it SIGTERM then (PR_SET_PDEATHSIG). Elsewhere
-only a SIGKILL of the runner leaves children behind.
+A child also ends when we are killed without a chance to end it: Linux sends it SIGTERM then (PR_SET_PDEATHSIG).
+Elsewhere only a SIGKILL of the runner leaves children behind.
 """
 
 from __future__ import annotations
@@ -72,12 +72,18 @@ class Child:
                 self._process.wait()
         # What it started itself, such as the emulator's function workers, must not outlive it.
         self._signal(signal.SIGKILL)
-        self._reader.join(timeout=2)
+        self._finish_reading()
 
     def kill(self) -> None:
         """SIGKILL, as a crash would."""
         self._signal(signal.SIGKILL)
         self._process.wait()
+        self._finish_reading()
+
+    def _finish_reading(self) -> None:
+        self._reader.join(timeout=2)
+        if self._process.stdout is not None and not self._reader.is_alive():
+            self._process.stdout.close()
 
     def _signal(self, number: int) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

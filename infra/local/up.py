@@ -82,7 +82,7 @@ def lock(folder: Path) -> IO[str]:
         fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         raise StartError(
-            f"Another 'make up' runs on {folder}. Stop it, or give this one a folder and ports of its own, for example: "
+            f"Another 'make up' runs on {folder}. Stop it, or give this one a folder and ports of its own: "
             "make up STATE_DIR=.local2 API_PORT=8010 AWS_PORT=4576 CACHE_PORT=6389"
         ) from None
     held.truncate(0)
