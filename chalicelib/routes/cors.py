@@ -16,7 +16,7 @@ def register_preflight(app: Chalice) -> None:
     """Give every path an OPTIONS of ours: Chalice's own knows one origin only, and at import time."""
     for number, (path, methods) in enumerate(sorted(app.routes.items())):
         allowed = ", ".join(sorted({*methods, "OPTIONS"}))
-        app.route(path, methods=["OPTIONS"], name=f"preflight_{number}")(_preflight(app, allowed))
+        app.route(path, methods=["OPTIONS"], content_types=[], name=f"preflight_{number}")(_preflight(app, allowed))
 
 
 def _preflight(app: Chalice, allowed_methods: str) -> Callable[..., Response]:
