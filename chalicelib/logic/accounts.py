@@ -7,7 +7,7 @@ from dataclasses import replace
 from chalicelib import keys
 from chalicelib.errors import BadInput, Conflict, Contended
 from chalicelib.logic.passwords import hash_password
-from chalicelib.logic.sessions import ended_sessions, normalize_username
+from chalicelib.logic.sessions import ended_sessions, is_username, normalize_username
 from chalicelib.records import Organization, Policy, User, timestamp
 from chalicelib.wiring import Stores
 
@@ -69,7 +69,7 @@ def create_user(stores: Stores, organization_id: str, username: str, password: s
     """
     get_organization(stores, organization_id)
     username = normalize_username(username)
-    if not re.fullmatch(r"[\w.@+-]{1,128}", username):
+    if not is_username(username):
         raise BadInput("A username has from 1 to 128 letters, digits, or . @ + - _ characters.")
     user = User(
         organization_id=organization_id,
@@ -112,7 +112,8 @@ def _change_user(
     stores: Stores, username: str, *, password_hash: str | None = None, disabled: bool | None = None
 ) -> None:
     for _ in range(MAX_ATTEMPTS):
-        user = stores.users.find_by_username(normalize_username(username))
+        name = normalize_username(username)
+        user = stores.users.find_by_username(name) if is_username(name) else None
         if user is None:
             raise BadInput(f"There is no user {username!r}.")
         changed = replace(

@@ -1,9 +1,10 @@
 """Signing in and out: opaque tokens, kept server-side as hashes, dead the moment that they are ended."""
 
 import random
+import re
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.errors import Contended, NotSignedIn, Unavailable, WrongCredentials
 from chalicelib.logic.passwords import password_matches
@@ -16,6 +17,8 @@ MAX_LIVE_SESSIONS = 20
 MAX_LOGIN_ATTEMPTS = 8
 #: Longer than any token that we make; what is longer is not looked up.
 MAX_TOKEN_CHARACTERS = 128
+#: Looked up in place of what can't be a username, for the same work; nobody can be called so.
+_NOBODYS_NAME = " "
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,8 @@ def login(stores: Stores, username: str, password: str) -> SignedIn:
 
     :raises WrongCredentials: unknown user, wrong password or disabled user: one error, and the same work.
     """
-    user = stores.users.find_by_username(normalize_username(username))
+    name = normalize_username(username)
+    user = stores.users.find_by_username(name if is_username(name) else _NOBODYS_NAME)
     matches = password_matches(password, user.password_hash if user else None, stores.settings.bcrypt_cost)
     for attempt in range(MAX_LOGIN_ATTEMPTS):
         if user is None or not matches or user.disabled:
@@ -59,13 +63,30 @@ def authenticate(stores: Stores, token: str | None) -> Caller:
     return session.caller
 
 
-def logout(stores: Stores, token: str) -> None:
-    stores.sessions.delete(token_digest(token))
+def logout(stores: Stores, caller: Caller, token: str) -> None:
+    """End this session, and take it off the user's list, or ended ones would push out living ones."""
+    token_hash = token_digest(token)
+    for _ in range(MAX_LOGIN_ATTEMPTS):
+        user = stores.users.find(caller.organization_id, caller.user_id)
+        others = tuple(e for e in user.live_sessions if e.partition(":")[2] != token_hash) if user else ()
+        if user is None or others == user.live_sessions:
+            break
+        try:
+            changed = replace(user, live_sessions=others, version=user.version + 1)
+            return stores.users.replace(user, changed, [token_hash])
+        except Contended:
+            continue
+    stores.sessions.delete(token_hash)
 
 
 def normalize_username(username: str) -> str:
     """Usernames are compared without regard to case and surrounding space."""
     return username.strip().casefold()
+
+
+def is_username(name: str) -> bool:
+    """Whether a user can be called so. What can't be is not looked up either: not every text can be a key."""
+    return re.fullmatch(r"[\w.@+-]{1,128}", name) is not None
 
 
 def ended_sessions(user: User) -> list[str]:

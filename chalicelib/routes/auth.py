@@ -38,7 +38,7 @@ def login(request: Request) -> Response:
 @signed_in(routes)
 def logout(request: Request, caller: Caller) -> Response:
     token, _ = token_of(request)
-    sessions.logout(stores(), token or "")
+    sessions.logout(stores(), caller, token or "")
     return answer({"success": True}, headers={"Set-Cookie": session_cookie("", 0)})
 
 

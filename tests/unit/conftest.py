@@ -1,0 +1,108 @@
+"""Fixtures of the unit tests. Nothing here opens a socket, waits, or patches code of ours."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit import calls
+from tests.unit.world import ENVIRONMENT, USERS, Cloud, World
+
+# Before anything makes a client or reads a setting.
+for variable in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[variable]
+os.environ.update(ENVIRONMENT)
+os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+calls.listen_to_all_clients()
+
+from tests.unit.api import Api, Session  # noqa: E402
+from tests.unit.logbook import Logbook, Watch  # noqa: E402
+
+Configure = Callable[..., None]
+SignIn = Callable[..., Session]
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Cloud]:
+    cloud = Cloud()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(autouse=True)
+def no_network(socket_disabled: None) -> None:
+    """A unit test that would talk to anything outside fails."""
+
+
+@pytest.fixture(autouse=True)
+def logbook() -> Iterator[Logbook]:
+    """Watches what each test of the suite logs: no secret may be in it, whatever the test is about."""
+    with Watch() as logbook:
+        logbook.secrets += [password for _, password in USERS.values()]
+        yield logbook
+    assert not logbook.leaks(), "a secret came out in the log"
+
+
+@pytest.fixture
+def world(cloud: Cloud) -> Iterator[World]:
+    """Two organisations with three users, and nothing else."""
+    cloud.rewind()
+    world = World(cloud)
+    world.restart()
+    yield world
+    world.restart()
+
+
+@pytest.fixture
+def configure(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Configure]:
+    """Change settings, as a restart with another environment would."""
+
+    def change(**variables: Any) -> None:
+        for name, value in variables.items():
+            if value is None:
+                monkeypatch.delenv(name, raising=False)
+            else:
+                monkeypatch.setenv(name, str(value))
+        world.restart()
+
+    yield change
+    monkeypatch.undo()
+    world.restart()
+
+
+@pytest.fixture
+def api(world: World, logbook: Logbook) -> Api:
+    return Api(world.cloud.chalice, logbook.secrets)
+
+
+@pytest.fixture(params=["local", "gateway"])
+def any_api(request: pytest.FixtureRequest, api: Api) -> Api:
+    """Both ways in which a request can arrive."""
+    api.transport = request.param
+    return api
+
+
+@pytest.fixture
+def sign_in(world: World, api: Api) -> SignIn:
+    def sign_in(username: str = "anna") -> Session:
+        password = USERS[username][1]
+        answer = api.login(username, password)
+        assert answer.status == 200, answer.body
+        return Session(username, password, answer.token, world.caller(username))
+
+    return sign_in
+
+
+@pytest.fixture
+def anna(sign_in: SignIn) -> Session:
+    """A user of Acme."""
+    return sign_in("anna")
+
+
+@pytest.fixture
+def berta(sign_in: SignIn) -> Session:
+    """A user of Bolt."""
+    return sign_in("berta")

@@ -1,0 +1,78 @@
+"""Everything that a test logs, twice: as it was passed to the logger, and as it came out on standard output."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from typing import Any, TextIO
+
+#: A presigned signature, a bcrypt hash, a session cookie with a value.
+_ALWAYS_SECRET = re.compile(
+    r"X-Amz-Signature=(?!\*)|\$2[aby]\$\d\d\$|\bsession=(?!\*|;)[\w-]{20}|Bearer (?!\*)[\w-]{20}"
+)
+
+
+class Logbook:
+    """Stands in the place of standard output and passes on what it notes."""
+
+    def __init__(self, through: TextIO) -> None:
+        self._through = through
+        self.output = ""
+        self.messages: list[str] = []
+        #: What no line may show: passwords of the test's users, every token that it gets.
+        self.secrets: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.output += text
+        return self._through.write(text)
+
+    def flush(self) -> None:
+        self._through.flush()
+
+    def isatty(self) -> bool:
+        return False
+
+    def note(self, record: logging.LogRecord) -> None:
+        self.messages.append(record.getMessage())
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        """The JSON lines among what came out."""
+        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+
+    def leaks(self) -> list[str]:
+        """Which of the secrets, or of what always is one, can be read in what was logged."""
+        found = [secret for secret in self.secrets if secret in self.output or any(secret in m for m in self.messages)]
+        found += [match[0] for match in _ALWAYS_SECRET.finditer(self.output)]
+        return found
+
+
+class _Factory:
+    def __init__(self, logbook: Logbook) -> None:
+        self._make = logging.getLogRecordFactory()
+        self._logbook = logbook
+
+    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = self._make(*args, **kwargs)
+        self._logbook.note(record)
+        return record
+
+
+class Watch:
+    """Puts a logbook in place for as long as it is open."""
+
+    def __enter__(self) -> Logbook:
+        self._stdout = sys.stdout
+        self._make = logging.getLogRecordFactory()
+        self._root_handlers = logging.getLogger().handlers[:]
+        logbook = Logbook(self._stdout)
+        sys.stdout = logbook  # type: ignore[assignment]
+        logging.setLogRecordFactory(_Factory(logbook))
+        return logbook
+
+    def __exit__(self, *_: object) -> None:
+        sys.stdout = self._stdout
+        logging.setLogRecordFactory(self._make)
+        logging.getLogger().handlers[:] = self._root_handlers

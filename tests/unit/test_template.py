@@ -1,0 +1,335 @@
+"""What the template promises, read off the files themselves: no stack is needed to see it broken."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib import config
+from chalicelib.logic import events
+from chalicelib.stores.tables import Tables
+from infra import gateway
+from infra.packaging import ROOT
+from infra.template import FOLDER, Template, data_plane, everything_but_chalice, load, merge
+
+PROD = everything_but_chalice("prod")
+RESOURCES: dict[str, Any] = PROD["Resources"]
+CHALICE = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))
+FUNCTIONS = ("APIHandler", "ProcessUploads", "Sweep")
+
+
+def of_type(kind: str) -> dict[str, Any]:
+    return {name: resource for name, resource in RESOURCES.items() if resource.get("Type") == kind}
+
+
+def walk(node: Any) -> Iterator[Any]:
+    yield node
+    for child in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from walk(child)
+
+
+# ---- Data outlives mistakes ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["AWS::DynamoDB::Table", "AWS::S3::Bucket"])
+def test_data_of_production_outlives_the_stack(kind: str) -> None:
+    assert len(of_type(kind)) >= 2
+    for name, resource in of_type(kind).items():
+        # Retained unless its own creation fails, so that a failed first deployment can be tried again.
+        assert resource["DeletionPolicy"] == "RetainExceptOnCreate", name
+        assert resource["UpdateReplacePolicy"] == "Retain", name
+
+
+def test_other_stages_leave_nothing_behind() -> None:
+    for name, resource in everything_but_chalice("staging")["Resources"].items():
+        assert resource.get("DeletionPolicy", "Delete") == "Delete", name
+        assert resource.get("UpdateReplacePolicy", "Delete") == "Delete", name
+
+
+@pytest.mark.parametrize("name", sorted(of_type("AWS::DynamoDB::Table")))
+def test_table_is_on_demand_encrypted_recoverable_and_protected(name: str) -> None:
+    properties = RESOURCES[name]["Properties"]
+    assert properties["BillingMode"] == "PAY_PER_REQUEST"
+    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsProd", True, False]}
+
+
+def test_sessions_expire_by_themselves() -> None:
+    expiry = RESOURCES["SessionsTable"]["Properties"]["TimeToLiveSpecification"]
+    assert expiry == {"AttributeName": "expires_at", "Enabled": True}
+
+
+@pytest.mark.parametrize("name", ["TempBucket", "PermanentBucket"])
+def test_bucket_is_private_and_encrypted(name: str) -> None:
+    properties = RESOURCES[name]["Properties"]
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert len(properties["PublicAccessBlockConfiguration"]) == 4
+    assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
+    [statement] = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_lifecycle_of_both_buckets() -> None:
+    temp, permanent = (
+        {rule["Id"]: rule for rule in RESOURCES[name]["Properties"]["LifecycleConfiguration"]["Rules"]}
+        for name in ("TempBucket", "PermanentBucket")
+    )
+    assert temp["expire-leftovers"]["ExpirationInDays"] == 1
+    assert temp["abort-abandoned-multipart-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert permanent["forget-old-versions"]["NoncurrentVersionExpiration"] == {
+        "NoncurrentDays": {"Ref": "OldVersionDays"}
+    }
+    assert not any("ExpirationInDays" in rule for rule in permanent.values()), "kept files must never expire"
+    assert RESOURCES["PermanentBucket"]["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_pages_of_allowed_origins_can_read_the_etag_of_a_part() -> None:
+    condition, cors, none = RESOURCES["TempBucket"]["Properties"]["CorsConfiguration"]["Fn::If"]
+    [rule] = cors["CorsRules"]
+    assert condition == "HasCors"
+    assert none == {"Ref": "AWS::NoValue"}
+    assert rule["AllowedOrigins"] == {"Ref": "CorsOrigins"}
+    assert "ETag" in rule["ExposedHeaders"]
+    assert {"PUT", "POST"} <= set(rule["AllowedMethods"])
+
+
+# ---- Queue and trigger -----------------------------------------------------------------------------------------------
+
+
+def test_queue_waits_six_times_as_long_as_a_function_may_run() -> None:
+    settings = CHALICE["stages"]["prod"]["lambda_functions"]["process_uploads"]
+    assert RESOURCES["UploadsQueue"]["Properties"]["VisibilityTimeout"] >= 6 * settings["lambda_timeout"]
+    assert config.load(REQUIRED).processing_lease_seconds > settings["lambda_timeout"]
+
+
+def test_queue_gives_up_when_processing_says_so() -> None:
+    redrive = RESOURCES["UploadsQueue"]["Properties"]["RedrivePolicy"]
+    assert redrive["maxReceiveCount"] == events.MAX_RECEIVES
+    assert redrive["deadLetterTargetArn"] == {"Fn::GetAtt": ["DeadLetterQueue", "Arn"]}
+
+
+def test_only_our_bucket_may_send_to_the_queue() -> None:
+    allow, deny = RESOURCES["UploadsQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    assert allow["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert allow["Action"] == "sqs:SendMessage"
+    assert "${AWS::StackName}-temp-" in allow["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+    assert allow["Condition"]["StringEquals"] == {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    assert deny["Fn::If"][1]["Effect"] == "Deny"
+
+
+def test_one_failed_message_does_not_repeat_the_others() -> None:
+    trigger = RESOURCES["ProcessUploads"]["Properties"]["Events"]["ProcessUploadsSqsEventSource"]["Properties"]
+    assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert trigger["ScalingConfig"]["MaximumConcurrency"]
+
+
+# ---- Least privilege -------------------------------------------------------------------------------------------------
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name in ("ApiRole", "ProcessRole", "SweepRole"):
+        [policy] = RESOURCES[name]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            found.append((name, statement["Fn::If"][1] if "Fn::If" in statement else statement))
+    return found
+
+
+def test_no_role_has_a_wildcard_but_for_the_network() -> None:
+    for role, statement in statements():
+        label = f"{role} {statement['Sid']}"
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        if statement["Effect"] == "Deny":
+            continue
+        assert not any("*" in action for action in actions), label
+        if statement["Resource"] == "*":
+            # Lambda's own calls to attach a function to a VPC know no resource beforehand.
+            assert all(action.startswith("ec2:") for action in actions), label
+
+
+def test_wildcard_of_the_network_is_closed_to_the_code() -> None:
+    [denied] = [statement for _, statement in statements() if statement["Effect"] == "Deny"]
+    assert denied["Action"] == "ec2:*"
+    assert "function:${AWS::StackName}-api" in denied["Condition"]["ArnEquals"]["lambda:SourceFunctionArn"]["Fn::Sub"]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_each_function_has_a_role_of_its_own(function: str) -> None:
+    roles = [RESOURCES[name]["Properties"]["Role"]["Fn::GetAtt"][0] for name in FUNCTIONS]
+    assert len(set(roles)) == len(FUNCTIONS)
+    for node in walk(RESOURCES[function]["Properties"]["Environment"]):
+        # A Ref to a bucket closes the circle bucket -> queue -> function -> bucket.
+        assert node not in ({"Ref": "TempBucket"}, {"Ref": "PermanentBucket"})
+
+
+# ---- What the application expects ------------------------------------------------------------------------------------
+
+REQUIRED = {
+    "TABLE_PREFIX": "strongroom-prod",
+    "TEMP_BUCKET": "strongroom-prod-temp-000000000000",
+    "PERMANENT_BUCKET": "strongroom-prod-permanent-000000000000",
+    "UPLOADS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/strongroom-prod-uploads",
+}
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_environment_holds_what_config_reads_and_nothing_else(function: str) -> None:
+    variables = RESOURCES[function]["Properties"]["Environment"]["Variables"]
+    known = set(re.findall(r'"([A-Z][A-Z0-9_]+)"', inspect.getsource(config.load)))
+    assert set(variables) <= known
+    assert set(REQUIRED) <= set(variables)
+
+
+def test_defaults_of_the_parameters_are_valid_settings() -> None:
+    environment = dict(REQUIRED)
+    for name, value in RESOURCES["APIHandler"]["Properties"]["Environment"]["Variables"].items():
+        if isinstance(value, str):
+            environment[name] = value
+        elif set(value) == {"Ref"} and value["Ref"] in PROD["Parameters"]:
+            environment[name] = str(PROD["Parameters"][value["Ref"]].get("Default", ""))
+    settings = config.load(environment)
+    assert settings.cookie_secure
+    assert settings.max_form_upload_bytes <= 4_718_592
+    assert settings.stage == "prod"
+
+
+def key_schema(described: Any) -> dict[str, str]:
+    return {key["KeyType"]: key["AttributeName"] for key in described["KeySchema"]}
+
+
+def test_tables_and_indexes_are_those_of_the_models() -> None:
+    tables = {
+        resource["Properties"]["TableName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): resource["Properties"]
+        for resource in of_type("AWS::DynamoDB::Table").values()
+    }
+    for model in Tables.MODELS:
+        # A test before this one may have bound the models to a deployment's names.
+        table = tables[model.Meta.table_name.rsplit("-", 1)[-1]]
+        schema = model._get_schema()
+        assert key_schema(table) == {key["KeyType"]: key["AttributeName"] for key in schema["key_schema"]}
+        indexes = {index["IndexName"]: index for index in table.get("GlobalSecondaryIndexes", [])}
+        wanted = {index["index_name"]: index for index in schema["global_secondary_indexes"]}
+        assert set(indexes) == set(wanted)
+        for name, index in wanted.items():
+            assert key_schema(indexes[name]) == {k["KeyType"]: k["AttributeName"] for k in index["key_schema"]}
+            assert indexes[name]["Projection"]["ProjectionType"] == index["projection"]["ProjectionType"]
+
+
+# ---- Gateway ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(gateway.gateway_responses()))
+def test_gateway_error_has_the_shape_of_every_error(kind: str) -> None:
+    answer = gateway.gateway_responses()[kind]
+    body = json.loads(answer["responseTemplates"]["application/json"])
+    assert set(body) == {"error", "message", "request_id"}
+    assert body["error"] == body["message"]
+    assert body["request_id"] == "$context.requestId"
+    headers = answer["responseParameters"]
+    assert headers["gatewayresponse.header.Cache-Control"] == "'no-store'"
+    assert headers["gatewayresponse.header.X-Content-Type-Options"] == "'nosniff'"
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("MISSING_AUTHENTICATION_TOKEN", "404"),
+        ("REQUEST_TOO_LARGE", "413"),
+        ("UNSUPPORTED_MEDIA_TYPE", "415"),
+        ("THROTTLED", "429"),
+        ("BAD_REQUEST_BODY", "400"),
+    ],
+)
+def test_gateway_error_has_the_right_status(kind: str, status: str) -> None:
+    assert gateway.gateway_responses()[kind]["statusCode"] == status
+
+
+def test_throttled_answer_says_when_to_come_back() -> None:
+    headers = gateway.gateway_responses()["THROTTLED"]["responseParameters"]
+    assert headers["gatewayresponse.header.Retry-After"] == "'1'"
+
+
+def test_access_log_has_no_path_and_no_query() -> None:
+    log_format = RESOURCES["RestAPI"]["Properties"]["AccessLogSetting"]["Format"]
+    assert json.loads(log_format)["route"] == "$context.resourcePath"
+    for secret in ("$context.path", "queryString", "querystring", "authorizer", "userAgent", "header"):
+        assert secret not in log_format
+    [settings] = RESOURCES["RestAPI"]["Properties"]["MethodSettings"]
+    assert settings["LoggingLevel"] == "OFF"
+    assert not settings["DataTraceEnabled"]
+    assert settings["ThrottlingRateLimit"]
+    assert settings["ThrottlingBurstLimit"]
+
+
+# ---- Watching --------------------------------------------------------------------------------------------------------
+
+
+def test_every_alarm_reaches_somebody_and_stays_quiet_without_data() -> None:
+    alarms = of_type("AWS::CloudWatch::Alarm")
+    metrics = {alarm["Properties"]["MetricName"] for alarm in alarms.values()}
+    assert {"ApproximateAgeOfOldestMessage", "5XXError", "Throttles", "Errors"} <= metrics
+    for name, alarm in alarms.items():
+        assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
+        assert alarm["Properties"]["TreatMissingData"] == "notBreaching", name
+
+
+def test_every_log_is_kept_for_a_stated_time() -> None:
+    groups = of_type("AWS::Logs::LogGroup")
+    assert len(groups) == 4
+    assert {str(group["Properties"]["RetentionInDays"]) for group in groups.values()} == {"{'Ref': 'LogRetentionDays'}"}
+
+
+def test_dashboard_is_valid_json() -> None:
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 8
+
+
+# ---- The files as such -----------------------------------------------------------------------------------------------
+
+
+def test_data_plane_stands_alone() -> None:
+    """The laptop creates it without the functions, so nothing in it may refer to them."""
+    template = data_plane("local")
+    names = set(template["Resources"]) | set(template["Parameters"])
+    for node in walk(template):
+        if isinstance(node, dict) and set(node) == {"Ref"}:
+            assert node["Ref"] in names or node["Ref"].startswith("AWS::"), node
+        if isinstance(node, dict) and set(node) == {"Fn::GetAtt"}:
+            assert node["Fn::GetAtt"][0] in names, node
+
+
+def test_no_two_files_say_the_same_thing() -> None:
+    """Merging takes the later file's word; two words would hide one."""
+    seen: set[tuple[str, str]] = set()
+    for path in sorted(FOLDER.glob("*.yaml")):
+        for section, entries in load(path).items():
+            if isinstance(entries, dict):
+                both = {(section, name) for name in entries}
+                assert not seen & both, path.name
+                seen |= both
+
+
+def test_short_forms_are_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text('a: !Ref x\nb: !GetAtt x.Arn\nc: !Sub "${x}"\nd: !If [c, !Ref y, {k: !Condition z}]\n')
+    assert load(path) == {
+        "a": {"Ref": "x"},
+        "b": {"Fn::GetAtt": ["x", "Arn"]},
+        "c": {"Fn::Sub": "${x}"},
+        "d": {"Fn::If": ["c", {"Ref": "y"}, {"k": {"Condition": "z"}}]},
+    }
+
+
+def test_merge_goes_to_every_depth_and_leaves_its_arguments() -> None:
+    base: Template = {"a": {"b": 1, "c": [1]}, "d": 1}
+    assert merge(base, {"a": {"c": [2], "e": 3}}) == {"a": {"b": 1, "c": [2], "e": 3}, "d": 1}
+    assert base == {"a": {"b": 1, "c": [1]}, "d": 1}

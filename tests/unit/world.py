@@ -1,0 +1,316 @@
+"""A whole Strongroom in this process: the template's tables, buckets and queues in moto, two organisations, and a queue
+consumer that works step by step under the test's control.
+
+One mock and one set of AWS clients serve the whole run, because making them is what costs time. The data of each test
+starts as a copy of one populated state.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import Any
+
+import boto3
+from chalice.test import Client
+from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import FakeKey, FakeMultipart, s3_backends
+from moto.sqs.models import sqs_backends
+
+import app as application
+from chalicelib import config, keys, wiring
+from chalicelib.logic import accounts
+from chalicelib.records import Caller, File, Organization
+from chalicelib.stores.tables import Tables
+from infra import template
+
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+STACK = "strongroom-test"
+TEMP_BUCKET = f"{STACK}-temp-{ACCOUNT}"
+PERMANENT_BUCKET = f"{STACK}-permanent-{ACCOUNT}"
+QUEUE = f"{STACK}-uploads"
+DEAD_LETTER_QUEUE = f"{STACK}-uploads-dead"
+
+#: What the functions would find in their environment. bcrypt's cheapest cost; one test proves the default of 12.
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "STAGE": "test",
+    "TABLE_PREFIX": STACK,
+    "TEMP_BUCKET": TEMP_BUCKET,
+    "PERMANENT_BUCKET": PERMANENT_BUCKET,
+    "UPLOADS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/{ACCOUNT}/{QUEUE}",
+    "COOKIE_SECURE": "false",
+    "BCRYPT_COST": "4",
+    "S3_ADDRESSING_STYLE": "path",
+    # Out of the way of every test but those that are about them.
+    "RATE_LIMIT_LOGIN_PER_ADDRESS": "1000/minute",
+    "RATE_LIMIT_LOGIN_PER_USERNAME": "1000/hour",
+    "RATE_LIMIT_UPLOADS": "1000/minute",
+    "RATE_LIMIT_ANONYMOUS": "1000/hour",
+}
+
+#: username -> (organisation, password). No password is part of another, so that a leak of any can be seen.
+USERS = {
+    "anna": ("Acme", "correct-horse-anna"),
+    "albert": ("Acme", "battery-staple-albert"),
+    "berta": ("Bolt", "rosebud-berta-1941"),
+}
+
+
+class Cloud:
+    """The AWS side, alive for the whole run."""
+
+    def __init__(self) -> None:
+        self.mock = mock_aws()
+        self.mock.start()
+        self.dynamodb = boto3.client("dynamodb")
+        self.s3 = boto3.client("s3")
+        self.sqs = boto3.client("sqs")
+        self.tables = Tables(STACK)
+        self.chalice = Client(application.app)
+        self._resources = template.data_plane("test")["Resources"]
+        self.build()
+        self.organizations = self._populate()
+        self.keep_state()
+
+    def _populate(self) -> list[Organization]:
+        stores = wiring.Stores(config.settings())
+        stores.__dict__["tables"] = self.tables
+        organizations = {name: accounts.create_organization(stores, name) for name in ("Acme", "Bolt")}
+        for username, (name, password) in USERS.items():
+            accounts.create_user(stores, organizations[name].organization_id, username, password)
+        return list(organizations.values())
+
+    def stop(self) -> None:
+        self.mock.stop()
+
+    def keep_state(self) -> None:
+        """From now on :meth:`rewind` comes back to this."""
+        self._kept_tables = copy.deepcopy(self._tables().tables)
+        self._kept_buckets = copy.deepcopy(self._objects().buckets)
+        self._kept_names = dict(s3_backends.bucket_accounts)
+        self._kept_queues = dict(self._queues().queues)
+
+    def rewind(self) -> None:
+        for kind in (FakeMultipart, FakeKey):
+            for held in kind.instances_tracked:
+                held.dispose()  # its temporary file
+            kind.instances_tracked.clear()
+        self._tables().tables = copy.deepcopy(self._kept_tables)
+        self._objects().buckets = copy.deepcopy(self._kept_buckets)
+        s3_backends.bucket_accounts.update(self._kept_names)
+        self._queues().queues = dict(self._kept_queues)
+        for queue in self._kept_queues.values():
+            queue._messages, queue._pending_messages, queue.deleted_messages = [], set(), set()
+
+    @staticmethod
+    def _tables() -> Any:
+        return dynamodb_backends[ACCOUNT][REGION]
+
+    @staticmethod
+    def _objects() -> Any:
+        return s3_backends[ACCOUNT]["aws"]
+
+    @staticmethod
+    def _queues() -> Any:
+        return sqs_backends[ACCOUNT][REGION]
+
+    def build(self) -> None:
+        """Everything empty, in the form that the template gives it."""
+        self.mock.reset()
+        for resource in self._resources.values():
+            properties = resource["Properties"]
+            if resource["Type"] == "AWS::DynamoDB::Table":
+                wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+                self.dynamodb.create_table(
+                    TableName=properties["TableName"]["Fn::Sub"].replace("${AWS::StackName}", STACK),
+                    **{name: properties[name] for name in wanted if name in properties},
+                )
+        location: Any = {"LocationConstraint": REGION}
+        for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):
+            self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        versioning: Any = self._resources["PermanentBucket"]["Properties"]["VersioningConfiguration"]
+        self.s3.put_bucket_versioning(Bucket=PERMANENT_BUCKET, VersioningConfiguration=versioning)
+        self.sqs.create_queue(QueueName=DEAD_LETTER_QUEUE)
+        arn = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{DEAD_LETTER_QUEUE}"
+        receives = self._resources["UploadsQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": receives})
+        self.sqs.create_queue(QueueName=QUEUE, Attributes={"RedrivePolicy": redrive, "VisibilityTimeout": "5400"})
+        self.s3.put_bucket_notification_configuration(
+            Bucket=TEMP_BUCKET,
+            NotificationConfiguration={
+                "QueueConfigurations": [
+                    {"QueueArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}", "Events": ["s3:ObjectCreated:*"]}
+                ]
+            },
+        )
+        # S3 says hello to the queue when the notification is set.
+        self.sqs.purge_queue(QueueUrl=ENVIRONMENT["UPLOADS_QUEUE_URL"])
+
+
+class World:
+    """What a test sees."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.s3 = cloud.s3
+        self.sqs = cloud.sqs
+        self.queue_url = ENVIRONMENT["UPLOADS_QUEUE_URL"]
+        self.organizations: dict[str, Organization] = {o.name: o for o in cloud.organizations}
+
+    @property
+    def stores(self) -> wiring.Stores:
+        return wiring.stores()
+
+    def restart(self) -> None:
+        """As a new process: settings read again, nothing in memory; only the tables' client is kept."""
+        config.settings.cache_clear()
+        wiring.stores.cache_clear()
+        wiring.stores().__dict__["tables"] = self.cloud.tables
+
+    # ---- what is there -------------------------------------------------------------------------------------------
+    def organization(self, name: str = "Acme") -> Organization:
+        found = self.stores.organizations.find(self.organizations[name].organization_id)
+        assert found is not None
+        return found
+
+    def caller(self, username: str = "anna") -> Caller:
+        user = self.stores.users.find_by_username(username)
+        assert user is not None
+        return Caller(user.organization_id, user.user_id, user.username)
+
+    def file(self, file_id: str, name: str = "Acme") -> File | None:
+        return self.stores.files.find(self.organizations[name].organization_id, file_id)
+
+    def rows(self, table: str) -> list[dict[str, Any]]:
+        found = self.cloud.dynamodb.scan(TableName=f"{STACK}-{table}", ConsistentRead=True)["Items"]
+        return sorted(found, key=str)
+
+    def objects(self, bucket: str) -> dict[str, bytes]:
+        """Key -> bytes of what can be read there now."""
+        listed = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+        return {item["Key"]: self.s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+
+    def temp(self) -> dict[str, bytes]:
+        return self.objects(TEMP_BUCKET)
+
+    def permanent(self) -> dict[str, bytes]:
+        return self.objects(PERMANENT_BUCKET)
+
+    def snapshot(self) -> dict[str, Any]:
+        """All that is stored, for "nothing changed"."""
+        tables = ("organizations", "users", "usernames", "sessions", "files", "migrations")
+        return {
+            **{table: self.rows(table) for table in tables},
+            "temp": self.temp(),
+            "permanent": self.permanent(),
+        }
+
+    def put_temp(self, key: str, body: bytes, **options: Any) -> None:
+        self.s3.put_object(Bucket=TEMP_BUCKET, Key=key, Body=body, **options)
+
+    def temp_key(self, file_id: str, name: str = "Acme") -> str:
+        return keys.temp_key(self.organizations[name].organization_id, file_id)
+
+    # ---- the queue -----------------------------------------------------------------------------------------------
+    def send(self, body: Any) -> None:
+        text = body if isinstance(body, str) else json.dumps(body)
+        self.sqs.send_message(QueueUrl=self.queue_url, MessageBody=text)
+
+    def announce(self, *object_keys: str, bucket: str = TEMP_BUCKET) -> None:
+        """A message as S3 sends it; the keys must be URL-encoded already."""
+        self.send(s3_notification(*object_keys, bucket=bucket))
+
+    def receive(self, count: int = 10) -> dict[str, Any] | None:
+        """Up to ``count`` messages as the event that Lambda makes of them, None when there is none to be seen."""
+        messages = self.sqs.receive_message(
+            QueueUrl=self.queue_url, MaxNumberOfMessages=count, AttributeNames=["All"], WaitTimeSeconds=0
+        ).get("Messages", [])
+        if not messages:
+            return None
+        return {
+            "Records": [
+                {
+                    "messageId": message["MessageId"],
+                    "receiptHandle": message["ReceiptHandle"],
+                    "body": message["Body"],
+                    "attributes": message["Attributes"],
+                    "messageAttributes": {},
+                    "md5OfBody": message["MD5OfBody"],
+                    "eventSource": "aws:sqs",
+                    "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{QUEUE}",
+                    "awsRegion": REGION,
+                }
+                for message in messages
+            ]
+        }
+
+    def handle(self, event: dict[str, Any]) -> list[str]:
+        """Call the function as Lambda does, and delete what it is done with. The ids of what it is not."""
+        answer = self.cloud.chalice.lambda_.invoke("process_uploads", event).payload
+        kept = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        for record in event["Records"]:
+            if record["messageId"] not in kept:
+                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=record["receiptHandle"])
+        return kept
+
+    def work(self, batch: int = 1) -> list[list[str]]:
+        """Handle all messages that can be seen; those that failed stay hidden until :meth:`forward`."""
+        failures = []
+        while (event := self.receive(batch)) is not None:
+            failures.append(self.handle(event))
+        return failures
+
+    def hidden_for_seconds(self) -> list[int]:
+        """How long each message that failed stays out of sight from now."""
+        now_ms = time.time() * 1000
+        return sorted(
+            max(0, round((message.visible_at - now_ms) / 1000))
+            for message in self._queue()._messages
+            if message.visible_at > now_ms
+        )
+
+    def forward(self) -> None:
+        """Let the time pass that hidden messages are to wait, without waiting."""
+        for message in self._queue()._messages:
+            message.visible_at = 0
+
+    def drain(self) -> None:
+        """Work until the queue is empty: retries included, each after its wait."""
+        for _ in range(20):
+            self.work()
+            if not self._queue()._messages:
+                return
+            self.forward()
+        raise AssertionError("the queue never got empty")
+
+    def queued(self) -> int:
+        return len(self._queue()._messages)
+
+    def dead_letters(self) -> list[str]:
+        url = self.queue_url.replace(QUEUE, DEAD_LETTER_QUEUE)
+        found = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [message["Body"] for message in found.get("Messages", [])]
+
+    @staticmethod
+    def _queue() -> Any:
+        return sqs_backends[ACCOUNT][REGION].queues[QUEUE]
+
+
+def s3_notification(*object_keys: str, bucket: str = TEMP_BUCKET, event: str = "ObjectCreated:Put") -> dict[str, Any]:
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "eventName": event,
+                "s3": {"bucket": {"name": bucket}, "object": {"key": key, "size": 1}},
+            }
+            for key in object_keys
+        ]
+    }
