@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator
 
 import boto3
@@ -42,6 +43,8 @@ def package() -> packaging.Package:
     folder = CACHE / _fingerprint()
     facts = folder / "facts.json"
     if not facts.exists():
+        # What was made of earlier contents is of no use to anyone.
+        shutil.rmtree(CACHE, ignore_errors=True)
         made = packaging.package("prod", folder)
         facts.write_text(json.dumps({"digest": made.digest, "unpacked_bytes": made.unpacked_bytes}))
     template = json.loads((folder / "sam.json").read_text(encoding="utf-8"))
