@@ -135,6 +135,10 @@ class FileStore:
         """At most ``limit`` files, newest first, from the one that was created before ``before_id`` on."""
         return [_to_file(row) for row in _query(organization_id, status, mime_type, before_id, limit)]
 
+    def all_of(self, organization_id: str) -> Iterator[File]:
+        """Every file of the organisation: reads, and costs, all rows. For operators."""
+        return (_to_file(row) for row in FileRow.query(organization_id, consistent_read=True))
+
     def id_at(self, organization_id: str, status: str | None, mime_type: str | None, position: int) -> str | None:
         """The id of the file at this position (from 1) of the list; reads, and costs, all before it."""
         last = None

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.operand import Path
 
 from chalicelib.records import Organization, Policy, Usage
 from chalicelib.stores.tables import OrganizationRow, Tables, contention_on_condition
@@ -76,6 +77,27 @@ class OrganizationStore:
                     else OrganizationRow.max_file_bytes.remove(),
                 ],
                 condition=OrganizationRow.organization_id.exists(),
+            )
+
+    def set_counters(self, as_read: Organization, bytes_used: int, files_used: int, counts: dict[str, int]) -> None:
+        """Replace the counters; what is available follows from the quota.
+
+        :raises Contended: they are not as read any more.
+        """
+        usage = as_read.usage
+        quota_bytes, quota_files = usage.bytes_used + usage.bytes_available, usage.files_used + usage.files_available
+        with contention_on_condition():
+            OrganizationRow(as_read.organization_id).update(
+                actions=[
+                    OrganizationRow.bytes_used.set(bytes_used),
+                    OrganizationRow.files_used.set(files_used),
+                    OrganizationRow.bytes_available.set(quota_bytes - bytes_used),
+                    OrganizationRow.files_available.set(quota_files - files_used),
+                    Path("counts").set({key: count for key, count in counts.items() if count}),
+                ],
+                condition=(OrganizationRow.bytes_used == usage.bytes_used)
+                & (OrganizationRow.files_used == usage.files_used)
+                & (Path("counts") == as_read.counts),
             )
 
 

@@ -1,0 +1,59 @@
+"""The operator's command line: `python -m infra --help`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from infra.commands import accounts, data, operations
+from infra.environment import NotReachable, explain
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def cli() -> None:
+    """Operate a deployment of Strongroom.
+
+    Works on the stage named by --stage (or the variable STAGE; local if neither is given), with the AWS account, region
+    and endpoint of the environment. The stage local is the emulator of 'make up' on this machine, at AWS_PORT (4566).
+
+    \b
+    Examples:
+      python -m infra status
+      python -m infra organizations list --stage prod
+    """
+
+
+for command in (*accounts.COMMANDS, *data.COMMANDS, *operations.COMMANDS):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Turn what an operator can do something about into one sentence and exit code 1; usage errors are 2."""
+    from chalicelib.config import ConfigurationError
+    from chalicelib.errors import Contended, StrongroomError
+    from infra.deployment import DeploymentError
+    from infra.migrations.ledger import MigrationError
+
+    expected = (StrongroomError, Contended, NotReachable, MigrationError, DeploymentError, ConfigurationError)
+    try:
+        cli(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        click.echo("Aborted.", err=True)
+        sys.exit(130)
+    except expected as error:
+        click.echo(f"Error: {error or 'someone else is changing the same thing; try again.'}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        sentence = explain(error)
+        if sentence is None:
+            raise
+        click.echo(f"Error: {sentence}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

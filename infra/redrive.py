@@ -1,0 +1,59 @@
+"""Moves dead letters back into the uploads queue, one by one, so that each is seen and none is lost.
+
+Send first, delete then: a crash in between leaves a message in both queues, and processing a file twice is harmless.
+(StartMessageMoveTask would do it inside SQS, but tells nothing of single messages and is not known to every emulator.)
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from infra.environment import NotReachable
+
+if TYPE_CHECKING:
+    from chalicelib.config import Settings
+
+BATCH_MESSAGES = 10
+WAIT_SECONDS = 2
+#: While one redrive works on a message, another must not see it.
+VISIBILITY_SECONDS = 60
+
+
+def redrive(settings: Settings, report: Callable[[str], None], limit: int | None = None) -> int:
+    """Move what is there now, at most `limit`. Returns how many were moved."""
+    if settings.dead_letter_queue_url is None:
+        raise NotReachable("DEAD_LETTER_QUEUE_URL is not set, so it is not known where the dead letters are.")
+    sqs: Any = boto3.client("sqs")
+    attributes = sqs.get_queue_attributes(
+        QueueUrl=settings.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
+    )["Attributes"]
+    there = int(attributes["ApproximateNumberOfMessages"])
+    target = there if limit is None else min(limit, there)
+    moved = 0
+    while moved < target:
+        messages = sqs.receive_message(
+            QueueUrl=settings.dead_letter_queue_url,
+            MaxNumberOfMessages=min(BATCH_MESSAGES, target - moved),
+            WaitTimeSeconds=WAIT_SECONDS,
+            VisibilityTimeout=VISIBILITY_SECONDS,
+        ).get("Messages", [])
+        if not messages:
+            break
+        for message in messages:
+            sqs.send_message(QueueUrl=settings.uploads_queue_url, MessageBody=message["Body"])
+            sqs.delete_message(QueueUrl=settings.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
+            moved += 1
+            report(f"  {moved}/{target} {_what(message['Body'])}")
+    return moved
+
+
+def _what(body: str) -> str:
+    """Which uploads a message is about, as far as it can be read."""
+    try:
+        return ", ".join(record["s3"]["object"]["key"] for record in json.loads(body)["Records"])
+    except (ValueError, KeyError, TypeError):
+        return "a message that is no S3 notification; it will come back as a dead letter"
