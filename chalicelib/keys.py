@@ -69,8 +69,13 @@ def clean_filename(raw: str) -> str:
     """
     name = unicodedata.normalize("NFC", raw).replace("\\", "/").rsplit("/", 1)[-1]
     kept = "".join(c for c in name if c in " .-_" or c.isalnum() or unicodedata.category(c) in ("Mn", "Mc"))
+    # Removing may have brought together what composes, and the name of a name must be itself.
+    kept = unicodedata.normalize("NFC", kept)
+    if kept.startswith(".") and not name.startswith("."):
+        # "😀.jpg": nothing is left of the stem, but what kind of file it is should stay.
+        kept = FALLBACK_FILENAME + kept
     # A leading dot hides a file, a trailing dot or space is dropped by Windows.
-    kept = kept.strip().lstrip(".").rstrip(". ").strip()
+    kept = kept.strip(". ")
     budget_bytes = MAX_OBJECT_KEY_BYTES - len(permanent_prefix("x" * _UUID_BYTES, "x" * _UUID_BYTES))
     return _shorten(kept, MAX_FILENAME_CHARACTERS, budget_bytes) or FALLBACK_FILENAME
 

@@ -14,15 +14,16 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 @cache
 def _detector() -> Any:
-    # pylibmagic brings the library itself and its database. It tells python-magic where the database is; the library
-    # python-magic looks for with ldconfig, gcc and ld, which Lambda has not, and finds it there only if it is loaded.
+    # pylibmagic brings the library itself and its database. python-magic looks for the library with ldconfig, gcc and
+    # ld, which Lambda has not, and finds it there only if it is loaded.
     import pylibmagic
 
-    ctypes.CDLL(str(Path(pylibmagic.__file__).parent / "libmagic.so.1"))
+    folder = Path(pylibmagic.__file__).parent
+    ctypes.CDLL(str(folder / "libmagic.so.1"))
 
     import magic  # isort: skip
 
-    return magic.Magic(mime=True)
+    return magic.Magic(mime=True, magic_file=str(folder / "magic.mgc"))
 
 
 def detect_type(head: bytes) -> str:
@@ -30,4 +31,5 @@ def detect_type(head: bytes) -> str:
     if not head:
         return EMPTY_TYPE
     detected: str = _detector().from_buffer(head[:HEAD_BYTES])
-    return detected if "/" in detected else UNKNOWN_TYPE
+    # libmagic writes some in capitals (text/PGP); types have no case (RFC 6838), and filters compare letter by letter.
+    return detected.lower() if "/" in detected else UNKNOWN_TYPE

@@ -39,6 +39,7 @@ def choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
 def mime_type(request: Request, name: str) -> str | None:
     """:raises BadInput: not of the form type/subtype."""
     raw = one(request, name)
+    raw = raw.lower() if raw is not None else None
     if raw is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+_-]{0,127}", raw):
         raise BadInput(f"{name} must be a type such as application/pdf.")
     return raw

@@ -1,4 +1,4 @@
-"""Counts what is really sent to AWS: each request that a client makes, repeated attempts included."""
+"""Hears what is really sent to AWS: each request that a client makes, repeated attempts included; and can break it."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from contextlib import contextmanager
 from typing import Any
 
 from botocore import handlers
+from botocore.awsrequest import AWSResponse
+from botocore.exceptions import EndpointConnectionError
 
-_listeners: list[Callable[[str], None]] = []
+#: Gets ``service.Operation``; an answer of its own stands in the place of AWS's, an exception in that of the network's.
+Listener = Callable[[str], AWSResponse | None]
+_listeners: list[Listener] = []
 
 
-def _heard(event_name: str, **_: Any) -> None:
+def _heard(event_name: str, **_: Any) -> AWSResponse | None:
     operation = event_name.removeprefix("before-send.")
-    for listener in _listeners:
-        listener(operation)
+    answers = [listener(operation) for listener in list(_listeners)]
+    return next((answer for answer in answers if answer is not None), None)
 
 
 def listen_to_all_clients() -> None:
@@ -23,11 +27,49 @@ def listen_to_all_clients() -> None:
 
 
 @contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    _listeners.append(listener)
+    try:
+        yield
+    finally:
+        _listeners.remove(listener)
+
+
+@contextmanager
 def aws_calls() -> Iterator[list[str]]:
     """The calls made meanwhile, as ``service.Operation``."""
     made: list[str] = []
-    _listeners.append(made.append)
-    try:
+
+    def note(operation: str) -> None:
+        made.append(operation)
+
+    with listening(note):
         yield made
-    finally:
-        _listeners.remove(made.append)
+
+
+@contextmanager
+def unreachable(*operations: str) -> Iterator[list[str]]:
+    """No connection for these operations (``s3.PutObject``; ``s3`` for all of a service). Which ones were tried."""
+    tried: list[str] = []
+
+    def refuse(operation: str) -> None:
+        if operation in operations or operation.partition(".")[0] in operations:
+            tried.append(operation)
+            raise EndpointConnectionError(endpoint_url="https://away.example")
+
+    with listening(refuse):
+        yield tried
+
+
+@contextmanager
+def just_before(operation: str, act: Callable[[], None]) -> Iterator[None]:
+    """Do something once, at the moment before this operation reaches AWS: what another process might do just then."""
+    pending = [act]
+
+    def interrupt(heard: str) -> None:
+        if heard == operation and pending:
+            pending.pop()()
+
+    with listening(interrupt):
+        yield
+    assert not pending, f"{operation} was never called"

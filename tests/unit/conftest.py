@@ -106,3 +106,11 @@ def anna(sign_in: SignIn) -> Session:
 def berta(sign_in: SignIn) -> Session:
     """A user of Bolt."""
     return sign_in("berta")
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Waits between attempts take no time; how long they would have been, in seconds."""
+    waits: list[float] = []
+    monkeypatch.setattr("time.sleep", waits.append)
+    return waits
