@@ -188,13 +188,13 @@ class World:
         return self.stores.files.find(self.organizations[name].organization_id, file_id)
 
     def rows(self, table: str) -> list[dict[str, Any]]:
-        found = self.cloud.dynamodb.scan(TableName=f"{STACK}-{table}", ConsistentRead=True)["Items"]
-        return sorted(found, key=str)
+        found = dynamodb_backends[ACCOUNT][REGION].tables[f"{STACK}-{table}"].all_items()
+        return sorted((item.to_json()["Attributes"] for item in found), key=str)
 
     def objects(self, bucket: str) -> dict[str, bytes]:
         """Key -> bytes of what can be read there now."""
-        listed = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
-        return {item["Key"]: self.s3.get_object(Bucket=bucket, Key=item["Key"])["Body"].read() for item in listed}
+        kept = s3_backends[ACCOUNT]["aws"].buckets[bucket].keys
+        return {key: item.value for key, item in sorted(kept.items()) if isinstance(item, FakeKey)}
 
     def temp(self) -> dict[str, bytes]:
         return self.objects(TEMP_BUCKET)
@@ -203,7 +203,7 @@ class World:
         return self.objects(PERMANENT_BUCKET)
 
     def snapshot(self) -> dict[str, Any]:
-        """All that is stored, for "nothing changed"."""
+        """All that is stored, for "nothing changed". Asks the mock itself: it is needed often, and calls cost time."""
         tables = ("organizations", "users", "usernames", "sessions", "files", "migrations")
         return {
             **{table: self.rows(table) for table in tables},

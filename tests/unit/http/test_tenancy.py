@@ -1,0 +1,150 @@
+"""Nobody reaches another organisation's files, and nobody without a session reaches anything: for every route there is.
+
+The routes are those that the application has, so a new one is tested the day it is written.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import pytest
+
+import app as application
+from tests.unit.api import Api, Session, multipart_form
+from tests.unit.contract import check_error, check_success
+from tests.unit.world import World
+
+#: All that anyone may call without a session. A line here is a decision.
+PUBLIC = {
+    ("POST", "/auth/login"),
+    ("GET", "/health"),
+    ("GET", "/openapi.json"),
+}
+ROUTES = sorted((method, path) for path, methods in application.app.routes.items() for method in methods)
+GUARDED = [(method, path) for method, path in ROUTES if (method, path) not in PUBLIC and method != "OPTIONS"]
+NAMING_A_FILE = [(method, path) for method, path in GUARDED if "{" in path]
+#: A body that each writing method could be called with; what is wrong with it must not be said to a stranger.
+FORM = multipart_form([("file", "a.txt", "text/plain", b"x")])
+BODIES = {
+    "json": ("application/json", b'{"filename": "mine.txt", "size": 1, "parts": [], "type": "text/plain"}'),
+    "form": FORM,
+    "none": ("application/json", b""),
+}
+
+
+def fill(path: str, file_id: str) -> str:
+    """The path with the file's id in every place, which is the worst that a caller could guess."""
+    for name in application_parameters(path):
+        path = path.replace(f"{{{name}}}", file_id)
+    return path
+
+
+def application_parameters(path: str) -> list[str]:
+    return [part[1:-1] for part in path.split("/") if part.startswith("{")]
+
+
+def test_public_list_names_only_routes_that_exist() -> None:
+    assert set(ROUTES) >= PUBLIC - {("GET", "/openapi.json")}
+
+
+def test_matrix_is_not_empty() -> None:
+    assert {("GET", "/files/{file_id}"), ("DELETE", "/files/{file_id}"), ("GET", "/files/{file_id}/content")} <= set(
+        NAMING_A_FILE
+    )
+
+
+@pytest.fixture
+def pending(api: Api, anna: Session) -> str:
+    """A file of Acme that waits for processing."""
+    return str(api.upload(anna).json["id"])
+
+
+@pytest.fixture
+def file_ids(api: Api, anna: Session, world: World) -> dict[str, str]:
+    """One file of Acme in each state."""
+    completed = api.upload(anna, b"secret of Acme", "completed.txt").json["id"]
+    world.drain()
+    failed = api.upload(anna, b"", "failed.txt").json["id"]
+    world.s3.delete_object(Bucket=world.stores.settings.temp_bucket, Key=world.temp_key(failed))
+    world.drain()
+    pending = api.upload(anna, b"waiting", "pending.txt").json["id"]
+    ids = {"completed": completed, "failed": failed, "pending": pending}
+    for status, file_id in ids.items():
+        assert world.file(file_id).status == status  # type: ignore[union-attr]
+    return ids
+
+
+@pytest.mark.parametrize(("method", "path"), NAMING_A_FILE)
+def test_file_of_another_organization_is_404_and_stays_as_it_is(
+    api: Api, world: World, berta: Session, file_ids: dict[str, str], method: str, path: str
+) -> None:
+    before = world.snapshot()
+    told = set()
+    absent = "01890000-0000-7000-8000-000000000000"
+    for file_id, (content_type, sent) in product((*file_ids.values(), absent), BODIES.values()):
+        answer = api.request(
+            method, fill(path, file_id), session=berta, headers={"Content-Type": content_type}, body=sent
+        )
+        told.add(check_error(answer, 404))
+    assert len(told) == 1, "the answer tells whether the file exists"
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_without_a_session_every_route_is_401(any_api: Api, world: World, pending: str, method: str, path: str) -> None:
+    before = world.snapshot()
+    for content_type, sent in BODIES.values():
+        for token in ({}, {"Authorization": "Bearer stolen-but-wrong"}, {"Cookie": "session=stolen-but-wrong"}):
+            headers = {**token, "Content-Type": content_type}
+            check_error(any_api.request(method, fill(path, pending), headers=headers, body=sent), 401)
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize(("method", "path"), GUARDED)
+def test_session_that_was_ended_is_401_everywhere(
+    api: Api, anna: Session, pending: str, method: str, path: str
+) -> None:
+    check_success(api.post("/auth/logout", anna))
+    check_error(api.request(method, fill(path, pending), session=anna), 401)
+
+
+NONSENSE = [
+    "x",
+    "0",
+    "..",
+    "%2e%2e",
+    "01890000-0000-7000-8000-00000000000G",
+    "01890000-0000-7000-8000-000000000000%0a",
+    "01890000-0000-7000-8000-000000000000%23",
+    "%00",
+    "%ff",
+    "%F0%9F%98%80",
+    "x" * 5000,
+    "%7B%22S%22%3A1%7D",
+]
+
+
+@pytest.mark.parametrize(("method", "path"), NAMING_A_FILE)
+def test_what_is_no_file_id_is_404(any_api: Api, world: World, anna: Session, method: str, path: str) -> None:
+    before = world.snapshot()
+    for nonsense in NONSENSE:
+        check_error(any_api.request(method, fill(path, nonsense), session=anna), 404)
+    assert world.snapshot() == before
+
+
+def test_list_shows_the_own_organization_only(
+    api: Api, anna: Session, berta: Session, file_ids: dict[str, str]
+) -> None:
+    mine = api.upload(berta, b"of Bolt").json["id"]
+    for query in ("", "?status=pending", "?limit=100"):
+        listed = api.get(f"/files{query}", berta).json
+        assert ([file["id"] for file in listed["files"]], listed["total"]) == ([mine], 1)
+    assert api.get("/files?status=completed&mime_type=text/plain", berta).json["total"] == 0
+    assert {file["id"] for file in api.get("/files", anna).json["files"]} == set(file_ids.values())
+
+
+def test_colleague_sees_the_same_files(api: Api, sign_in: object, file_ids: dict[str, str]) -> None:
+    albert = sign_in("albert")  # type: ignore[operator]
+    answer = api.get(f"/files/{file_ids['completed']}", albert)
+    check_success(answer)
+    assert answer.json["uploaded_by"]["username"] == "anna"
