@@ -45,14 +45,10 @@ def list_files(
     organization = stores.organizations.find(caller.organization_id)
     if organization is None:
         raise NotSignedIn
-    before_id = read_cursor(organization, status, mime_type, cursor) if cursor else None
+    before_id = read_cursor(organization, status, mime_type, cursor) if cursor is not None else None
     total = organization.file_count(status, mime_type)
-    if offset:
-        before_id = stores.files.id_at(caller.organization_id, status, mime_type, offset)
-        if before_id is None:
-            return Listing([], total, limit, offset, None)
     # One more than asked for tells whether there is a next page.
-    found = stores.files.page(caller.organization_id, status, mime_type, before_id, limit + 1)
+    found = stores.files.page(caller.organization_id, status, mime_type, before_id, limit + 1, skip=offset)
     page = found[:limit]
     more = len(found) > limit
     next_cursor = make_cursor(organization, status, mime_type, page[-1].file_id) if more else None

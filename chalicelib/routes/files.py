@@ -28,7 +28,7 @@ def upload(request: Request, caller: Caller) -> Response:
 @signed_in(routes)
 def list_files(request: Request, caller: Caller) -> Response:
     cursor = queries.one(request, "cursor")
-    if cursor and queries.one(request, "offset"):
+    if cursor is not None and queries.one(request, "offset") is not None:
         raise BadInput("Give either offset or cursor, not both.")
     listing = files.list_files(
         stores(),

@@ -7,6 +7,7 @@ writers can't both win, whatever crashes, repeats or overtakes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, TransactGetError, TransactWriteError
@@ -131,21 +132,18 @@ class FileStore:
         mime_type: str | None,
         before_id: str | None,
         limit: int,
+        skip: int = 0,
     ) -> list[File]:
-        """At most ``limit`` files, newest first, from the one that was created before ``before_id`` on."""
-        return [_to_file(row) for row in _query(organization_id, status, mime_type, before_id, limit)]
+        """At most ``limit`` files, newest first, from the one that was created before ``before_id`` on.
+
+        :param skip: leave out so many first. One query all the same, but DynamoDB reads, and bills, what is skipped.
+        """
+        rows = _query(organization_id, status, mime_type, before_id, skip + limit)
+        return [_to_file(row) for row in islice(rows, skip, None)]
 
     def all_of(self, organization_id: str) -> Iterator[File]:
         """Every file of the organisation: reads, and costs, all rows. For operators."""
         return (_to_file(row) for row in FileRow.query(organization_id, consistent_read=True))
-
-    def id_at(self, organization_id: str, status: str | None, mime_type: str | None, position: int) -> str | None:
-        """The id of the file at this position (from 1) of the list; reads, and costs, all before it."""
-        last = None
-        seen = 0
-        for row in _query(organization_id, status, mime_type, None, position):
-            last, seen = row.file_id, seen + 1
-        return last if seen == position else None
 
     def unfinished(self, touched_before: str) -> Iterator[File | RemovedFile]:
         """Files that still have something to happen to them, and deleted files whose objects may remain."""
