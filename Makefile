@@ -67,6 +67,9 @@ lint: app ## ruff, mypy --strict on chalicelib, cfn-lint on the packaged templat
 	@$(PY) -m mypy
 	@$(PY) -m infra.packaging build/lint && .venv/bin/cfn-lint build/lint/sam.json
 
+openapi: app ## Turn docs/openapi.yaml into the document that the API serves
+	@$(PY) -m infra.openapi
+
 format: app ## Format the code and fix what ruff can fix
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .

@@ -6,7 +6,7 @@ from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
 from chalicelib import logs
 from chalicelib.config import settings
-from chalicelib.routes import auth, files, health
+from chalicelib.routes import auth, companion, direct, files, health, openapi
 from chalicelib.routes.cors import register_preflight
 from chalicelib.routes.http import log_and_shape
 from chalicelib.wiring import stores
@@ -14,7 +14,7 @@ from chalicelib.wiring import stores
 app = Chalice(app_name="strongroom")
 app.api.binary_types = ["multipart/form-data"]
 
-for blueprint in (auth.routes, files.routes, health.routes):
+for blueprint in (auth.routes, files.routes, direct.routes, companion.routes, health.routes, openapi.routes):
     app.register_blueprint(blueprint)
 register_preflight(app)
 app.register_middleware(log_and_shape, "http")

@@ -98,6 +98,8 @@ class Session:
     caller: Caller
     created_at: str
     expires_at: int
+    #: Token hash of the session that this upload ticket was drawn from; None for a session itself.
+    ticket_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,8 @@ class File:
     created_at: str
     touched_at: str
     upload_method: UploadMethod = "form"
+    #: False while only an upper bound of the size is known, which ``file_size`` is until processing has measured it.
+    size_is_exact: bool = True
     #: What the row holds of the organisation's quota: its size while it may complete, 0 once it failed.
     reserved_bytes: int = 0
     declared_type: str | None = None

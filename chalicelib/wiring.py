@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from chalicelib.config import Settings, settings
 
 if TYPE_CHECKING:
+    from chalicelib.stores.direct import DirectUploadStore
     from chalicelib.stores.files import FileStore
     from chalicelib.stores.objects import ObjectStore
     from chalicelib.stores.organizations import OrganizationStore
@@ -59,6 +60,13 @@ class Stores:
 
         s = self.settings
         return ObjectStore(s.temp_bucket, s.permanent_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
+
+    @cached_property
+    def direct(self) -> "DirectUploadStore":
+        from chalicelib.stores.direct import DirectUploadStore
+
+        s = self.settings
+        return DirectUploadStore(s.temp_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
 
     @cached_property
     def queue(self) -> "UploadsQueue":

@@ -100,7 +100,7 @@ def _arrange_retry(stores: Stores, message: Message, key: str, last: bool) -> No
     """Best effort: without it the message waits for the queue's own time-out, and the sweep ends the row."""
     try:
         if last:
-            give_up(stores, key)
+            give_up(stores, key, worker=message.message_id)
         stores.queue.delay(message.receipt_handle, 0 if last else BACKOFF_BASE_SECONDS**message.receives)
     except Exception as error:
         _log.warning("Could not arrange what follows for upload %s: %s", key, type(error).__name__)

@@ -1,12 +1,15 @@
 """What a signed-in user does with the organisation's files: list, look, download, delete."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 
 from chalicelib import keys
 from chalicelib.errors import BadInput, Conflict, Contended, FileNotFound, NotSignedIn
 from chalicelib.logic.cursors import make_cursor, read_cursor
 from chalicelib.logic.disposition import attachment
-from chalicelib.records import Caller, File
+from chalicelib.logic.uploads import discard_upload
+from chalicelib.records import Caller, File, Organization
 from chalicelib.wiring import Stores
 
 DEFAULT_LIMIT = 20
@@ -14,6 +17,8 @@ MAX_LIMIT = 100
 #: DynamoDB reads, and bills, all that an offset skips; a cursor skips for nothing.
 MAX_OFFSET = 10_000
 MAX_ATTEMPTS = 5
+MAX_BULK_DELETES = 100
+PARALLEL_DELETES = 8
 
 
 @dataclass(frozen=True)
@@ -101,13 +106,89 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
             continue
     else:
         raise Conflict("The file is being changed at the moment; try again.")
-    stores.objects.delete_temp(file.organization_id, file.file_id)
+    discard_upload(stores, file)
     if file.status == "processing":
         # Someone may be copying it right now; the note stays until the lease is over, and the sweep deletes for good.
         return
     if file.attempts:
         stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
     stores.files.forget(removed)
+
+
+def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[str, str]:
+    """Delete many, each on its own: one that can't be deleted does not keep the others.
+
+    :returns: id -> ``deleted``, ``not_found``, or ``conflict`` for one that kept changing; asking again is safe.
+    :raises BadInput: none, or more than 100.
+    """
+    if not 1 <= len(file_ids) <= MAX_BULK_DELETES:
+        raise BadInput(f"Name 1 to {MAX_BULK_DELETES} files, not {len(file_ids)}.")
+
+    def delete(file_id: str) -> str:
+        try:
+            delete_file(stores, caller, file_id)
+        except FileNotFound:
+            return "not_found"
+        except Conflict:
+            return "conflict"
+        return "deleted"
+
+    unique = list(dict.fromkeys(file_ids))
+    with ThreadPoolExecutor(PARALLEL_DELETES) as pool:
+        return dict(zip(unique, pool.map(delete, unique), strict=True))
+
+
+def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> File:
+    """Give a file another name. No bytes move: the object keeps the key that it has.
+
+    :raises BadInput: no filename.
+    :raises FileNotFound: as :func:`get_file`.
+    """
+    if not filename.strip():
+        raise BadInput("filename is empty.")
+    name = keys.clean_filename(filename)
+    return _change(stores, caller, file_id, lambda file: replace(file, filename=name))
+
+
+def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
+    """Have a failed file processed again. It takes its room in the quota again.
+
+    :raises Conflict: it did not fail, or its bytes are gone.
+    :raises QuotaExceeded: there is no room any more.
+    """
+
+    def check(file: File) -> File:
+        if file.status != "failed":
+            raise Conflict(f"The file is {file.status}; only a failed file can be retried.")
+        if file.unrecoverable or not stores.direct.has_arrived(file.organization_id, file.file_id):
+            raise Conflict("The bytes of the file are gone, so it can't be retried; upload it again.")
+        return replace(
+            file, status="pending", reserved_bytes=file.file_size, error_message=None, processed_at=None, mime_type=None
+        )
+
+    file = _change(stores, caller, file_id, check)
+    # A crash before this line leaves a pending row with its bytes there, which the sweep announces.
+    stores.queue.announce(file.organization_id, file.file_id)
+    return file
+
+
+def get_usage(stores: Stores, caller: Caller) -> Organization:
+    """The organisation of the caller, with its counters."""
+    organization = stores.organizations.find(caller.organization_id)
+    if organization is None:
+        raise NotSignedIn
+    return organization
+
+
+def _change(stores: Stores, caller: Caller, file_id: str, change: Callable[[File], File]) -> File:
+    """Read, change and write a file, anew when somebody else was faster."""
+    for _ in range(MAX_ATTEMPTS):
+        file = get_file(stores, caller, file_id)
+        try:
+            return stores.files.replace(file, change(file))
+        except Contended:
+            continue
+    raise Conflict("The file is being changed at the moment; try again.")
 
 
 def _what_next(file: File) -> str:

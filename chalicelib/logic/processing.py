@@ -16,6 +16,7 @@ from chalicelib import keys
 from chalicelib.errors import Contended, ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded
 from chalicelib.logic.disposition import attachment
 from chalicelib.logic.mime import HEAD_BYTES, detect_type
+from chalicelib.logic.uploads import discard_upload
 from chalicelib.records import File, Organization, timestamp
 from chalicelib.stores.files import RemovedFile
 from chalicelib.stores.objects import TempObject
@@ -86,17 +87,30 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
     try:
         return _carry_out(stores, taken, organization)
     except PermanentFault as fault:
+        _require_lease(taken)
         return _fail(stores, taken, fault.reason, discard_bytes=fault.discard_bytes)
 
 
-def give_up(stores: Stores, key: str) -> None:
+def give_up(stores: Stores, key: str, worker: str) -> None:
     """The last attempt failed: say so in the row. The object stays, so that the file can be processed again."""
     parsed = keys.parse_temp_key(key)
     if parsed is None:
         return
     file = stores.files.find(*parsed)
-    if file is not None and file.is_open:
-        _fail(stores, file, GAVE_UP, discard_bytes=False)
+    if file is not None and file.is_open and not _held_by_another(file, worker):
+        end_as_failed(stores, file, GAVE_UP, worker)
+
+
+def end_as_failed(stores: Stores, file: File, reason: str, worker: str) -> None:
+    """End an open file from outside of an attempt; whoever calls has made sure that nobody holds its lease.
+
+    :raises Contended: somebody has taken it meanwhile.
+    """
+    if file.attempts:
+        # A dead attempt may have left a copy, and copies are touched by the holder of the lease alone: without it, the
+        # copy that we delete could be the one that another worker is just completing the file with.
+        file = _take(stores, file, worker)
+    _fail(stores, file, reason, discard_bytes=False)
 
 
 def _already_settled(stores: Stores, file: File) -> Outcome | None:
@@ -112,6 +126,15 @@ def _already_settled(stores: Stores, file: File) -> Outcome | None:
 
 def _held_by_another(file: File, worker: str) -> bool:
     return file.status == "processing" and file.lease_owner != worker and file.lease_expires_at > time.time()
+
+
+def _require_lease(file: File) -> None:
+    """A worker that was asleep for longer than its lease (a suspended machine) must not act on what it knew before.
+
+    :raises Contended: the lease is over; somebody else may have the file by now.
+    """
+    if file.lease_expires_at <= time.time():
+        raise Contended("the lease ran out")
 
 
 def _take(stores: Stores, file: File, worker: str) -> File:
@@ -140,6 +163,7 @@ def _carry_out(stores: Stores, file: File, organization: Organization) -> Outcom
     except ObjectMissing:
         raise PermanentFault(BYTES_GONE) from None
     _check(file, organization, examined)
+    _require_lease(file)
     try:
         object_version = stores.objects.keep(
             file.organization_id,
@@ -159,6 +183,7 @@ def _complete(stores: Stores, file: File, examined: Examined, object_version: st
         file,
         status="completed",
         file_size=examined.size_bytes,
+        size_is_exact=True,
         reserved_bytes=examined.size_bytes,
         mime_type=examined.mime_type,
         sha256_hash=examined.sha256,
@@ -170,29 +195,37 @@ def _complete(stores: Stores, file: File, examined: Examined, object_version: st
     try:
         stores.files.replace(file, completed)
     except Contended:
-        return _lost_the_row(stores, file)
+        return _lost_the_row(stores, file, object_version)
     stores.objects.delete_temp(file.organization_id, file.file_id)
     return Outcome.COMPLETED
 
 
-def _lost_the_row(stores: Stores, file: File) -> Outcome:
-    """Between taking and completing, the row changed: deleted meanwhile, or our own write took effect unnoticed."""
+def _lost_the_row(stores: Stores, file: File, our_version: str | None) -> Outcome:
+    """Between taking and completing, the row changed: deleted meanwhile, or our own write took effect unnoticed.
+
+    :param our_version: what this attempt wrote over the permanent object: a copy, or the mark of a deletion.
+    """
     now = stores.files.find(file.organization_id, file.file_id)
     if now is None:
         stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.UNKNOWN_FILE
+    if now.status == "completed" and our_version is not None and our_version != now.object_version:
+        # Ours came later and hides the version that the file was completed with, which the bucket would then forget
+        # after its retention time. Taken away, it makes the right one the current one again.
+        stores.objects.delete_permanent_version(file.organization_id, file.file_id, file.object_name, our_version)
     settled = _already_settled(stores, now)
     if settled is not None:
         return settled
-    raise Contended
+    raise Contended("the file was taken over")
 
 
 def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Outcome:
-    if discard_bytes:
-        stores.objects.delete_temp(file.organization_id, file.file_id)
-    # An attempt may have died between its copy and its completion; a failed file keeps nothing in the permanent bucket.
-    stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
+    mark = None
+    if file.attempts:
+        # An attempt may have died between its copy and its completion; a failed file keeps nothing in the permanent
+        # bucket.
+        mark = stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
     failed = replace(
         file,
         status="failed",
@@ -206,7 +239,10 @@ def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Ou
     try:
         stores.files.replace(file, failed)
     except Contended:
-        return _lost_the_row(stores, file)
+        return _lost_the_row(stores, file, mark)
+    if discard_bytes:
+        # After the row: if they were gone first, a crash in between would make lost bytes of what is a refusal.
+        stores.objects.delete_temp(file.organization_id, file.file_id)
     return Outcome.FAILED
 
 
@@ -214,6 +250,8 @@ def _check_size(stores: Stores, file: File, organization: Organization, size_byt
     most = min(stores.settings.max_upload_bytes, organization.policy.max_file_bytes or size_bytes)
     if size_bytes > most:
         raise PermanentFault(f"The file has {size_bytes} bytes; at most {most} are allowed.", discard_bytes=True)
+    if not file.size_is_exact and size_bytes <= file.file_size:
+        return
     if size_bytes != file.file_size:
         raise PermanentFault(
             f"The upload has {size_bytes} bytes, not the {file.file_size} that were announced.",
@@ -263,6 +301,6 @@ def _check(file: File, organization: Organization, examined: Examined) -> None:
 def remove_leftovers(stores: Stores, removed: RemovedFile) -> None:
     """Finish the deletion of a file: its objects, then the note of it. Repeatable."""
     file = removed.file
-    stores.objects.delete_temp(file.organization_id, file.file_id)
+    discard_upload(stores, file)
     stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
     stores.files.forget(removed)

@@ -58,7 +58,8 @@ def authenticate(stores: Stores, token: str | None) -> Caller:
         raise NotSignedIn
     session = stores.sessions.find(token_digest(token))
     # DynamoDB's TTL deletes up to days late (AWS documentation), so the time is checked here.
-    if session is None or session.expires_at <= time.time():
+    # An upload ticket lies in the same table, and is no session.
+    if session is None or session.ticket_of is not None or session.expires_at <= time.time():
         raise NotSignedIn
     return session.caller
 

@@ -7,12 +7,14 @@ same means as everyone else, so running it at any moment, or twice at once, is s
 import logging
 import time
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from chalicelib import keys
 from chalicelib.errors import Contended
-from chalicelib.logic.processing import GAVE_UP, remove_leftovers
+from chalicelib.logic.processing import GAVE_UP, end_as_failed, remove_leftovers
+from chalicelib.logic.uploads import discard_upload
 from chalicelib.records import File, timestamp
 from chalicelib.stores.files import RemovedFile
 from chalicelib.wiring import Stores
@@ -21,6 +23,10 @@ from chalicelib.wiring import Stores
 STALE_SECONDS = 15 * 60
 #: Each start of processing counts; a file that crashes its worker every time must not go round for ever.
 MAX_STARTS = 9
+#: After so many that went wrong it is not the items: something that we depend on is away.
+MAX_ERRORS = 10
+#: Holds the lease of what the sweep ends.
+WORKER = "sweep"
 NEVER_ARRIVED = "The upload never arrived. Upload the file again."
 
 _log = logging.getLogger(__name__)
@@ -29,20 +35,33 @@ _log = logging.getLogger(__name__)
 def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, int]:
     """Go through what is overdue.
 
+    One item that can't be finished is logged and left to the next sweep; it does not keep the others waiting.
+
     :returns: how often each thing was done: ``requeued``, ``expired``, ``failed``, ``deletions_finished``,
-        ``strays_deleted``, ``left`` (not due after all).
+        ``strays_deleted``, ``left`` (not due after all), ``errors``.
+    :raises Exception: too many errors, or no access to the lists themselves.
     """
     done: Counter[str] = Counter()
     moment = datetime.now(UTC) - timedelta(seconds=stale_seconds)
     for item in stores.files.unfinished(timestamp(moment)):
-        try:
-            done[_finish(stores, item)] += 1
-        except Contended:
-            done["left"] += 1
+        _do(done, partial(_finish, stores, item))
     for key in stores.objects.temp_keys_before(moment):
-        done[_check_temp(stores, key)] += 1
+        _do(done, partial(_check_temp, stores, key))
     _log.info("Swept: %s", dict(done) or "nothing to do")
     return dict(done)
+
+
+def _do(done: Counter[str], step: Callable[[], str]) -> None:
+    try:
+        done[step()] += 1
+    except Contended:
+        # Somebody else is at it.
+        done["left"] += 1
+    except Exception:
+        done["errors"] += 1
+        if done["errors"] >= MAX_ERRORS:
+            raise
+        _log.exception("One item could not be swept")
 
 
 def _finish(stores: Stores, item: File | RemovedFile) -> str:
@@ -51,13 +70,17 @@ def _finish(stores: Stores, item: File | RemovedFile) -> str:
             return "left"
         remove_leftovers(stores, item)
         return "deletions_finished"
-    if _lease_runs(item) or (item.status == "pending" and item.upload_expires_at > time.time()):
+    if _lease_runs(item):
         return "left"
     if not stores.objects.temp_exists(item.organization_id, item.file_id):
-        _end(stores, item, NEVER_ARRIVED)
+        if item.status == "pending" and item.upload_expires_at > time.time():
+            return "left"
+        # Parts of it may have.
+        discard_upload(stores, item)
+        end_as_failed(stores, item, NEVER_ARRIVED, WORKER)
         return "expired"
     if item.attempts >= MAX_STARTS:
-        _end(stores, item, GAVE_UP)
+        end_as_failed(stores, item, GAVE_UP, WORKER)
         return "failed"
     # Touch first: if we die before announcing, the next sweep comes by again.
     stores.files.replace(item, item)
@@ -67,22 +90,6 @@ def _finish(stores: Stores, item: File | RemovedFile) -> str:
 
 def _lease_runs(file: File) -> bool:
     return file.status == "processing" and file.lease_expires_at > time.time()
-
-
-def _end(stores: Stores, file: File, reason: str) -> None:
-    stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
-    stores.files.replace(
-        file,
-        replace(
-            file,
-            status="failed",
-            reserved_bytes=0,
-            error_message=reason,
-            processed_at=timestamp(),
-            lease_owner=None,
-            lease_expires_at=0,
-        ),
-    )
 
 
 def _check_temp(stores: Stores, key: str) -> str:

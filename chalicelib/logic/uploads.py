@@ -29,8 +29,10 @@ def upload_form(stores: Stores, caller: Caller, filename: str, declared_type: st
     try:
         stores.objects.put_temp(caller.organization_id, file.file_id, body, hashlib.sha256(body).hexdigest())
     except Exception:
-        _give_up(stores, file)
-        raise
+        arrived = _take_back(stores, file)
+        if arrived is None:
+            raise
+        return arrived
     return file
 
 
@@ -76,14 +78,26 @@ def form_too_large(max_form_bytes: int, max_upload_bytes: int) -> str:
     return sentence
 
 
-def _give_up(stores: Stores, file: File) -> None:
-    """The bytes did not arrive, or we can't know: take the upload back. If that fails too, the sweep will do it."""
+def discard_upload(stores: Stores, file: File) -> None:
+    """Delete what has arrived in the temp bucket, whole or in parts. Repeatable."""
+    if file.multipart_upload_id is not None and file.attempts == 0:
+        stores.direct.abort(file.organization_id, file.file_id, file.multipart_upload_id)
+    stores.objects.delete_temp(file.organization_id, file.file_id)
+
+
+def _take_back(stores: Stores, file: File) -> File | None:
+    """The bytes did not arrive, or we can't know: take the upload back. If that fails too, the sweep will do it.
+
+    :returns: the file as it is now, when processing has seen its bytes: so they did arrive, and only the answer was
+        lost.
+    """
     try:
         removed = stores.files.remove(file)
         stores.objects.delete_temp(file.organization_id, file.file_id)
         stores.files.forget(removed)
     except Contended:
-        # Processing has seen the object already: it arrived after all, and will be completed or failed.
         _log.warning("Upload %s arrived although storing it reported a fault", file.file_id)
+        return stores.files.find(file.organization_id, file.file_id)
     except Exception as error:
         _log.warning("Could not take back upload %s (%s); the sweep will", file.file_id, type(error).__name__)
+    return None

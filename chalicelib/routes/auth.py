@@ -1,9 +1,11 @@
 """Login, logout, who am I."""
 
+from datetime import UTC, datetime
+
 from chalice.app import Blueprint, Request, Response
 
-from chalicelib.logic import limits, sessions
-from chalicelib.records import Caller
+from chalicelib.logic import limits, sessions, tickets
+from chalicelib.records import Caller, timestamp
 from chalicelib.routes.http import (
     answer,
     json_object,
@@ -46,6 +48,16 @@ def logout(request: Request, caller: Caller) -> Response:
 @signed_in(routes)
 def me(request: Request, caller: Caller) -> Response:
     return answer({"user": user_json(caller)})
+
+
+@routes.route("/auth/ticket", methods=["POST"], content_types=[])
+@signed_in(routes)
+def ticket(request: Request, caller: Caller) -> Response:
+    token, _ = token_of(request)
+    drawn = tickets.draw_ticket(stores(), caller, token or "")
+    expires_at = timestamp(datetime.fromtimestamp(drawn.expires_at, UTC))
+    # A path, not an address: only the page knows under which name, and which path in front, it reaches this API.
+    return answer({"base_path": f"/t/{drawn.token}", "expires_at": expires_at}, 201)
 
 
 def user_json(caller: Caller) -> dict[str, str]:

@@ -1,14 +1,14 @@
 """Uploading, listing, details, download, deletion."""
 
-from typing import Any
-
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.errors import BadInput
 from chalicelib.logic import files, limits, uploads
-from chalicelib.records import FILE_STATUSES, Caller, File
+from chalicelib.records import FILE_STATUSES, Caller
 from chalicelib.routes import forms, queries
-from chalicelib.routes.http import ALWAYS, answer, signed_in, tell_limit
+from chalicelib.routes.direct import start_direct_upload
+from chalicelib.routes.http import ALWAYS, JSON, answer, json_object, media_type, signed_in, tell_limit, text_field
+from chalicelib.routes.shapes import file_json
 from chalicelib.wiring import stores
 
 routes = Blueprint(__name__)
@@ -18,6 +18,8 @@ routes = Blueprint(__name__)
 @signed_in(routes)
 def upload(request: Request, caller: Caller) -> Response:
     tell_limit(request, limits.count_upload(stores(), caller))
+    if media_type(request.headers) == JSON:
+        return start_direct_upload(request, caller)
     uploads.check_form_size(stores(), max(0, len(request.raw_body) - forms.FORM_OVERHEAD_BYTES))
     sent = forms.read_file(request)
     file = uploads.upload_form(stores(), caller, sent.filename, sent.declared_type, sent.body)
@@ -58,6 +60,42 @@ def file_details(request: Request, caller: Caller, file_id: str) -> Response:
     return answer({**file_json(file), "uploaded_by": uploaded_by})
 
 
+@routes.route("/files/{file_id}", methods=["PATCH"], content_types=[])
+@signed_in(routes)
+def rename_file(request: Request, caller: Caller, file_id: str) -> Response:
+    return answer(file_json(files.rename_file(stores(), caller, file_id, text_field(json_object(request), "filename"))))
+
+
+@routes.route("/files/{file_id}/retry", methods=["POST"], content_types=[])
+@signed_in(routes)
+def retry_file(request: Request, caller: Caller, file_id: str) -> Response:
+    return answer(file_json(files.retry_file(stores(), caller, file_id)), 202)
+
+
+@routes.route("/files/bulk-delete", methods=["POST"], content_types=[])
+@signed_in(routes)
+def delete_files(request: Request, caller: Caller) -> Response:
+    ids = json_object(request).get("ids")
+    if not isinstance(ids, list) or not all(isinstance(file_id, str) for file_id in ids):
+        raise BadInput("ids must be a list of strings.")
+    outcomes = files.delete_files(stores(), caller, ids)
+    return answer({"results": [{"id": file_id, "result": outcome} for file_id, outcome in outcomes.items()]})
+
+
+@routes.route("/usage", methods=["GET"], content_types=[])
+@signed_in(routes)
+def usage(request: Request, caller: Caller) -> Response:
+    organization = files.get_usage(stores(), caller)
+    used = organization.usage
+    return answer(
+        {
+            "bytes": {"used": used.bytes_used, "quota": used.bytes_used + used.bytes_available},
+            "files": {"used": used.files_used, "quota": used.files_used + used.files_available},
+            "by_status": {status: organization.file_count(status) for status in FILE_STATUSES},
+        }
+    )
+
+
 @routes.route("/files/{file_id}", methods=["DELETE"], content_types=[])
 @signed_in(routes)
 def delete_file(request: Request, caller: Caller, file_id: str) -> Response:
@@ -72,20 +110,3 @@ def file_content(request: Request, caller: Caller, file_id: str) -> Response:
     method = "head_object" if request.method == "HEAD" else "get_object"
     location = files.download_url(stores(), caller, file_id, method=method)
     return Response(body="", status_code=302, headers={"Location": location, **ALWAYS})
-
-
-def file_json(file: File) -> dict[str, Any]:
-    """The contract's file record."""
-    record: dict[str, Any] = {
-        "id": file.file_id,
-        "filename": file.filename,
-        "status": file.status,
-        "file_size": file.file_size,
-        "mime_type": file.mime_type,
-        "sha256_hash": file.sha256_hash,
-        "created_at": file.created_at,
-        "processed_at": file.processed_at,
-    }
-    if file.status == "failed":
-        record["error_message"] = file.error_message
-    return record

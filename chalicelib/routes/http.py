@@ -22,6 +22,7 @@ from chalicelib.errors import (
 )
 from chalicelib.logic import limits
 from chalicelib.logic.sessions import authenticate
+from chalicelib.logic.tickets import redeem_ticket
 from chalicelib.records import Caller
 from chalicelib.wiring import stores
 
@@ -140,6 +141,32 @@ def signed_in(blueprint: Blueprint) -> Callable[[View], View]:
         return wrapped
 
     return decorate
+
+
+def with_ticket(blueprint: Blueprint) -> Callable[[View], View]:
+    """A route for an upload ticket in the path: the view gets the request and the caller first."""
+
+    def decorate(view: View) -> View:
+        @functools.wraps(view)
+        def wrapped(*, ticket: str, **path_arguments: str) -> Response:
+            request = blueprint.current_request
+            return _answer_errors(request, lambda: _as_bearer(request, ticket, view, path_arguments))
+
+        wrapped.requires_session = True  # type: ignore[attr-defined]
+        return wrapped
+
+    return decorate
+
+
+def _as_bearer(request: Request, ticket: str, view: View, path_arguments: dict[str, str]) -> Response:
+    try:
+        caller = redeem_ticket(stores(), ticket)
+    except NotSignedIn:
+        tell_limit(request, limits.count_anonymous(stores(), source_address(request)))
+        raise
+    logs.add_context(organization_id=caller.organization_id, user_id=caller.user_id)
+    tell_limit(request, limits.count_request(stores(), caller))
+    return view(request, caller, **path_arguments)
 
 
 def _as_caller(request: Request, view: View, path_arguments: dict[str, str]) -> Response:

@@ -87,7 +87,15 @@ class FileStore:
 
     def create(self, file: File) -> File:
         """:raises QuotaExceeded: the organisation has no room for it; nothing is written."""
-        return self._write(None, file)
+        try:
+            return self._write(None, file)
+        except Contended:
+            # Ids are ours and new, so what is in the way is our own write, whose answer was lost and which was sent
+            # again.
+            found = self.find(file.organization_id, file.file_id)
+            if found is None:
+                raise
+            return found
 
     def replace(self, before: File, after: File) -> File:
         """Change a file that is still as read.

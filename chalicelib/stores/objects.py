@@ -163,9 +163,19 @@ class ObjectStore:
             )
         return answer.get("VersionId")
 
-    def delete_permanent(self, organization_id: str, file_id: str, name: str) -> None:
-        """Repeatable. The bucket's lifecycle keeps the old version for its retention time, then it is gone."""
-        self._s3.delete_object(Bucket=self._permanent_bucket, Key=keys.permanent_key(organization_id, file_id, name))
+    def delete_permanent(self, organization_id: str, file_id: str, name: str) -> str | None:
+        """Repeatable. The bucket's lifecycle keeps the old version for its retention time, then it is gone.
+
+        :returns: the version id of the mark that S3 puts in its place, None when the bucket keeps no versions.
+        """
+        key = keys.permanent_key(organization_id, file_id, name)
+        return self._s3.delete_object(Bucket=self._permanent_bucket, Key=key).get("VersionId")
+
+    def delete_permanent_version(self, organization_id: str, file_id: str, name: str, version: str) -> None:
+        """Take back one copy, or one deletion, for good; the version below it becomes the current one."""
+        self._s3.delete_object(
+            Bucket=self._permanent_bucket, Key=keys.permanent_key(organization_id, file_id, name), VersionId=version
+        )
 
     def delete_permanent_of(self, organization_id: str, file_id: str) -> None:
         """Delete whatever the permanent bucket holds of a file whose row, and so whose name, is gone."""

@@ -108,6 +108,7 @@ class SessionRow(Model):
     username = UnicodeAttribute()
     created_at = UnicodeAttribute()
     expires_at = NumberAttribute()
+    ticket_of = UnicodeAttribute(null=True)
 
 
 class ByStatus(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
@@ -164,6 +165,7 @@ class FileRow(Model):
     touched_at = UnicodeAttribute()
     upload_method = UnicodeAttribute()
     reserved_bytes = NumberAttribute(default=0)
+    size_is_exact = BooleanAttribute(default=True)
     declared_type = UnicodeAttribute(null=True)
     expected_sha256 = UnicodeAttribute(null=True)
     mime_type = UnicodeAttribute(null=True)

@@ -99,7 +99,11 @@ class SessionStore:
             caller=Caller(row.organization_id, row.user_id, row.username),
             created_at=row.created_at,
             expires_at=int(row.expires_at),
+            ticket_of=row.ticket_of,
         )
+
+    def create(self, session: Session) -> None:
+        _to_session_row(session).save()
 
     def delete(self, token_hash: str) -> None:
         SessionRow(token_hash).delete(add_version_condition=False)
@@ -139,4 +143,5 @@ def _to_session_row(session: Session) -> SessionRow:
         username=session.caller.username,
         created_at=session.created_at,
         expires_at=session.expires_at,
+        ticket_of=session.ticket_of,
     )

@@ -1,0 +1,29 @@
+"""Turns docs/openapi.yaml, which people write, into chalicelib/openapi.json, which the API serves.
+
+The deployment package holds nothing but app.py and chalicelib, and no YAML parser; so the JSON is made beforehand and
+kept in the repository. A test holds the two together. Run it with `make openapi`.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "docs" / "openapi.yaml"
+TARGET = ROOT / "chalicelib" / "openapi.json"
+
+
+def compile_document() -> str:
+    document: dict[str, Any] = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+    # Anchors of the source; a reader of the JSON has no use for them.
+    del document["x-headers"]
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+if __name__ == "__main__":
+    TARGET.write_text(compile_document(), encoding="utf-8")
+    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size:,} bytes")
