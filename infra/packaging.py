@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from infra import gateway
+from infra.deployment import DeploymentError
 from infra.template import Template, everything_but_chalice
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,7 +45,7 @@ REQUIRED = (
 )  # fmt: skip
 
 
-class PackagingError(Exception):
+class PackagingError(DeploymentError):
     """The package could not be made, or lacks something."""
 
 

@@ -216,9 +216,9 @@ def make_server(host: str, port: int) -> LocalDevServer:
     return LocalDevServer(config.chalice_app, config, host, port, handler_cls=handler, server_cls=Server)
 
 
-def main() -> None:
-    port = int(os.environ.get("API_PORT", "8000"))
-    server = make_server(HOST, port)
+def serve(host: str, port: int) -> None:
+    """Until SIGTERM or SIGINT."""
+    server = make_server(host, port)
 
     def stop(*_: Any) -> None:
         threading.Thread(target=server.shutdown).start()
@@ -229,4 +229,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    serve(HOST, int(os.environ.get("API_PORT", "8000")))
