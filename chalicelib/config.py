@@ -58,6 +58,7 @@ class Settings:
     default_quota_bytes: int
     default_quota_files: int
     download_url_ttl_seconds: int
+    download_pins_version: bool
     upload_url_ttl_seconds: int
     multipart_threshold_bytes: int
     s3_public_endpoint_url: str | None
@@ -179,6 +180,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         default_quota_bytes=read.integer("DEFAULT_QUOTA_BYTES", TEBIBYTE, 0, 2**60),
         default_quota_files=read.integer("DEFAULT_QUOTA_FILES", 1_000_000, 0, 10**12),
         download_url_ttl_seconds=read.integer("DOWNLOAD_URL_TTL_SECONDS", 300, 10, PRESIGNED_URL_MAX_SECONDS),
+        # Off only for an emulator that ignores Range for a request that names a version.
+        download_pins_version=read.boolean("DOWNLOAD_PINS_VERSION", True),
         upload_url_ttl_seconds=read.integer("UPLOAD_URL_TTL_SECONDS", 3600, 10, PRESIGNED_URL_MAX_SECONDS),
         multipart_threshold_bytes=read.integer("MULTIPART_THRESHOLD_BYTES", 100 * MEBIBYTE, 5 * MEBIBYTE, 5 * GIBIBYTE),
         s3_public_endpoint_url=read.url("S3_PUBLIC_ENDPOINT_URL", ("http", "https")),

@@ -81,7 +81,7 @@ def download_url(stores: Stores, caller: Caller, file_id: str, *, method: str = 
         file.organization_id,
         file.file_id,
         file.object_name,
-        version=file.object_version,
+        version=file.object_version if stores.settings.download_pins_version else None,
         disposition=attachment(file.filename),
         content_type=file.mime_type or "application/octet-stream",
         ttl_seconds=stores.settings.download_url_ttl_seconds,

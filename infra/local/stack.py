@@ -61,5 +61,7 @@ def functions_environment(
         "DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
         "CACHE_URL": cache_url(cache_port),
         "S3_ADDRESSING_STYLE": "path",
+        # The emulator answers a ranged request that names a version with the whole object.
+        "DOWNLOAD_PINS_VERSION": "false",
         "PYTHONUNBUFFERED": "1",
     }

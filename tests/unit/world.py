@@ -289,6 +289,10 @@ class World:
             self.forward()
         raise AssertionError("the queue never got empty")
 
+    def forget_messages(self) -> None:
+        """As if S3's announcements had been lost."""
+        self._queue()._messages.clear()
+
     def queued(self) -> int:
         return len(self._queue()._messages)
 

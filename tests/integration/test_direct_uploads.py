@@ -1,0 +1,120 @@
+"""Uploads straight to S3 on the real emulator: what was signed is enforced, and nothing exceeds the quota.
+
+The emulator enforces a form's key, size and type, but not its checksum; on AWS S3 refuses that too. Processing checks
+the checksum by itself in any case (tests/unit/direct).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from chalicelib.errors import QuotaExceeded
+from chalicelib.logic import accounts, direct_uploads
+from chalicelib.logic.direct_uploads import Announced
+from chalicelib.records import Caller
+from chalicelib.wiring import Stores
+from tests.integration.conftest import Running, Tenant
+
+MEBIBYTE = 1024 * 1024
+
+
+def send_form(upload: dict[str, Any], content: bytes, **changed: str) -> int:
+    return httpx.post(upload["url"], data={**upload["fields"], **changed}, files={"file": ("x", content)}).status_code
+
+
+def test_form_takes_exactly_what_was_announced(tenant: Tenant) -> None:
+    content = os.urandom(100_000)
+    sha256 = hashlib.sha256(content).hexdigest()
+    announced = {"filename": "a.bin", "size": len(content), "content_type": "application/x-a", "sha256": sha256}
+    record = tenant.client.post("/files", json=announced).json()
+    upload = record["upload"]
+    assert send_form(upload, content + b"x") >= 400
+    assert send_form(upload, content[:-1]) >= 400
+    assert send_form(upload, content, key="other/key") == 403
+    assert send_form(upload, content, **{"Content-Type": "text/html"}) == 403
+    assert send_form(upload, content, policy="") >= 400
+    assert tenant.client.get(f"/files/{record['id']}").json()["status"] == "pending"
+    assert send_form(upload, content) == 201
+    details = tenant.await_settled(record["id"])
+    assert (details["status"], details["sha256_hash"]) == ("completed", sha256)
+    assert send_form(upload, content[::-1]) == 201
+    again = tenant.client.get(f"/files/{record['id']}").json()
+    assert again == details
+
+
+def test_parts_are_sent_to_signed_urls_and_resumed(tenant: Tenant, running: Running) -> None:
+    started = tenant.client.post("/s3/multipart", json={"filename": "big.bin", "type": "application/x-b"}).json()
+    content = os.urandom(12 * MEBIBYTE)
+    pieces = {1: content[: 5 * MEBIBYTE], 2: content[5 * MEBIBYTE : 10 * MEBIBYTE], 3: content[10 * MEBIBYTE :]}
+    path, key = f"/s3/multipart/{started['uploadId']}", {"key": started["key"]}
+
+    def send(number: int) -> None:
+        url = tenant.client.get(f"{path}/{number}", params=key).json()["url"]
+        assert httpx.put(url, content=pieces[number]).status_code == 200
+
+    send(1)
+    # A page that was reloaded asks what has arrived, and goes on with the rest.
+    arrived = tenant.client.get(path, params=key).json()
+    assert [part["PartNumber"] for part in arrived] == [1]
+    send(2)
+    send(3)
+    parts = [
+        {"PartNumber": part["PartNumber"], "ETag": part["ETag"].strip('"')}
+        for part in tenant.client.get(path, params=key).json()
+    ]
+    assert tenant.client.post(f"{path}/complete", params=key, json={"parts": parts}).status_code == 200
+    details = tenant.await_settled(started["key"].partition("/")[2])
+    assert details["status"] == "completed"
+    assert details["sha256_hash"] == hashlib.sha256(content).hexdigest()
+    other = running.new_tenant()
+    assert other.client.get(path, params=key).status_code == 404
+    other.client.close()
+
+
+def test_part_url_opens_no_other_part(tenant: Tenant) -> None:
+    started = tenant.client.post("/s3/multipart", json={"filename": "big.bin", "type": "application/x-b"}).json()
+    path, key = f"/s3/multipart/{started['uploadId']}", {"key": started["key"]}
+    url = tenant.client.get(f"{path}/1", params=key).json()["url"]
+    assert httpx.put(url.replace("partNumber=1", "partNumber=2"), content=b"x").status_code == 403
+    assert tenant.client.get(path, params=key).json() == []
+
+
+@pytest.mark.parametrize("attempts", [40])
+def test_concurrent_starts_never_exceed_the_quota(tenant: Tenant, stores: Stores, attempts: int) -> None:
+    accounts.set_quota(stores, tenant.organization_id, 1000, 100)
+    user = stores.users.find_by_username(tenant.username)
+    assert user is not None
+    caller = Caller(tenant.organization_id, user.user_id, user.username)
+
+    def attempt(_: int) -> bool:
+        try:
+            direct_uploads.start_upload(stores, caller, Announced("a", 100))
+        except QuotaExceeded:
+            return False
+        return True
+
+    _ = stores.direct, stores.files  # built once, not by every thread
+    with ThreadPoolExecutor(16) as pool:
+        started = list(pool.map(attempt, range(attempts)))
+    assert sum(started) == 10
+    organization = stores.organizations.find(tenant.organization_id)
+    assert organization is not None
+    usage = organization.usage
+    assert (usage.bytes_used, usage.bytes_available, usage.files_used) == (1000, 0, 10)
+
+
+def test_download_keeps_ranges_and_unicode_names(tenant: Tenant) -> None:
+    record = tenant.upload("заметка 1.txt", b"0123456789")
+    tenant.await_settled(record["id"])
+    location = tenant.client.get(f"/files/{record['id']}/content").headers["location"]
+    part = httpx.get(location, headers={"Range": "bytes=2-4"})
+    assert (part.status_code, part.content) == (206, b"234")
+    assert "filename*=UTF-8''%D0%B7" in part.headers["content-disposition"]
+    head = tenant.client.head(f"/files/{record['id']}/content")
+    assert httpx.head(head.headers["location"]).headers["content-length"] == "10"

@@ -1,0 +1,289 @@
+"""Uploads straight to S3 in the API's own form."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.logic import accounts
+from chalicelib.logic.direct_uploads import part_size
+from chalicelib.logic.sweeping import sweep
+from tests.unit.api import Api, Session
+from tests.unit.conftest import Configure, SignIn
+from tests.unit.world import TEMP_BUCKET, World
+
+MEBIBYTE = 1024 * 1024
+PART = 5 * MEBIBYTE
+
+
+@pytest.fixture
+def albert(sign_in: SignIn) -> Session:
+    """Another user of Acme."""
+    return sign_in("albert")
+
+
+@pytest.fixture
+def large_allowed(configure: Configure) -> None:
+    """Files above 5 MiB go in parts, up to 1 GiB."""
+    configure(MAX_UPLOAD_BYTES=1024 * MEBIBYTE, MULTIPART_THRESHOLD_BYTES=5 * MEBIBYTE)
+
+
+def policy_of(fields: dict[str, str]) -> list[Any]:
+    conditions: list[Any] = json.loads(base64.b64decode(fields["policy"]))["conditions"]
+    return conditions
+
+
+def start(api: Api, session: Session, size: int, **more: Any) -> dict[str, Any]:
+    answer = api.post("/files", session, json_body={"filename": "a.bin", "size": size, **more})
+    assert answer.status == 201, answer.body
+    started: dict[str, Any] = answer.json
+    return started
+
+
+def send_parts(world: World, file_id: str, sizes: list[int]) -> None:
+    file = world.file(file_id)
+    assert file is not None
+    for number, size in enumerate(sizes, start=1):
+        world.s3.upload_part(
+            Bucket=TEMP_BUCKET,
+            Key=world.temp_key(file_id),
+            UploadId=file.multipart_upload_id,
+            PartNumber=number,
+            Body=bytes([number]) * size,
+        )
+
+
+def test_small_file_gets_a_form_that_allows_exactly_it(api: Api, anna: Session, world: World) -> None:
+    sha256 = hashlib.sha256(b"x" * 100).hexdigest()
+    started = start(api, anna, 100, content_type="text/csv", sha256=sha256)
+    assert started["status"] == "pending"
+    assert started["file_size"] == 100
+    assert started["declared_type"] == "text/csv"
+    upload = started["upload"]
+    assert set(upload) == {"method", "url", "fields", "expires_at"}
+    assert upload["method"] == "POST"
+    conditions = policy_of(upload["fields"])
+    assert ["content-length-range", 100, 100] in conditions
+    assert {"key": world.temp_key(started["id"])} in conditions
+    assert {"bucket": TEMP_BUCKET} in conditions
+    assert {"Content-Type": "text/csv"} in conditions
+    assert {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()} in conditions
+    assert upload["fields"]["x-amz-algorithm"] == "AWS4-HMAC-SHA256"
+
+
+def test_bytes_that_arrive_are_processed(api: Api, anna: Session, world: World) -> None:
+    started = start(api, anna, 6)
+    world.put_temp(world.temp_key(started["id"]), b"hello\n")
+    world.drain()
+    details = api.get(f"/files/{started['id']}", anna).json
+    assert details["status"] == "completed"
+    assert details["mime_type"] == "text/plain"
+    assert world.temp() == {}
+
+
+def test_form_used_again_after_completion_changes_nothing(api: Api, anna: Session, world: World) -> None:
+    started = start(api, anna, 6)
+    world.put_temp(world.temp_key(started["id"]), b"hello\n")
+    world.drain()
+    before = world.snapshot()
+    world.put_temp(world.temp_key(started["id"]), b"other\n")
+    world.drain()
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("sent", "announced"),
+    [(b"hello", {"size": 6}), (b"hello!", {"size": 6, "sha256": hashlib.sha256(b"hello.").hexdigest()})],
+)
+def test_other_bytes_than_announced_fail_and_are_deleted(
+    api: Api, anna: Session, world: World, sent: bytes, announced: dict[str, Any]
+) -> None:
+    started = start(api, anna, **announced)
+    world.put_temp(world.temp_key(started["id"]), sent)
+    world.drain()
+    details = api.get(f"/files/{started['id']}", anna).json
+    assert details["status"] == "failed"
+    assert "announced" in details["error_message"]
+    assert world.temp() == world.permanent() == {}
+    assert world.organization().usage.bytes_used == 0
+    assert api.post(f"/files/{started['id']}/retry", anna).status == 409
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"filename": "a"},
+        {"size": 1},
+        {"filename": "", "size": 1},
+        {"filename": "   ", "size": 1},
+        {"filename": 7, "size": 1},
+        {"filename": "a", "size": "1"},
+        {"filename": "a", "size": 1.5},
+        {"filename": "a", "size": True},
+        {"filename": "a", "size": -1},
+        {"filename": "a", "size": None},
+        {"filename": "a", "size": 1, "sha256": "short"},
+        {"filename": "a", "size": 1, "sha256": 1},
+        {"filename": "a", "size": 1, "content_type": "text/plain\r\nX: y"},
+        {"filename": "a", "size": 1, "content_type": "x" * 300},
+    ],
+)
+def test_bad_announcement_is_400_and_changes_nothing(
+    api: Api, anna: Session, world: World, body: dict[str, Any]
+) -> None:
+    before = world.snapshot()
+    assert api.post("/files", anna, json_body=body).status == 400
+    assert world.snapshot() == before
+
+
+def test_file_above_the_limit_is_413(api: Api, anna: Session, world: World) -> None:
+    before = world.snapshot()
+    answer = api.post("/files", anna, json_body={"filename": "a", "size": 50 * MEBIBYTE + 1})
+    assert answer.status == 413
+    assert str(50 * MEBIBYTE) in answer.json["error"]
+    assert world.snapshot() == before
+
+
+def test_file_above_the_quota_is_409_with_the_numbers(api: Api, anna: Session, world: World) -> None:
+    accounts.set_quota(world.stores, anna.caller.organization_id, 1000, 10)
+    before = world.snapshot()
+    answer = api.post("/files", anna, json_body={"filename": "a", "size": 1001})
+    assert answer.status == 409
+    assert "1001" in answer.json["error"]
+    assert "1000" in answer.json["error"]
+    assert world.snapshot() == before
+
+
+@pytest.mark.usefixtures("large_allowed")
+class TestParts:
+    def test_large_file_is_sent_in_parts(self, api: Api, anna: Session, world: World) -> None:
+        started = start(api, anna, 2 * PART + 1)
+        upload = started["upload"]
+        assert upload["method"] == "multipart"
+        assert upload["part_count"] == 1
+        signed = api.post(upload["parts"], anna, json_body={"part_numbers": [1, 2, 3]}).json["parts"]
+        assert [part["part_number"] for part in signed] == [1, 2, 3]
+        assert all("X-Amz-SignedHeaders=host&" in part["url"] for part in signed)
+        send_parts(world, started["id"], [PART, PART, 1])
+        arrived = api.get(upload["parts"], anna).json["parts"]
+        assert [part["size"] for part in arrived] == [PART, PART, 1]
+        first = api.post(upload["complete"], anna)
+        assert first.status == 200
+        again = api.post(upload["complete"], anna)
+        assert (again.status, again.json["id"]) == (200, started["id"])
+        world.drain()
+        details = api.get(f"/files/{started['id']}", anna).json
+        assert details["status"] == "completed"
+        whole = bytes([1]) * PART + bytes([2]) * PART + bytes([3])
+        assert details["sha256_hash"] == hashlib.sha256(whole).hexdigest()
+        assert api.post(upload["complete"], anna).json["status"] == "completed"
+
+    def test_client_may_list_the_parts_with_quoted_or_bare_etags(self, api: Api, anna: Session, world: World) -> None:
+        started = start(api, anna, PART + 1)
+        send_parts(world, started["id"], [PART, 1])
+        arrived = api.get(started["upload"]["parts"], anna).json["parts"]
+        listed = [
+            {"part_number": 2, "etag": f'"{arrived[1]["etag"]}"'},
+            {"part_number": 1, "etag": arrived[0]["etag"]},
+        ]
+        assert api.post(started["upload"]["complete"], anna, json_body={"parts": listed}).status == 200
+
+    @pytest.mark.parametrize(
+        ("parts", "status"),
+        [
+            ("no list", 400),
+            ([1], 400),
+            ([{"part_number": 1}], 400),
+            ([{"part_number": "1", "etag": "x"}], 400),
+            ([{"part_number": 1, "etag": "wrong"}], 400),
+            ([{"part_number": 9, "etag": "x"}], 400),
+            ([], 409),
+        ],
+    )
+    def test_wrong_list_of_parts_completes_nothing(
+        self, api: Api, anna: Session, world: World, parts: Any, status: int
+    ) -> None:
+        started = start(api, anna, PART + 1)
+        send_parts(world, started["id"], [PART, 1])
+        before = world.snapshot()
+        assert api.post(started["upload"]["complete"], anna, json_body={"parts": parts}).status == status
+        assert world.snapshot() == before
+        assert api.post(started["upload"]["complete"], anna).status == 200
+
+    def test_missing_bytes_are_409_and_the_upload_goes_on(self, api: Api, anna: Session, world: World) -> None:
+        started = start(api, anna, 2 * PART)
+        send_parts(world, started["id"], [PART])
+        answer = api.post(started["upload"]["complete"], anna)
+        assert answer.status == 409
+        assert str(PART) in answer.json["error"]
+        send_parts(world, started["id"], [PART, PART])
+        assert api.post(started["upload"]["complete"], anna).status == 200
+
+    @pytest.mark.parametrize(
+        "numbers", [[], [0], [10_001], [-1], ["1"], [True], [1.0], "1", None, list(range(1, 1002))]
+    )
+    def test_bad_part_numbers_are_400(self, api: Api, anna: Session, numbers: Any) -> None:
+        started = start(api, anna, PART + 1)
+        assert api.post(started["upload"]["parts"], anna, json_body={"part_numbers": numbers}).status == 400
+
+    def test_nobody_else_can_name_the_upload(
+        self, api: Api, anna: Session, albert: Session, berta: Session, world: World
+    ) -> None:
+        upload = start(api, anna, PART + 1)["upload"]
+        before = world.rows("files")
+        for stranger in (albert, berta):
+            assert api.post(upload["parts"], stranger, json_body={"part_numbers": [1]}).status == 404
+            assert api.get(upload["parts"], stranger).status == 404
+            assert api.post(upload["complete"], stranger).status == 404
+        assert world.rows("files") == before
+
+    def test_form_upload_has_no_parts(self, api: Api, anna: Session) -> None:
+        started = start(api, anna, 10)
+        assert api.get(f"/files/{started['id']}/parts", anna).status == 404
+
+    def test_deleted_upload_releases_its_room_and_parts(self, api: Api, anna: Session, world: World) -> None:
+        started = start(api, anna, 2 * PART)
+        send_parts(world, started["id"], [PART])
+        assert world.organization().usage.bytes_used == 2 * PART
+        assert api.delete(f"/files/{started['id']}", anna).status == 204
+        assert world.organization().usage.bytes_used == 0
+        assert world.s3.list_multipart_uploads(Bucket=TEMP_BUCKET).get("Uploads", []) == []
+        assert api.post(started["upload"]["complete"], anna).status == 404
+
+    def test_upload_that_never_comes_is_expired_and_released(self, api: Api, anna: Session, world: World) -> None:
+        started = start(api, anna, 2 * PART)
+        send_parts(world, started["id"], [PART])
+        assert sweep(world.stores, stale_seconds=0) == {"left": 1}
+        file = world.file(started["id"])
+        assert file is not None
+        world.stores.files.replace(file, replace(file, upload_expires_at=1))
+        assert sweep(world.stores, stale_seconds=0) == {"expired": 1}
+        details = api.get(f"/files/{started['id']}", anna).json
+        assert details["status"] == "failed"
+        assert "never arrived" in details["error_message"]
+        assert world.organization().usage.bytes_used == 0
+        assert world.s3.list_multipart_uploads(Bucket=TEMP_BUCKET).get("Uploads", []) == []
+        assert api.post(started["upload"]["complete"], anna).status == 409
+
+    def test_upload_whose_announcement_was_lost_is_found_by_the_sweep(
+        self, api: Api, anna: Session, world: World
+    ) -> None:
+        started = start(api, anna, 2 * PART)
+        send_parts(world, started["id"], [PART, PART])
+        assert api.post(started["upload"]["complete"], anna).status == 200
+        world.forget_messages()
+        assert sweep(world.stores, stale_seconds=0) == {"requeued": 1, "left": 1}
+        world.drain()
+        assert api.get(f"/files/{started['id']}", anna).json["status"] == "completed"
+
+
+@pytest.mark.parametrize("size", [1, 100 * MEBIBYTE, 160_000 * MEBIBYTE, 5 * 1024**4, 50 * 1024**4])
+def test_no_upload_needs_more_than_10000_parts(size: int) -> None:
+    assert -(-size // part_size(size)) <= 10_000
+    assert part_size(size) >= PART
