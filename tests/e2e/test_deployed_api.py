@@ -137,11 +137,22 @@ def deployed_operations(template: dict[str, Any]) -> list[tuple[str, str]]:
 PUBLIC = {("POST", "/auth/login"), ("GET", "/health"), ("GET", "/openapi.json")}
 
 
+# A body that every writing route could be called with; what is wrong with it must not be said to a stranger.
+ANY_BODY = {"filename": "mine.txt", "size": 1, "parts": [], "part_numbers": [1], "type": "text/plain"}
+
+
+def call(stack: DeployedStack, method: str, path: str, file_id: str, member: Member | None) -> httpx.Response:
+    """The operation with the file's id in every place of its path: the worst that a caller could guess."""
+    body = None if method in ("GET", "HEAD", "DELETE") else ANY_BODY
+    headers = member.headers if member else {}
+    return stack.api.request(method, re.sub(r"{\w+}", file_id, path), headers=headers, json=body)
+
+
 def test_every_route_but_the_public_ones_asks_for_a_session(stack: DeployedStack, package: Any) -> None:
     operations = [operation for operation in deployed_operations(package.template) if operation not in PUBLIC]
-    assert len(operations) >= 7
+    assert len(operations) >= 20
     for method, path in operations:
-        answer = stack.api.request(method, re.sub(r"{\w+}", "01a2087b-8872-7b31-b3ea-2911107d938c", path))
+        answer = call(stack, method, path, "01a2087b-8872-7b31-b3ea-2911107d938c", None)
         assert answer.status_code == 401, f"{method} {path}: {answer.status_code} {answer.text}"
         if method != "HEAD":
             assert_error_shape(answer)
@@ -151,15 +162,56 @@ def test_no_route_shows_or_changes_a_file_of_another_organization(
     stack: DeployedStack, package: Any, acme: Member, rival: Member
 ) -> None:
     record = stack.uploaded(acme, "secret.txt", b"only ours\n")
-    operations = [(m, p) for m, p in deployed_operations(package.template) if "{file_id}" in p]
-    assert len(operations) >= 4
+    operations = [(method, path) for method, path in deployed_operations(package.template) if "{" in path]
+    assert len(operations) >= 15
     for method, path in operations:
-        answer = stack.api.request(method, path.replace("{file_id}", record["id"]), headers=rival.headers)
+        answer = call(stack, method, path, record["id"], rival)
         assert answer.status_code == 404, f"{method} {path}: {answer.status_code} {answer.text}"
         if method != "HEAD":
             assert_error_shape(answer)
     assert stack.details(acme, record["id"]) == record
     assert stack.api.get("/files", headers=rival.headers).json()["total"] == 0
+
+
+# ---- Straight to S3: what the client may do is what the API function's role may do -----------------------------------
+
+
+def test_bytes_go_straight_to_s3_by_a_presigned_form(stack: DeployedStack, acme: Member) -> None:
+    body = os.urandom(300_000)
+    started = stack.api.post("/files", headers=acme.headers, json={"filename": "direct.bin", "size": len(body)})
+    assert started.status_code == 201, started.text
+    upload = started.json()["upload"]
+    too_long = httpx.post(upload["url"], data=upload["fields"], files={"file": ("direct.bin", body + b"x")})
+    assert too_long.status_code == 400, too_long.text
+    sent = httpx.post(upload["url"], data=upload["fields"], files={"file": ("direct.bin", body)})
+    assert sent.status_code in (200, 201, 204), sent.text
+    record = stack.wait_for(acme, started.json()["id"], "completed", "failed")
+    assert record["status"] == "completed", record
+    assert record["sha256_hash"] == hashlib.sha256(body).hexdigest()
+
+
+def test_parts_go_straight_to_s3_and_are_put_together(stack: DeployedStack, acme: Member) -> None:
+    """By the contract that Uppy speaks; the last part alone may be smaller than 5 MiB."""
+    parts = [os.urandom(5 * 1024 * 1024), os.urandom(100_000)]
+    metadata = {"filename": "parts.bin", "type": "application/octet-stream", "metadata": {}}
+    started = stack.api.post("/s3/multipart", headers=acme.headers, json=metadata)
+    assert started.status_code == 200, started.text
+    path = f"/s3/multipart/{started.json()['uploadId']}"
+    key = {"key": started.json()["key"]}
+    done = []
+    for number, part in enumerate(parts, start=1):
+        signed = stack.api.get(f"{path}/{number}", headers=acme.headers, params=key).json()
+        sent = httpx.put(signed["url"], content=part)
+        assert sent.status_code == 200, sent.text
+        done.append({"PartNumber": number, "ETag": sent.headers["etag"]})
+    listed = stack.api.get(path, headers=acme.headers, params=key).json()
+    assert [part["Size"] for part in listed] == [len(part) for part in parts]
+    completed = stack.api.post(f"{path}/complete", headers=acme.headers, params=key, json={"parts": done})
+    assert completed.status_code == 200, completed.text
+    file_id = started.json()["key"].rsplit("/", 1)[-1]
+    record = stack.wait_for(acme, file_id, "completed", "failed")
+    assert record["status"] == "completed", record
+    assert record["sha256_hash"] == hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 # ---- What the gateway answers by itself ------------------------------------------------------------------------------
