@@ -142,10 +142,18 @@ ANY_BODY = {"filename": "mine.txt", "size": 1, "parts": [], "part_numbers": [1],
 
 
 def call(stack: DeployedStack, method: str, path: str, file_id: str, member: Member | None) -> httpx.Response:
-    """The operation with the file's id in every place of its path: the worst that a caller could guess."""
+    """The operation on a file of somebody else, with all else as it should be."""
     body = None if method in ("GET", "HEAD", "DELETE") else ANY_BODY
+    named = re.sub(r"{\w+}", file_id, path.replace("{part_number}", "1"))
     headers = member.headers if member else {}
-    return stack.api.request(method, re.sub(r"{\w+}", file_id, path), headers=headers, json=body)
+    return stack.api.request(method, named, headers=headers, json=body, params={"key": file_id, "partNumbers": "1"})
+
+
+def ticket_of(stack: DeployedStack, member: Member) -> str:
+    answer = stack.api.post("/auth/ticket", headers=member.headers)
+    assert answer.status_code in (200, 201), answer.text
+    [ticket] = re.findall(r"/t/([^/\"]+)", answer.text)
+    return str(ticket)
 
 
 def test_every_route_but_the_public_ones_asks_for_a_session(stack: DeployedStack, package: Any) -> None:
@@ -162,7 +170,13 @@ def test_no_route_shows_or_changes_a_file_of_another_organization(
     stack: DeployedStack, package: Any, acme: Member, rival: Member
 ) -> None:
     record = stack.uploaded(acme, "secret.txt", b"only ours\n")
-    operations = [(method, path) for method, path in deployed_operations(package.template) if "{" in path]
+    # A ticket in the path stands for the one who got it, and names no file.
+    ticket = ticket_of(stack, rival)
+    operations = [
+        (method, path.replace("{ticket}", ticket))
+        for method, path in deployed_operations(package.template)
+        if "{" in path.replace("{ticket}", "")
+    ]
     assert len(operations) >= 15
     for method, path in operations:
         answer = call(stack, method, path, record["id"], rival)
