@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ import boto3
 import pytest
 
 from infra import deployment, release
-from infra.packaging import Package
+from infra.packaging import ROOT, Package
 
 from .stack import DeployedStack
 
@@ -48,6 +51,26 @@ def test_same_package_again_changes_nothing(stack: DeployedStack, package: Packa
     assert not done.changed
     assert "nothing to change" in said
     assert "already uploaded" in said
+
+
+def test_command_line_deploys_by_the_same_steps_and_runs_migrations(stack: DeployedStack) -> None:
+    """As `make deploy STAGE=prod` does it: packages anew, and what it makes is what runs already."""
+    result = operator("deploy", "--stage", "prod")
+    assert "nothing to change" in result
+    assert "already uploaded" in result
+    assert f"runs at {stack.release.url}" in result
+    migrations = json.loads(operator("migrate", "--stage", "prod", "--status", "--json"))
+    assert {migration["state"] for migration in migrations} == {"applied"}
+    assert "up" in operator("status", "--stage", "prod")
+
+
+def operator(*arguments: str) -> str:
+    """The operator's command line, on the stack that the standard variables lead to."""
+    result = subprocess.run(
+        [sys.executable, "-m", "infra", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def test_function_and_table_are_changed_in_place(stack: DeployedStack, package: Package, tmp_path: Path) -> None:
