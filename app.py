@@ -23,6 +23,11 @@ app.register_middleware(log_and_shape, "http")
 @app.middleware("all")
 def set_up_logging(event: Any, get_response: Any) -> Any:
     logs.configure(settings())
+    # An HTTP request's context is a dictionary, and routes/http.py names it; other events come with Lambda's own.
+    request_id = getattr(getattr(event, "context", None), "aws_request_id", None)
+    if request_id is not None:
+        logs.clear_context()
+        logs.add_context(request_id=request_id)
     return get_response(event)
 
 

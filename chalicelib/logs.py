@@ -17,8 +17,10 @@ _context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=
 
 _SECRETS = re.compile(
     r"(?i)(x-amz-(?:signature|credential|security-token)=|\bauthorization['\"]?\s*[:=]\s*['\"]?(?:bearer\s+)?"
-    r"|\bbearer\s+|\bsession=|\bpassword['\"]?\s*[:=]\s*['\"]?|rediss?://[^@\s]*:)[^&\s'\",;@]+"
+    r"|\bbearer\s+|\bsession=|\bpassword['\"]?\s*[:=]\s*['\"]?)[^&\s'\",;@]+"
 )
+#: Up to the last @: a password may hold any character, and one that should have been escaped may not have been.
+_URL_PASSWORDS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*(?=@)")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -33,7 +35,7 @@ def clear_context() -> None:
 
 def mask(text: str) -> str:
     """Replace what looks like a token, a cookie, a password or a signature."""
-    return _SECRETS.sub(r"\1***", text)
+    return _URL_PASSWORDS.sub(r"\1***", _SECRETS.sub(r"\1***", text))
 
 
 class JsonFormatter(logging.Formatter):
@@ -48,7 +50,8 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return mask(json.dumps(line, default=str, ensure_ascii=False))
+        # Each value is masked before it is written as JSON: after that, quotes are escaped and not to be told apart.
+        return json.dumps({key: _masked(value) for key, value in line.items()}, ensure_ascii=False)
 
 
 class TextFormatter(logging.Formatter):
@@ -64,6 +67,10 @@ class TextFormatter(logging.Formatter):
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return mask(line)
+
+
+def _masked(value: Any) -> Any:
+    return value if value is None or isinstance(value, bool | int | float) else mask(str(value))
 
 
 def _extras(record: logging.LogRecord) -> dict[str, Any]:

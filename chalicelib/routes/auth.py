@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib import logs
 from chalicelib.logic import limits, sessions, tickets
 from chalicelib.records import Caller, timestamp
 from chalicelib.routes.http import (
@@ -29,6 +30,7 @@ def login(request: Request) -> Response:
     username, password = text_field(body, "username"), text_field(body, "password")
     tell_limit(request, limits.count_login(stores(), source_address(request), sessions.normalize_username(username)))
     session = sessions.login(stores(), username, password)
+    logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
     cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
     return answer(
         {"success": True, "user": user_json(session.caller)},
