@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.unit import calls
 from tests.unit.world import ENVIRONMENT, USERS, Cloud, World
@@ -19,7 +21,17 @@ os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 calls.listen_to_all_clients()
 
 from tests.unit.api import Api, Session  # noqa: E402
-from tests.unit.logbook import Logbook, Watch  # noqa: E402
+from tests.unit.logbook import Logbook, Watch, kept_in_place  # noqa: E402
+
+# No deadline: the machine may be busy with other things. `HYPOTHESIS_EXAMPLES=10000` looks harder.
+settings.register_profile(
+    "unit",
+    deadline=None,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("unit")
 
 Configure = Callable[..., None]
 SignIn = Callable[..., Session]
@@ -44,6 +56,13 @@ def logbook() -> Iterator[Logbook]:
         logbook.secrets += [password for _, password in USERS.values()]
         yield logbook
     assert not logbook.leaks(), "a secret came out in the log"
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    logbook = item.funcargs.get("logbook") if isinstance(item, pytest.Function) else None
+    with kept_in_place(logbook) if logbook else nullcontext():
+        return (yield)
 
 
 @pytest.fixture

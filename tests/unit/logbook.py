@@ -6,6 +6,8 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 #: A presigned signature, a bcrypt hash, a session cookie with a value.
@@ -18,7 +20,7 @@ class Logbook:
     """Stands in the place of standard output and passes on what it notes."""
 
     def __init__(self, through: TextIO) -> None:
-        self._through = through
+        self.through = through
         self.output = ""
         self.messages: list[str] = []
         #: What no line may show: passwords of the test's users, every token that it gets.
@@ -26,10 +28,10 @@ class Logbook:
 
     def write(self, text: str) -> int:
         self.output += text
-        return self._through.write(text)
+        return self.through.write(text)
 
     def flush(self) -> None:
-        self._through.flush()
+        self.through.flush()
 
     def isatty(self) -> bool:
         return False
@@ -76,3 +78,14 @@ class Watch:
         sys.stdout = self._stdout
         logging.setLogRecordFactory(self._make)
         logging.getLogger().handlers[:] = self._root_handlers
+
+
+@contextmanager
+def kept_in_place(logbook: Logbook) -> Iterator[None]:
+    """Pytest puts its own standard output back between setting a test up and running it."""
+    stdout, logbook.through = sys.stdout, sys.stdout
+    sys.stdout = logbook  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        sys.stdout = stdout

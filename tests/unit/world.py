@@ -10,7 +10,8 @@ from __future__ import annotations
 import copy
 import json
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import boto3
 from chalice.test import Client
@@ -25,6 +26,8 @@ from chalicelib.logic import accounts
 from chalicelib.records import Caller, File, Organization
 from chalicelib.stores.tables import Tables
 from infra import template
+
+Made = TypeVar("Made")
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
@@ -73,6 +76,7 @@ class Cloud:
         self.sqs = boto3.client("sqs")
         self.tables = Tables(STACK)
         self.chalice = Client(application.app)
+        self._remembered: dict[str, tuple[Any, Any]] = {}
         self._resources = template.data_plane("test")["Resources"]
         self.build()
         self.organizations = self._populate()
@@ -107,6 +111,18 @@ class Cloud:
         self._queues().queues = dict(self._kept_queues)
         for queue in self._kept_queues.values():
             queue._messages, queue._pending_messages, queue.deleted_messages = [], set(), set()
+
+    def remember(self, name: str, make: Callable[[], Made]) -> Made:
+        """Make something of the files and organisations once, and from then on only bring it back."""
+        tables = self._tables().tables
+        names = [f"{STACK}-files", f"{STACK}-organizations"]
+        if name in self._remembered:
+            made, rows = self._remembered[name]
+            tables.update(copy.deepcopy(rows))
+        else:
+            made = make()
+            self._remembered[name] = made, copy.deepcopy({table: tables[table] for table in names})
+        return cast(Made, made)
 
     @staticmethod
     def _tables() -> Any:

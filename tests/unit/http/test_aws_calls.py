@@ -1,0 +1,87 @@
+"""What each operation costs: a fixed, small number of AWS calls, whatever the size of the file or the organisation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.unit import samples
+from tests.unit.api import Api, Session
+from tests.unit.calls import aws_calls
+from tests.unit.contract import check_success
+from tests.unit.http.test_listing import add
+from tests.unit.world import World
+
+SIZES = [0, 10, 5_000_000]
+
+
+def calls_of(act: Callable[[], object]) -> list[str]:
+    with aws_calls() as made:
+        act()
+    return made
+
+
+def test_session_costs_one_read(api: Api, anna: Session) -> None:
+    assert calls_of(lambda: api.get("/auth/me", anna)) == ["dynamodb.GetItem"]
+
+
+def test_download_is_as_cheap_as_details(api: Api, anna: Session, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    world.drain()
+    assert calls_of(lambda: api.get(f"/files/{file_id}/content", anna)) == ["dynamodb.GetItem"] * 2
+
+
+QUERIES = ["", "?limit=100", "?limit=1&offset=30", "?status=completed&mime_type=image%2Fpng"]
+READ = "dynamodb.GetItem"
+
+
+@pytest.mark.parametrize("files", [0, 60])
+def test_reading_and_login_cost_the_same_however_many_files_there_are(
+    api: Api, anna: Session, world: World, files: int
+) -> None:
+    add(world, anna.caller, files)
+    file_id = api.upload(anna).json["id"]
+    assert calls_of(lambda: check_success(api.get(f"/files/{file_id}", anna))) == [READ, READ]
+    for query in QUERIES:
+        made = calls_of(lambda query=query: check_success(api.get(f"/files{query}", anna)))
+        assert made == [READ, READ, "dynamodb.Query"]
+    for _ in range(3):
+        made = calls_of(lambda: check_success(api.login("anna", "correct-horse-anna")))
+        assert made == [READ, READ, "dynamodb.TransactWriteItems"]
+    assert len(calls_of(lambda: check_success(api.delete(f"/files/{file_id}", anna), 204))) <= 6
+
+
+@pytest.mark.parametrize("size_bytes", SIZES)
+def test_upload_and_processing(api: Api, anna: Session, world: World, size_bytes: int) -> None:
+    body = samples.random_bytes(size_bytes)
+    made = calls_of(lambda: check_success(api.upload(anna, body), 201))
+    assert made == ["dynamodb.GetItem", "dynamodb.TransactWriteItems", "s3.PutObject"]
+    event = world.receive()
+    assert event
+    made = calls_of(lambda: world.cloud.chalice.lambda_.invoke("process_uploads", event))
+    assert made == [
+        "dynamodb.TransactGetItems",
+        "dynamodb.TransactWriteItems",
+        "s3.GetObject",
+        "s3.CopyObject",
+        "dynamodb.TransactWriteItems",
+        "s3.DeleteObject",
+    ]
+    assert list(world.permanent().values()) == [body]
+
+
+def test_repeated_event_costs_less(api: Api, anna: Session, world: World) -> None:
+    api.upload(anna)
+    event = world.receive()
+    assert event
+    world.cloud.chalice.lambda_.invoke("process_uploads", event)
+    made = calls_of(lambda: world.cloud.chalice.lambda_.invoke("process_uploads", event))
+    assert made == ["dynamodb.TransactGetItems", "s3.DeleteObject"]
+
+
+def test_delete(api: Api, anna: Session, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    world.drain()
+    made = calls_of(lambda: check_success(api.delete(f"/files/{file_id}", anna), 204))
+    assert len(made) <= 6, made

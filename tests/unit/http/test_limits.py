@@ -1,0 +1,128 @@
+"""How often one may ask. The counters are those of the process here; the integration tests use a real Valkey."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.unit.api import Api, Session
+from tests.unit.calls import aws_calls
+from tests.unit.conftest import Configure, SignIn
+from tests.unit.contract import check_error, check_rate_limit_headers, check_success
+from tests.unit.world import World
+
+PASSWORD = "correct-horse-anna"
+
+
+@pytest.fixture
+def default_limits(configure: Configure) -> None:
+    names = ("LOGIN_PER_ADDRESS", "LOGIN_PER_USERNAME", "UPLOADS", "ANONYMOUS", "SIGNED_IN")
+    configure(**{f"RATE_LIMIT_{name}": None for name in names})
+
+
+def test_sixth_login_of_a_minute_is_429_even_with_the_right_password(any_api: Api, default_limits: None) -> None:
+    for number in range(5):
+        answer = any_api.login("anna", "wrong" if number else PASSWORD)
+        assert answer.status == (401 if number else 200)
+        assert (answer.headers["RateLimit-Limit"], answer.headers["RateLimit-Remaining"]) == ("5", str(4 - number))
+    with aws_calls() as calls:
+        answer = any_api.login("anna", PASSWORD)
+    assert "Too many login attempts" in check_error(answer, 429)
+    check_rate_limit_headers(answer)
+    assert answer.headers["RateLimit-Remaining"] == "0"
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+    assert calls == [], "what is refused costs nothing"
+
+
+def test_after_the_wait_that_is_named_it_goes_on(
+    api: Api, default_limits: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        answer = api.login("anna", "wrong")
+    wait_seconds = int(check_and_read(answer.headers["Retry-After"]))
+    later = time.time() + wait_seconds
+    monkeypatch.setattr(time, "time", lambda: later)
+    check_success(api.login("anna", PASSWORD))
+
+
+def check_and_read(value: str) -> int:
+    assert value.isdecimal()
+    return int(value)
+
+
+def test_logins_are_counted_by_address(api: Api, default_limits: None) -> None:
+    api.transport = "gateway"
+    for _ in range(5):
+        api.login("anna", "wrong")
+    assert api.login("berta", "wrong").status == 429
+    api.address = "198.51.100.9"
+    assert api.login("anna", PASSWORD).status == 200
+
+
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Client-IP", "True-Client-IP"])
+def test_address_can_not_be_made_up(any_api: Api, default_limits: None, header: str) -> None:
+    statuses = [any_api.post("/auth/login", headers={header: f"198.51.100.{n}"}).status for n in range(3)]
+    assert statuses == [415] * 3
+    attempts = [any_api.login("anna", "wrong", headers={header: f"198.51.100.{number}"}).status for number in range(6)]
+    assert attempts == [401] * 5 + [429]
+
+
+def test_logins_are_counted_by_username_over_all_addresses(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_ADDRESS="5/minute", RATE_LIMIT_LOGIN_PER_USERNAME="8/hour")
+    api.transport = "gateway"
+    statuses = []
+    for number in range(10):
+        api.address = f"198.51.100.{number}"
+        statuses.append(api.login("anna" if number % 2 else " ANNA ", "wrong").status)
+    assert statuses == [401] * 8 + [429] * 2
+    assert api.login("berta", "rosebud-berta-1941").status == 200
+
+
+def test_eleventh_upload_of_a_minute_is_429(api: Api, default_limits: None, world: World, sign_in: SignIn) -> None:
+    anna, albert = sign_in("anna"), sign_in("albert")
+    for number in range(10):
+        answer = api.upload(anna)
+        check_success(answer, 201)
+        assert (answer.headers["RateLimit-Limit"], answer.headers["RateLimit-Remaining"]) == ("10", str(9 - number))
+    answer = api.upload(anna)
+    assert "uploads" in check_error(answer, 429)
+    check_rate_limit_headers(answer)
+    assert len(world.rows("files")) == 10
+    check_success(api.upload(albert), 201)
+    check_success(api.get("/files", anna))
+
+
+def test_requests_without_a_session_are_limited_per_address(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_ANONYMOUS="5/day;3/hour")
+    api.transport = "gateway"
+    answers = [api.get("/files") for _ in range(4)]
+    assert [answer.status for answer in answers] == [401, 401, 401, 429]
+    for answer in answers:
+        check_rate_limit_headers(answer)
+    api.address = "198.51.100.9"
+    assert api.get("/files").status == 401
+
+
+def test_session_is_not_held_up_by_strangers_at_the_same_address(api: Api, configure: Configure, anna: Session) -> None:
+    configure(RATE_LIMIT_ANONYMOUS="1/hour")
+    api.get("/files")
+    assert api.get("/files").status == 429
+    check_success(api.get("/files", anna))
+
+
+def test_signed_in_users_have_a_wide_limit_each(api: Api, configure: Configure, sign_in: SignIn) -> None:
+    configure(RATE_LIMIT_SIGNED_IN="3/minute")
+    anna, albert = sign_in("anna"), sign_in("albert")
+    answers = [api.get("/auth/me", anna) for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    for answer in answers:
+        check_rate_limit_headers(answer)
+    check_error(answers[-1], 429)
+    assert api.get("/auth/me", albert).status == 200
+
+
+def test_health_is_never_limited(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_ANONYMOUS="1/day")
+    for _ in range(3):
+        check_success(api.get("/health"))

@@ -1,0 +1,102 @@
+"""What a request leaves in the log. That no secret is in it is checked after every test of the suite (conftest.py)."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.unit.api import Api, Session
+from tests.unit.conftest import Configure
+from tests.unit.logbook import Logbook
+from tests.unit.world import World
+
+
+def test_each_request_is_one_json_line(any_api: Api, anna: Session, logbook: Logbook) -> None:
+    logbook.output = ""
+    answer = any_api.get("/files/01890000-0000-7000-8000-000000000000?token=x", anna)
+    (line,) = logbook.lines
+    assert line.pop("milliseconds") >= 0
+    assert line.pop("time").endswith("Z")
+    assert line == {
+        "level": "INFO",
+        "logger": "chalicelib.routes.http",
+        "message": "GET /files/{file_id} 404",
+        "request_id": answer.json["request_id"],
+        "organization_id": anna.caller.organization_id,
+        "user_id": anna.caller.user_id,
+        "route": "/files/{file_id}",
+        "status": 404,
+    }
+
+
+def test_request_of_nobody_carries_nobody(api: Api, anna: Session, logbook: Logbook) -> None:
+    api.get("/auth/me", anna)
+    logbook.output = ""
+    api.get("/auth/me")
+    (line,) = logbook.lines
+    assert "user_id" not in line
+    assert "organization_id" not in line
+
+
+def test_login_says_who_signed_in(api: Api, anna: Session, logbook: Logbook) -> None:
+    line = logbook.lines[-1]
+    assert (line["route"], line["organization_id"], line["user_id"]) == (
+        "/auth/login",
+        anna.caller.organization_id,
+        anna.caller.user_id,
+    )
+
+
+def test_error_is_told_with_its_cause_and_its_request(
+    api: Api, anna: Session, logbook: Logbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("the cause")
+
+    monkeypatch.setattr("chalicelib.stores.files._to_file", broken)
+    file_id = api.upload(anna).json["id"]
+    logbook.output = ""
+    answer = api.get(f"/files/{file_id}", anna)
+    error, request = logbook.lines
+    assert error["level"] == "ERROR"
+    assert "RuntimeError: the cause" in error["exception"]
+    assert error["request_id"] == request["request_id"] == answer.json["request_id"]
+    assert error["user_id"] == anna.caller.user_id
+
+
+def test_processing_says_what_it_did_to_which_file(api: Api, anna: Session, logbook: Logbook, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    uploading = logbook.lines[-1]
+    logbook.output = ""
+    world.drain()
+    (line,) = [line for line in logbook.lines if "Processed" in line["message"]]
+    assert file_id in line["message"]
+    assert "completed" in line["message"]
+    assert line["request_id"]
+    assert line["request_id"] != uploading["request_id"], "it is a call of its own"
+    assert "user_id" not in line
+
+
+def test_laptop_gets_readable_lines(api: Api, configure: Configure, logbook: Logbook) -> None:
+    configure(LOG_FORMAT="text")
+    logbook.output = ""
+    api.get("/auth/me")
+    (line,) = logbook.output.splitlines()
+    assert "GET /auth/me 401" in line
+    with pytest.raises(ValueError, match=r"Expecting|Extra"):
+        json.loads(line)
+
+
+@pytest.mark.parametrize("log_format", ["json", "text"])
+def test_nothing_that_a_client_sends_makes_a_second_line(
+    api: Api, anna: Session, configure: Configure, logbook: Logbook, log_format: str
+) -> None:
+    configure(LOG_FORMAT=log_format)
+    logbook.output = ""
+    forged = '\r\n{"level": "INFO", "message": "forged"}\r\n'
+    api.login(forged, forged)
+    api.upload(anna, filename=forged)
+    api.get("/files", headers={"User-Agent": forged, "Authorization": f"Bearer {forged}"})
+    assert len(logbook.output.splitlines()) == 3
+    assert not [line for line in logbook.output.splitlines() if line.startswith('{"level": "INFO", "message": "forged')]
