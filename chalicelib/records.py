@@ -62,6 +62,8 @@ class Organization:
     organization_id: str
     name: str
     created_at: str
+    quota_bytes: int
+    quota_files: int
     usage: Usage
     policy: Policy
     counts: dict[str, int]

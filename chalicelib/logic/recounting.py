@@ -32,6 +32,12 @@ class Recount:
         ):
             if counted != kept:
                 found.append(f"{name} is {kept}, the rows say {counted}")
+        for name, left, kept in (
+            ("bytes_available", self.organization.quota_bytes - self.bytes_used, usage.bytes_available),
+            ("files_available", self.organization.quota_files - self.files_used, usage.files_available),
+        ):
+            if left != kept:
+                found.append(f"{name} is {kept}, quota and rows leave {left}")
         for key in sorted(set(self.counts) | set(self.organization.counts)):
             counted, kept = self.counts.get(key, 0), self.organization.counts.get(key, 0)
             if counted != kept:

@@ -82,25 +82,28 @@ def list_arrived(request: Request, caller: Caller, upload_id: str) -> Response:
 
 def sign_part(request: Request, caller: Caller, upload_id: str, part_number: str) -> Response:
     """GET /s3/multipart/{uploadId}/{partNumber}?key="""
+    file = _upload(request, caller, upload_id)
     number = _part_number(part_number)
-    urls = direct_uploads.sign_parts(stores(), _upload(request, caller, upload_id), [number])
+    urls = direct_uploads.sign_parts(stores(), file, [number])
     return answer({"url": urls[number], "expires": stores().settings.upload_url_ttl_seconds})
 
 
 def sign_batch(request: Request, caller: Caller, upload_id: str) -> Response:
     """GET /s3/multipart/{uploadId}/batch?key=&partNumbers=1,2"""
+    file = _upload(request, caller, upload_id)
     numbers = [_part_number(raw) for raw in (queries.one(request, "partNumbers") or "").split(",")]
-    urls = direct_uploads.sign_parts(stores(), _upload(request, caller, upload_id), numbers)
+    urls = direct_uploads.sign_parts(stores(), file, numbers)
     return answer({"presignedUrls": {str(number): url for number, url in urls.items()}})
 
 
 def complete_multipart(request: Request, caller: Caller, upload_id: str) -> Response:
     """POST /s3/multipart/{uploadId}/complete?key="""
+    file = _upload(request, caller, upload_id)
     parts = json_object(request).get("parts")
     if not isinstance(parts, list):
         raise BadInput("parts must be a list.")
     listed = [listed_part(part, "PartNumber", "ETag") for part in parts]
-    file = direct_uploads.complete(stores(), _upload(request, caller, upload_id), listed)
+    file = direct_uploads.complete(stores(), file, listed)
     key = keys.temp_key(file.organization_id, file.file_id)
     return answer({"location": f"/files/{file.file_id}", "key": key, "bucket": stores().direct.bucket})
 

@@ -33,10 +33,10 @@ def start_direct_upload(request: Request, caller: Caller) -> Response:
 @routes.route("/files/{file_id}/parts", methods=["POST"], content_types=[])
 @signed_in(routes)
 def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
+    file = direct_uploads.own_upload(stores(), caller, file_id)
     numbers = json_object(request).get("part_numbers")
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise BadInput("part_numbers must be a list of whole numbers.")
-    file = direct_uploads.own_upload(stores(), caller, file_id)
     urls = direct_uploads.sign_parts(stores(), file, numbers)
     expires_at = _time(int(datetime.now(UTC).timestamp()) + stores().settings.upload_url_ttl_seconds)
     return answer(
@@ -55,8 +55,8 @@ def list_parts(request: Request, caller: Caller, file_id: str) -> Response:
 @routes.route("/files/{file_id}/complete", methods=["POST"], content_types=[])
 @signed_in(routes)
 def complete_upload(request: Request, caller: Caller, file_id: str) -> Response:
-    listed = _listed_parts(json_object(request)) if request.raw_body else None
     file = direct_uploads.own_upload(stores(), caller, file_id)
+    listed = _listed_parts(json_object(request)) if request.raw_body else None
     return answer(file_json(direct_uploads.complete(stores(), file, listed)))
 
 

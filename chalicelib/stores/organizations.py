@@ -80,19 +80,18 @@ class OrganizationStore:
             )
 
     def set_counters(self, as_read: Organization, bytes_used: int, files_used: int, counts: dict[str, int]) -> None:
-        """Replace the counters; what is available follows from the quota.
+        """Replace the counters; what is available follows from the quota, as it is at that moment.
 
         :raises Contended: they are not as read any more.
         """
         usage = as_read.usage
-        quota_bytes, quota_files = usage.bytes_used + usage.bytes_available, usage.files_used + usage.files_available
         with contention_on_condition():
             OrganizationRow(as_read.organization_id).update(
                 actions=[
                     OrganizationRow.bytes_used.set(bytes_used),
                     OrganizationRow.files_used.set(files_used),
-                    OrganizationRow.bytes_available.set(quota_bytes - bytes_used),
-                    OrganizationRow.files_available.set(quota_files - files_used),
+                    OrganizationRow.bytes_available.set(OrganizationRow.quota_bytes - bytes_used),
+                    OrganizationRow.files_available.set(OrganizationRow.quota_files - files_used),
                     Path("counts").set({key: count for key, count in counts.items() if count}),
                 ],
                 condition=(OrganizationRow.bytes_used == usage.bytes_used)
@@ -106,6 +105,8 @@ def to_organization(row: OrganizationRow) -> Organization:
         organization_id=row.organization_id,
         name=row.name,
         created_at=row.created_at,
+        quota_bytes=int(row.quota_bytes),
+        quota_files=int(row.quota_files),
         usage=Usage(
             bytes_used=int(row.bytes_used),
             bytes_available=int(row.bytes_available),

@@ -8,7 +8,10 @@ from tests.unit.api import Answer
 
 ISO_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-FILE_KEYS = {"id", "filename", "status", "file_size", "mime_type", "sha256_hash", "created_at", "processed_at"}
+FILE_KEYS = {
+    *("id", "filename", "status", "file_size", "mime_type", "declared_type", "sha256_hash", "created_at"),
+    "processed_at",
+}
 RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 
 

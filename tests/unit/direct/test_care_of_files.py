@@ -97,7 +97,11 @@ def test_refused_type_fails_with_the_reason_and_its_bytes_are_deleted(api: Api, 
     assert world.dead_letters() == []
 
 
-def test_many_are_deleted_each_on_its_own(api: Api, anna: Session, berta: Session, world: World) -> None:
+def test_many_are_deleted_each_on_its_own(
+    api: Api, anna: Session, berta: Session, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The mock of AWS bears one thread at a time.
+    monkeypatch.setattr("chalicelib.logic.files.PARALLEL_DELETES", 1)
     mine = [api.upload(anna).json["id"] for _ in range(3)]
     theirs = api.upload(berta).json["id"]
     world.drain()

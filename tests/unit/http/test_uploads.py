@@ -29,6 +29,7 @@ def test_upload_is_answered_at_once_with_its_pending_record(any_api: Api, anna: 
         "status": "pending",
         "file_size": 5,
         "mime_type": None,
+        "declared_type": "text/plain",
         "sha256_hash": None,
         "processed_at": None,
     }
