@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.errors import Contended
 from chalicelib.logic import accounts, recounting
+from chalicelib.logic.processing import end_as_failed
 from chalicelib.records import File
 from chalicelib.wiring import Stores
 from tests.unit.api import Api, Session
@@ -36,8 +37,6 @@ def acme(world: World, api: Api, anna: Session) -> str:
     failed = api.upload(anna, b"refused").json["id"]
     file = world.file(failed)
     assert file is not None
-    from chalicelib.logic.processing import end_as_failed
-
     end_as_failed(world.stores, file, "For the test.", "test")
     return world.organizations["Acme"].organization_id
 
@@ -65,17 +64,28 @@ def test_right_counters_are_said_to_be_right(operator: Operator, acme: str) -> N
 
 
 @pytest.mark.parametrize(("expression", "line"), DRIFTS.values(), ids=DRIFTS)
-def test_broken_counter_is_told_and_repaired_on_demand_only(
-    operator: Operator, world: World, acme: str, expression: str, line: str
-) -> None:
+def test_every_kind_of_drift_is_found_and_repaired(world: World, acme: str, expression: str, line: str) -> None:
     right = counters(world)
     drift(world, acme, expression)
-    told = operator.run("recount", acme)
-    assert line in told.stdout
-    assert "--repair" in operator.refused("recount", acme)
-    assert "Repaired." in operator.done("recount", acme, "--repair")
+    counted = recounting.recount(world.stores, acme)
+    assert line in "\n".join(counted.differences)
+    recounting.repair(world.stores, counted)
     assert counters(world) == right
-    assert "Right: 3 files" in operator.done("recount", acme)
+    assert recounting.recount(world.stores, acme).differences == []
+
+
+def test_drift_is_told_with_exit_code_1_and_repaired_on_demand_only(
+    operator: Operator, world: World, acme: str
+) -> None:
+    right = counters(world)
+    drift(world, acme, "SET bytes_used = bytes_used + :n")
+    assert "--repair" in operator.refused("recount", acme)
+    assert operator.done("recount", acme, "--repair").splitlines() == [
+        "Counting ...",
+        "  bytes_used is 112, the rows say 12",
+        "Repaired.",
+    ]
+    assert counters(world) == right
 
 
 def test_unknown_organization_is_refused(operator: Operator) -> None:
