@@ -24,7 +24,12 @@ def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def read_password(from_stdin: bool) -> str:
     """Ask at the terminal, twice, or read a line of standard input. Never an argument: those are seen by all (ps)."""
     if from_stdin:
-        password = sys.stdin.readline().rstrip("\r\n")
+        try:
+            password = sys.stdin.readline().rstrip("\r\n")
+            password.encode()
+        except UnicodeError:
+            # Taken as it is, nobody could sign in with it. Not "from error", whose text would show some of it.
+            raise click.UsageError("The password on standard input is not UTF-8.") from None
         if not password:
             raise click.UsageError("--password-stdin was given, but standard input has no first line.")
         return password

@@ -1,0 +1,208 @@
+"""Organisations and users from the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+import pytest
+
+from chalicelib.records import Policy
+from infra.__main__ import cli
+from tests.unit.api import Api, Session
+from tests.unit.conftest import SignIn
+from tests.unit.operator.conftest import Operator
+from tests.unit.world import USERS, World
+
+PASSWORD = "a-new-password-1893"
+
+
+@pytest.fixture
+def acme(world: World) -> str:
+    return world.organizations["Acme"].organization_id
+
+
+# ---- organisations -----------------------------------------------------------------------------------------------
+def test_organization_is_created_and_listed_with_its_quota(operator: Operator, api: Api, anna: Session) -> None:
+    api.upload(anna, b"hello")
+    [made] = json.loads(
+        operator.done("organizations", "create", " Zeta ", "--quota-bytes", "900", "--quota-files", "3", "--json")
+    )
+    assert made["name"] == "Zeta"
+    listed = {o["name"]: o for o in json.loads(operator.done("organizations", "list", "--json"))}
+    assert set(listed) == {"Acme", "Bolt", "Zeta"}
+    zeta = listed["Zeta"]
+    assert zeta.pop("created").endswith("Z")
+    assert zeta == {"id": made["id"], "name": "Zeta", "files": 0, "quota_files": 3, "bytes": 0, "quota_bytes": 900}
+    assert (listed["Acme"]["files"], listed["Acme"]["bytes"]) == (1, 5)
+
+
+def test_list_for_people_has_headings_and_columns_that_line_up(operator: Operator) -> None:
+    heading, *rows = operator.done("organizations", "list").splitlines()
+    assert heading.split() == ["Id", "Name", "Files", "Quota", "files", "Bytes", "Quota", "bytes", "Created"]
+    assert len(rows) == 2
+    assert {row[heading.index("Name") :].split()[0] for row in rows} == {"Acme", "Bolt"}
+
+
+def test_quota_from_the_command_line_stops_uploads_and_lets_them_through(
+    operator: Operator, api: Api, anna: Session, acme: str
+) -> None:
+    said = operator.done("organizations", "set-quota", acme, "--bytes", "4", "--files", "10")
+    assert said == f"{acme} may keep 10 files and 4 bytes.\n"
+    assert api.upload(anna, b"hello").status == 409
+    operator.done("organizations", "set-quota", acme, "--bytes", "5", "--files", "1")
+    assert api.upload(anna, b"hello").status == 201
+    assert api.upload(anna, b"").status == 409
+
+
+def test_policy_replaces_the_one_before(operator: Operator, world: World, acme: str) -> None:
+    set_policy = ("organizations", "set-policy", acme)
+    operator.done(*set_policy, "--allow", "image/*", "--allow", "text/plain", "--refuse", "image/gif")
+    assert world.organization().policy == Policy(("image/*", "text/plain"), ("image/gif",), None)
+    operator.done(*set_policy, "--max-file-bytes", "10")
+    assert world.organization().policy == Policy((), (), 10)
+
+
+# ---- users -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("way", ["standard input", "prompt", "prompt after a slip"])
+def test_created_user_can_sign_in_and_the_password_is_shown_nowhere(
+    operator: Operator, api: Api, acme: str, way: str
+) -> None:
+    options, typed = {
+        "standard input": (["--password-stdin"], f"{PASSWORD}\nnot the password\n"),
+        "prompt": ([], f"{PASSWORD}\n{PASSWORD}\n"),
+        "prompt after a slip": ([], f"{PASSWORD}\nslip-of-{PASSWORD}\n{PASSWORD}\n{PASSWORD}\n"),
+    }[way]
+    result = operator.run("users", "create", acme, "Jane@Example.com", *options, typed=typed)
+    assert result.exit_code == 0, result.output
+    assert PASSWORD not in result.output
+    answer = api.login("jane@example.com", PASSWORD)
+    assert answer.status == 200
+    assert answer.json["user"]["organization_id"] == acme
+
+
+def test_no_command_takes_a_password_as_an_argument() -> None:
+    def parameters(command: click.Command) -> list[click.Parameter]:
+        if isinstance(command, click.Group):
+            return [p for below in command.commands.values() for p in parameters(below)]
+        return command.params
+
+    found = [p for p in parameters(cli) if "password" in (p.name or "")]
+    assert len(found) == 2
+    assert all(isinstance(p, click.Option) and p.is_flag and not p.envvar for p in found)
+
+
+def test_password_of_72_bytes_is_taken_and_a_longer_one_refused(operator: Operator, api: Api, acme: str) -> None:
+    too_long = operator.refused("users", "create", acme, "jane", "--password-stdin", typed="ä" * 37)
+    assert too_long == "A password may take at most 72 bytes in UTF-8; this one takes 74."
+    operator.done("users", "create", acme, "jane", "--password-stdin", typed="ä" * 36)
+    assert api.login("jane", "ä" * 36).status == 200
+
+
+@pytest.mark.parametrize(
+    ("typed", "exit_code", "sentence"),
+    [
+        ("", 2, "--password-stdin was given, but standard input has no first line."),
+        ("\nsecond line\n", 2, "--password-stdin was given, but standard input has no first line."),
+        ("short\n", 1, "A password needs at least 8 characters."),
+        ("nul\x00in the middle\n", 1, "A password can't contain a NUL character."),
+        (b"caf\xe9-in-latin-1\n", 2, "The password on standard input is not UTF-8."),
+    ],
+)
+def test_unusable_password_is_refused(
+    operator: Operator, acme: str, typed: str | bytes, exit_code: int, sentence: str
+) -> None:
+    given = ("--password-stdin",)
+    assert operator.refused("users", "create", acme, "jane", *given, exit_code=exit_code, typed=typed) == sentence
+    assert operator.refused("users", "set-password", "anna", *given, exit_code=exit_code, typed=typed) == sentence
+
+
+def test_disabled_user_is_out_at_once_and_for_as_long(
+    operator: Operator, api: Api, sign_in: SignIn, anna: Session
+) -> None:
+    elsewhere, albert = sign_in("anna"), sign_in("albert")
+    assert operator.done("users", "disable", "Anna") == "Anna is disabled, and signed out everywhere.\n"
+    assert [api.get("/auth/me", session).status for session in (anna, elsewhere, albert)] == [401, 401, 200]
+    assert api.login("anna", anna.password).status == 401
+    operator.done("users", "enable", "anna")
+    assert api.login("anna", anna.password).status == 200
+    assert api.get("/auth/me", anna).status == 401
+
+
+def test_new_password_ends_every_session_and_the_old_password(
+    operator: Operator, world: World, api: Api, sign_in: SignIn, anna: Session
+) -> None:
+    elsewhere, albert = sign_in("anna"), sign_in("albert")
+    said = operator.done("users", "set-password", "anna", "--password-stdin", typed=PASSWORD)
+    assert said == "The password of anna is set; they are signed out everywhere.\n"
+    assert [api.get("/auth/me", session).status for session in (anna, elsewhere, albert)] == [401, 401, 200]
+    assert len(world.rows("sessions")) == 1
+    assert api.login("anna", anna.password).status == 401
+    assert api.login("anna", PASSWORD).status == 200
+
+
+def test_users_are_listed_with_their_state_and_without_secrets(operator: Operator, anna: Session, acme: str) -> None:
+    operator.done("users", "disable", "albert")
+    text = operator.done("users", "list", acme, "--json")
+    users: dict[str, dict[str, Any]] = {user["username"]: user for user in json.loads(text)}
+    assert {name: (user["state"], user["sessions"]) for name, user in users.items()} == {
+        "anna": ("active", 1),
+        "albert": ("disabled", 0),
+    }
+    assert set(users["anna"]) == {"id", "username", "state", "sessions", "created"}
+
+
+def test_empty_list_says_so(operator: Operator) -> None:
+    [made] = json.loads(operator.done("organizations", "create", "Zeta", "--json"))
+    assert operator.done("users", "list", made["id"]) == "None.\n"
+    assert operator.done("users", "list", made["id"], "--json") == "[]\n"
+
+
+# ---- refusals ----------------------------------------------------------------------------------------------------
+GHOST = "There is no organisation ghost."
+STDIN = "--password-stdin"
+REFUSALS = {
+    "organizations create|  ": (1, "An organisation's name has from 1 to 200 characters."),
+    f"organizations create|{'x' * 201}": (1, "An organisation's name has from 1 to 200 characters."),
+    "organizations create|Zeta|--quota-bytes|-1": (1, "A quota of bytes can't be negative."),
+    "organizations create|Zeta|--quota-files|many": (2, "'many' is not a valid integer."),
+    "organizations create": (2, "Missing argument 'NAME'."),
+    "organizations set-quota|ghost|--bytes|1|--files|1": (1, GHOST),
+    "organizations set-quota|{acme}|--bytes|1|--files|-1": (1, "A quota of files can't be negative."),
+    "organizations set-quota|{acme}|--bytes|1": (2, "Missing option '--files'."),
+    "organizations set-policy|ghost": (1, GHOST),
+    "organizations set-policy|{acme}|--allow|pictures": (1, "'pictures' is not a type such as image/png or image/*."),
+    "organizations set-policy|{acme}|--refuse|*/*": (1, "'*/*' is not a type such as image/png or image/*."),
+    "organizations set-policy|{acme}|--max-file-bytes|0": (1, "The largest file size must be at least 1 byte."),
+    # Before it asks for a password.
+    "users create|ghost|jane": (1, GHOST),
+    f"users create|{{acme}}|Anna|{STDIN}": (1, "The username 'anna' is taken."),
+    f"users create|{{acme}}|berta|{STDIN}": (1, "The username 'berta' is taken."),
+    f"users create|{{acme}}|jane doe|{STDIN}": (1, "A username has from 1 to 128 letters, digits, or"),
+    "users create|{acme}|jane|--password|secret": (2, "No such option '--password'."),
+    "users list|ghost": (1, GHOST),
+    "users disable|ghost": (1, "There is no user 'ghost'."),
+    "users enable|no such name": (1, "There is no user 'no such name'."),
+    f"users set-password|ghost|{STDIN}": (1, "There is no user 'ghost'."),
+    "users remove|anna": (2, "No such command 'remove'."),
+    "nonsense": (2, "No such command 'nonsense'."),
+}
+
+
+@pytest.mark.parametrize("words", REFUSALS)
+def test_what_can_t_be_done_is_one_sentence_and_changes_nothing(operator: Operator, acme: str, words: str) -> None:
+    exit_code, sentence = REFUSALS[words]
+    command, *arguments = words.format(acme=acme).split("|")
+    assert sentence in operator.refused(*command.split(), *arguments, exit_code=exit_code, typed=f"{PASSWORD}\n")
+
+
+def test_nothing_that_commands_print_holds_a_password_or_a_hash(operator: Operator, anna: Session, acme: str) -> None:
+    printed = "".join(
+        operator.done(*words.split())
+        for words in ("organizations list --json", f"users list {acme}", f"users list {acme} --json", "status --json")
+    )
+    assert "anna" in printed
+    assert "$2b$" not in printed
+    assert anna.token not in printed
+    assert not [password for _, password in USERS.values() if password in printed]
