@@ -113,10 +113,12 @@ def deploy_stack(
         Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         **source,
     )
-    stack_id, change_set_id = created["StackId"], created["Id"]
-    changes = _planned_changes(cloudformation, stack_name, change_set_id, timeout_seconds)
+    stack_id = created["StackId"]
+    # Both names in each call: permissions are given by the stack's.
+    planned = {"StackName": stack_name, "ChangeSetName": change_set}
+    changes = _planned_changes(cloudformation, planned, timeout_seconds)
     if changes is None:
-        cloudformation.delete_change_set(ChangeSetName=change_set_id)
+        cloudformation.delete_change_set(**planned)
         report(f"{stack_name}: nothing to change.")
         return Deployment(stack_outputs(cloudformation, stack_name), changed=False)
     report(f"{stack_name}: {_summary(changes)}")
@@ -124,14 +126,14 @@ def deploy_stack(
         report(change.line())
     lost = [change for change in changes if change.loses_data]
     if lost and not allow_data_loss:
-        cloudformation.delete_change_set(ChangeSetName=change_set_id)
+        cloudformation.delete_change_set(**planned)
         names = ", ".join(change.logical_id for change in lost)
         raise DeploymentError(
             f"Not deployed: this would remove or replace {names}, and the data with it. "
             "Nothing was changed. Allow it explicitly if that is meant."
         )
     seen = {event["EventId"] for event in _events(cloudformation, stack_id)}
-    cloudformation.execute_change_set(ChangeSetName=change_set_id)
+    cloudformation.execute_change_set(**planned)
     _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds)
     return Deployment(stack_outputs(cloudformation, stack_name), changed=True)
 
@@ -196,22 +198,20 @@ def _pauses(timeout_seconds: float, waiting_for: str) -> Iterator[None]:
         pause = min(pause * 1.5, LAST_POLL_SECONDS)
 
 
-def _planned_changes(
-    cloudformation: Any, stack_name: str, change_set_id: str, timeout_seconds: float
-) -> list[Change] | None:
+def _planned_changes(cloudformation: Any, planned: dict[str, str], timeout_seconds: float) -> list[Change] | None:
     """The changes of a change set once it is computed; None when there are none."""
-    for _ in _pauses(timeout_seconds, f"the change set of {stack_name}"):
-        page = cloudformation.describe_change_set(ChangeSetName=change_set_id)
+    for _ in _pauses(timeout_seconds, f"the change set of {planned['StackName']}"):
+        page = cloudformation.describe_change_set(**planned)
         if page["Status"] == "FAILED":
             reason = page.get("StatusReason", "no reason given")
             if any(words in reason for words in _UNCHANGED):
                 return None
-            raise DeploymentError(f"CloudFormation refuses the template of {stack_name}: {reason}")
+            raise DeploymentError(f"CloudFormation refuses the template of {planned['StackName']}: {reason}")
         if page["Status"] == "CREATE_COMPLETE":
             break
     found = page["Changes"]
     while page.get("NextToken"):
-        page = cloudformation.describe_change_set(ChangeSetName=change_set_id, NextToken=page["NextToken"])
+        page = cloudformation.describe_change_set(**planned, NextToken=page["NextToken"])
         found = found + page["Changes"]
     return [_change(item["ResourceChange"]) for item in found if "ResourceChange" in item]
 

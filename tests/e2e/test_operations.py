@@ -16,6 +16,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import deployment, release
 from infra.packaging import ROOT, Package
@@ -133,6 +134,32 @@ def test_deployment_that_would_lose_data_is_refused(stack: DeployedStack, packag
 def test_parameter_that_does_not_exist_is_named(stack: DeployedStack, package: Package) -> None:
     with pytest.raises(deployment.DeploymentError, match="CacheUlr"):
         release.deploy(stack.session, "prod", {"CacheUlr": "redis://x"}, made=package, report=lambda _: None)
+
+
+def test_documented_permissions_suffice_to_deploy_and_operate(stack: DeployedStack, package: Package) -> None:
+    """As far as the emulator asks for permissions: what CloudFormation then does for the caller, it does not check."""
+    iam = stack.session.client("iam")
+    document = (ROOT / "docs" / "deployer-policy.json").read_text(encoding="utf-8")
+    document = document.replace("ACCOUNT", "000000000000").replace("REGION", "us-east-1")
+    iam.create_user(UserName="deployer")
+    iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=document)
+    key = iam.create_access_key(UserName="deployer")["AccessKey"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
+        patch.setenv("AWS_SECRET_ACCESS_KEY", key["SecretAccessKey"])
+        deployer = boto3.Session()
+        with pytest.raises(ClientError, match="AccessDenied"):
+            deployer.client("iam").list_users()
+        made = changed(package, APIHandler={"MemorySize": 1280})
+        assert release.deploy(deployer, "prod", {}, made=made, report=lambda _: None).changed
+        assert release.deploy(deployer, "prod", {}, made=package, report=lambda _: None).changed
+        operator("migrate", "--stage", "prod")
+        operator("status", "--stage", "prod")
+        [made_organization] = json.loads(operator("organizations", "create", "Ops", "--stage", "prod", "--json"))
+        assert made_organization["id"]
+        operator("sweep", "--stage", "prod")
+        operator("redrive", "--stage", "prod")
+    assert memory_of(stack) == 1024
 
 
 def test_production_stack_is_protected_from_deletion(stack: DeployedStack) -> None:
