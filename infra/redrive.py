@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.environment import NotReachable
 
@@ -43,17 +46,31 @@ def redrive(settings: Settings, report: Callable[[str], None], limit: int | None
         ).get("Messages", [])
         if not messages:
             break
-        for message in messages:
-            sqs.send_message(QueueUrl=settings.uploads_queue_url, MessageBody=message["Body"])
-            sqs.delete_message(QueueUrl=settings.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
-            moved += 1
-            report(f"  {moved}/{target} {_what(message['Body'])}")
+        try:
+            while messages:
+                body, handle = messages[0]["Body"], messages[0]["ReceiptHandle"]
+                sqs.send_message(QueueUrl=settings.uploads_queue_url, MessageBody=body)
+                sqs.delete_message(QueueUrl=settings.dead_letter_queue_url, ReceiptHandle=handle)
+                messages.pop(0)
+                moved += 1
+                report(f"  {moved}/{target} {_what(body)}")
+        finally:
+            _show_again(sqs, settings.dead_letter_queue_url, messages)
     return moved
+
+
+def _show_again(sqs: Any, queue_url: str, messages: list[dict[str, Any]]) -> None:
+    """After a failure, or Ctrl-C: else the next redrive, and the alarm, would take the queue for empty for a while."""
+    for message in messages:
+        with suppress(ClientError, BotoCoreError):
+            sqs.change_message_visibility(
+                QueueUrl=queue_url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0
+            )
 
 
 def _what(body: str) -> str:
     """Which uploads a message is about, as far as it can be read."""
     try:
-        return ", ".join(record["s3"]["object"]["key"] for record in json.loads(body)["Records"])
+        return ", ".join(unquote_plus(record["s3"]["object"]["key"]) for record in json.loads(body)["Records"])
     except (ValueError, KeyError, TypeError):
         return "a message that is no S3 notification; it will come back as a dead letter"
