@@ -79,7 +79,8 @@ class Ledger:
         try:
             self._lock_row().save(condition=free)
         except PutError as error:
-            if error.cause_response_code != "ConditionalCheckFailedException":
+            # The second is what DynamoDB says while the holder's own transaction is at the lock.
+            if error.cause_response_code not in ("ConditionalCheckFailedException", "TransactionConflictException"):
                 raise
             raise MigrationError(
                 "Another runner is applying migrations right now. Wait for it; if it died, its lock ends by itself "
