@@ -1,0 +1,71 @@
+"""Listing an organisation of many files: the first page, and the last one by cursor."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from typing import Any
+
+from benchmarks.table import show
+from chalicelib import keys
+from chalicelib.logic import accounts
+from chalicelib.logic.cursors import make_cursor
+from chalicelib.logic.files import list_files
+from chalicelib.records import Caller, File, timestamp
+from chalicelib.stores.files import _to_row
+from chalicelib.stores.tables import FileRow
+from chalicelib.wiring import stores
+
+REPEATS = 25
+PAGE = 20
+
+
+def measure(*, quick: bool) -> list[dict[str, Any]]:
+    rows = []
+    for count in (1_000, 5_000) if quick else (1_000, 10_000, 100_000):
+        print(f"  filling {count} rows ...", flush=True)
+        organization = accounts.create_organization(stores(), f"Benchmark of {count}", quota_files=10**9)
+        caller = Caller(organization.organization_id, "user", "bench")
+        oldest = _fill(caller, count)
+        last_page = make_cursor(organization, None, None, oldest)
+        row: dict[str, Any] = {"files": count}
+        for page, cursor in (("first_page_cpu_ms", None), ("last_page_cpu_ms", last_page)):
+            milliseconds = []
+            for _ in range(REPEATS):
+                started = time.process_time()
+                listing = list_files(stores(), caller, limit=PAGE, cursor=cursor)
+                milliseconds.append((time.process_time() - started) * 1000)
+                assert len(listing.files) == PAGE
+            row[page] = round(statistics.median(milliseconds), 2)
+        rows.append(row)
+    show(["files", "first page, CPU ms", "last page by cursor, CPU ms"], [list(row.values()) for row in rows])
+    return rows
+
+
+def _fill(caller: Caller, count: int) -> str:
+    """Rows as the application writes them, in batches. Returns the id before which the last page starts."""
+    now = timestamp()
+    ids = [keys.new_file_id() for _ in range(count)]
+    with FileRow.batch_write() as batch:
+        for file_id in ids:
+            batch.save(
+                _to_row(
+                    File(
+                        organization_id=caller.organization_id,
+                        file_id=file_id,
+                        filename="report.pdf",
+                        object_name="report.pdf",
+                        status="completed",
+                        file_size=1000,
+                        reserved_bytes=1000,
+                        uploaded_by_id=caller.user_id,
+                        uploaded_by_username=caller.username,
+                        created_at=now,
+                        touched_at=now,
+                        mime_type="application/pdf",
+                        sha256_hash="0" * 64,
+                        processed_at=now,
+                    )
+                )
+            )
+    return ids[PAGE]

@@ -1,0 +1,44 @@
+"""The emulator, Valkey and the stack, started for the measurements and stopped after them."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infra.local import emulator
+from infra.local.cache import start_cache
+from infra.local.processes import answers, free_port
+from infra.local.stack import create_data_plane, functions_environment
+
+
+def _wait(ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError("the emulator or Valkey did not start within 60 s")
+        time.sleep(0.05)
+
+
+@contextmanager
+def started_machine() -> Iterator[dict[str, str]]:
+    """Yields the functions' environment."""
+    said: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        aws_port, cache_port = free_port(), free_port()
+        cache = start_cache(cache_port, Path(folder) / "cache", lambda name, line: said.append(line))
+        aws = emulator.start_emulator(
+            aws_port, Path(folder) / "aws", lambda name, line: said.append(line), keep_state=False
+        )
+        try:
+            _wait(lambda: answers(cache_port) and emulator.is_ready(aws_port))
+            outputs = create_data_plane(aws_port, cache_port, said.append)
+            environment = functions_environment(outputs, aws_port, cache_port)
+            limits = dict.fromkeys(("RATE_LIMIT_LOGIN_PER_ADDRESS", "RATE_LIMIT_LOGIN_PER_USERNAME", "RATE_LIMIT_UPLOADS", "RATE_LIMIT_ANONYMOUS", "RATE_LIMIT_SIGNED_IN"), "1000000/minute")
+            big = {"MAX_UPLOAD_BYTES": str(8 * 1024**3), "LOG_LEVEL": "ERROR"}
+            yield {**environment, **limits, **big}
+        finally:
+            aws.stop()
+            cache.stop()
