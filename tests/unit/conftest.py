@@ -116,15 +116,27 @@ def sign_in(world: World, api: Api) -> SignIn:
 
 
 @pytest.fixture
-def anna(sign_in: SignIn) -> Session:
-    """A user of Acme."""
-    return sign_in("anna")
+def signed_in(world: World, logbook: Logbook) -> SignIn:
+    """As ``sign_in``, but with a session that was started once for the whole run."""
+
+    def signed_in(username: str) -> Session:
+        token = world.sessions()[username]
+        logbook.secrets.append(token)
+        return Session(username, USERS[username][1], token, world.caller(username))
+
+    return signed_in
 
 
 @pytest.fixture
-def berta(sign_in: SignIn) -> Session:
+def anna(signed_in: SignIn) -> Session:
+    """A user of Acme."""
+    return signed_in("anna")
+
+
+@pytest.fixture
+def berta(signed_in: SignIn) -> Session:
     """A user of Bolt."""
-    return sign_in("berta")
+    return signed_in("berta")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 import boto3
@@ -22,7 +22,7 @@ from moto.sqs.models import sqs_backends
 
 import app as application
 from chalicelib import config, keys, wiring
-from chalicelib.logic import accounts
+from chalicelib.logic import accounts, sessions
 from chalicelib.records import Caller, File, Organization
 from chalicelib.stores.tables import Tables
 from infra import template
@@ -76,8 +76,9 @@ class Cloud:
         self.sqs = boto3.client("sqs")
         self.tables = Tables(STACK)
         self.chalice = Client(application.app)
-        self._remembered: dict[str, tuple[Any, Any]] = {}
+        self._remembered: dict[str, tuple[Any, Any, Any]] = {}
         self._resources = template.data_plane("test")["Resources"]
+        self.callers: dict[str, Caller] = {}
         self.build()
         self.organizations = self._populate()
         self.keep_state()
@@ -87,7 +88,8 @@ class Cloud:
         stores.__dict__["tables"] = self.tables
         organizations = {name: accounts.create_organization(stores, name) for name in ("Acme", "Bolt")}
         for username, (name, password) in USERS.items():
-            accounts.create_user(stores, organizations[name].organization_id, username, password)
+            user = accounts.create_user(stores, organizations[name].organization_id, username, password)
+            self.callers[username] = Caller(user.organization_id, user.user_id, user.username)
         return list(organizations.values())
 
     def stop(self) -> None:
@@ -112,16 +114,18 @@ class Cloud:
         for queue in self._kept_queues.values():
             queue._messages, queue._pending_messages, queue.deleted_messages = [], set(), set()
 
-    def remember(self, name: str, make: Callable[[], Made]) -> Made:
-        """Make something of the files and organisations once, and from then on only bring it back."""
-        tables = self._tables().tables
-        names = [f"{STACK}-files", f"{STACK}-organizations"]
-        if name in self._remembered:
-            made, rows = self._remembered[name]
-            tables.update(copy.deepcopy(rows))
-        else:
+    def remember(self, name: str, make: Callable[[], Made], tables: Sequence[str], buckets: bool = False) -> Made:
+        """Make something once, and from then on only bring back what these tables, and the buckets, held then."""
+        if name not in self._remembered:
             made = make()
-            self._remembered[name] = made, copy.deepcopy({table: tables[table] for table in names})
+            rows = {table: self._tables().tables[f"{STACK}-{table}"] for table in tables}
+            self._remembered[name] = made, copy.deepcopy(rows), copy.deepcopy(self._objects().buckets)
+            return made
+        made, rows, objects = self._remembered[name]
+        for table, held in copy.deepcopy(rows).items():
+            self._tables().tables[f"{STACK}-{table}"] = held
+        if buckets:
+            self._objects().buckets = copy.deepcopy(objects)
         return cast(Made, made)
 
     @staticmethod
@@ -178,6 +182,7 @@ class World:
         self.sqs = cloud.sqs
         self.queue_url = ENVIRONMENT["UPLOADS_QUEUE_URL"]
         self.organizations: dict[str, Organization] = {o.name: o for o in cloud.organizations}
+        self._sessions: dict[str, str] | None = None
 
     @property
     def stores(self) -> wiring.Stores:
@@ -189,6 +194,16 @@ class World:
         wiring.stores.cache_clear()
         wiring.stores().__dict__["tables"] = self.cloud.tables
 
+    def sessions(self) -> dict[str, str]:
+        """Username -> token: everybody signed in, once for the whole run."""
+        if self._sessions is None:
+            self._sessions = self.cloud.remember(
+                "sessions",
+                lambda: {name: sessions.login(self.stores, name, USERS[name][1]).token for name in USERS},
+                tables=("users", "sessions"),
+            )
+        return self._sessions
+
     # ---- what is there -------------------------------------------------------------------------------------------
     def organization(self, name: str = "Acme") -> Organization:
         found = self.stores.organizations.find(self.organizations[name].organization_id)
@@ -196,9 +211,7 @@ class World:
         return found
 
     def caller(self, username: str = "anna") -> Caller:
-        user = self.stores.users.find_by_username(username)
-        assert user is not None
-        return Caller(user.organization_id, user.user_id, user.username)
+        return self.cloud.callers[username]
 
     def file(self, file_id: str, name: str = "Acme") -> File | None:
         return self.stores.files.find(self.organizations[name].organization_id, file_id)

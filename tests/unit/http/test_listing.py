@@ -42,7 +42,7 @@ def add(world: World, caller: Caller, count: int) -> list[File]:
 
 @pytest.fixture
 def files(world: World, anna: Session) -> list[File]:
-    return world.cloud.remember("25 files", lambda: add(world, anna.caller, 25))
+    return world.cloud.remember("25 files", lambda: add(world, anna.caller, 25), ("files", "organizations"))
 
 
 def ids(listed: dict[str, Any]) -> list[str]:

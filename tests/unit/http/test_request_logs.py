@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.unit.api import Api, Session
-from tests.unit.conftest import Configure
+from tests.unit.conftest import Configure, SignIn
 from tests.unit.logbook import Logbook
 from tests.unit.world import World
 
@@ -39,7 +39,8 @@ def test_request_of_nobody_carries_nobody(api: Api, anna: Session, logbook: Logb
     assert "organization_id" not in line
 
 
-def test_login_says_who_signed_in(api: Api, anna: Session, logbook: Logbook) -> None:
+def test_login_says_who_signed_in(sign_in: SignIn, logbook: Logbook) -> None:
+    anna = sign_in("anna")
     line = logbook.lines[-1]
     assert (line["route"], line["organization_id"], line["user_id"]) == (
         "/auth/login",

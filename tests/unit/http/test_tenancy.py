@@ -64,13 +64,17 @@ def pending(api: Api, anna: Session) -> str:
 @pytest.fixture
 def file_ids(api: Api, anna: Session, world: World) -> dict[str, str]:
     """One file of Acme in each state."""
-    completed = api.upload(anna, b"secret of Acme", "completed.txt").json["id"]
-    world.drain()
-    failed = api.upload(anna, b"", "failed.txt").json["id"]
-    world.s3.delete_object(Bucket=world.stores.settings.temp_bucket, Key=world.temp_key(failed))
-    world.drain()
-    pending = api.upload(anna, b"waiting", "pending.txt").json["id"]
-    ids = {"completed": completed, "failed": failed, "pending": pending}
+
+    def make() -> dict[str, str]:
+        completed = api.upload(anna, b"secret of Acme", "completed.txt").json["id"]
+        world.drain()
+        failed = api.upload(anna, b"", "failed.txt").json["id"]
+        world.s3.delete_object(Bucket=world.stores.settings.temp_bucket, Key=world.temp_key(failed))
+        world.drain()
+        pending = api.upload(anna, b"waiting", "pending.txt").json["id"]
+        return {"completed": completed, "failed": failed, "pending": pending}
+
+    ids = world.cloud.remember("a file in each state", make, ("files", "organizations"), buckets=True)
     for status, file_id in ids.items():
         assert world.file(file_id).status == status  # type: ignore[union-attr]
     return ids
