@@ -77,7 +77,7 @@ format: app ## Format the code and fix what ruff can fix
 check: lint test e2e ## Exactly what CI runs
 
 deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment
-	@$(PY) -m infra deploy --stage $(STAGE)
+	@$(PY) -m infra deploy --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
 
 lock: app ## Resolve requirements*.in into the pinned requirements*.txt
 	@for name in requirements requirements-dev requirements-emulator; do \
