@@ -293,6 +293,29 @@ def test_dashboard_is_valid_json() -> None:
     assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 8
 
 
+# ---- docs/operations.md says the same --------------------------------------------------------------------------------
+
+OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", sorted(PROD["Parameters"]))
+def test_parameter_is_in_the_table_of_the_operations_page(name: str) -> None:
+    [row] = [line for line in OPERATIONS.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
+    default = str(PROD["Parameters"][name].get("Default", ""))
+    if default and name not in ("Stage", "DefaultQuotaBytes", "DefaultQuotaFiles", "MaxProcessConcurrency"):
+        assert default in row.replace("empty", "").replace("`", "")
+
+
+@pytest.mark.parametrize("name", sorted(of_type("AWS::CloudWatch::Alarm")))
+def test_alarm_is_explained_on_the_operations_page(name: str) -> None:
+    assert name.removesuffix("Alarm") in OPERATIONS
+
+
+def test_what_alarms_and_errors_point_to_is_a_heading() -> None:
+    headings = {line.lstrip("# ") for line in OPERATIONS.splitlines() if line.startswith("#")}
+    assert {"Redrive", "Hot counters", "When a rollback fails"} <= headings
+
+
 # ---- The files as such -----------------------------------------------------------------------------------------------
 
 
