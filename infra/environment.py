@@ -79,8 +79,11 @@ def explain(error: Exception) -> str | None:
             return f"These credentials may not do that: {cause.response['Error'].get('Message', code)}"
         if code in ("ExpiredToken", "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredTokenException"):
             return "AWS does not accept these credentials. Sign in again, or choose another AWS_PROFILE."
-        if code == "ResourceNotFoundException":
-            return "A table of this stage is missing. Deploy the stack first: make deploy, or make up on a laptop."
+        if code in ("ResourceNotFoundException", "AWS.SimpleQueueService.NonExistentQueue", "NoSuchBucket"):
+            return (
+                "A table, queue or bucket of this stage is missing. Deploy the stack first: make deploy, or make up on "
+                "a laptop."
+            )
         return None
     if isinstance(cause, BotoCoreError):
         where = os.environ.get("AWS_ENDPOINT_URL")
