@@ -18,7 +18,7 @@ from chalicelib.errors import (
     ObjectMissing,
     TooLarge,
 )
-from chalicelib.logic.uploads import new_file
+from chalicelib.logic.uploads import new_file, take_back
 from chalicelib.records import Caller, File
 from chalicelib.stores.direct import MAX_PARTS, Part, PresignedPost
 from chalicelib.wiring import Stores
@@ -87,11 +87,15 @@ def start_multipart(stores: Stores, caller: Caller, announced: Announced) -> Sta
     planned = _new_file(stores, caller, announced, expires_at)
     part_bytes = part_size(planned.file_size)
     file = stores.files.create(replace(planned, upload_method="multipart", part_bytes=part_bytes))
-    upload_id = stores.direct.start_multipart(
-        file.organization_id, file.file_id, file.declared_type or DEFAULT_CONTENT_TYPE
-    )
-    # A crash before this line leaves a row without an upload, which expires, and an upload that storage aborts.
-    file = stores.files.replace(file, replace(file, multipart_upload_id=upload_id))
+    try:
+        upload_id = stores.direct.start_multipart(
+            file.organization_id, file.file_id, file.declared_type or DEFAULT_CONTENT_TYPE
+        )
+        # A crash before this line leaves a row without an upload, which expires, and an upload that storage aborts.
+        file = stores.files.replace(file, replace(file, multipart_upload_id=upload_id))
+    except Exception as error:
+        take_back(stores, file, error)
+        raise
     return Started(file, None, expires_at)
 
 

@@ -1,5 +1,6 @@
 """What a signed-in user does with the organisation's files: list, look, download, delete."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ MAX_OFFSET = 10_000
 MAX_ATTEMPTS = 5
 MAX_BULK_DELETES = 100
 PARALLEL_DELETES = 8
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -163,12 +166,23 @@ def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
         if file.unrecoverable or not stores.direct.has_arrived(file.organization_id, file.file_id):
             raise Conflict("The bytes of the file are gone, so it can't be retried; upload it again.")
         return replace(
-            file, status="pending", reserved_bytes=file.file_size, error_message=None, processed_at=None, mime_type=None
+            file,
+            status="pending",
+            reserved_bytes=file.file_size,
+            error_message=None,
+            processed_at=None,
+            mime_type=None,
+            # Counts anew, or the sweep would give up what was given up before. Not 0: there may be a copy to delete.
+            attempts=1,
+            upload_expires_at=0,
         )
 
     file = _change(stores, caller, file_id, check)
-    # A crash before this line leaves a pending row with its bytes there, which the sweep announces.
-    stores.queue.announce(file.organization_id, file.file_id)
+    try:
+        stores.queue.announce(file.organization_id, file.file_id)
+    except Exception as error:
+        # The file is on its way already: a pending row with its bytes there is what the sweep announces.
+        _log.warning("Could not announce the retry of %s (%s); the sweep will", file_id, type(error).__name__)
     return file
 
 

@@ -14,7 +14,6 @@ from functools import partial
 from chalicelib import keys
 from chalicelib.errors import Contended
 from chalicelib.logic.processing import GAVE_UP, end_as_failed, remove_leftovers
-from chalicelib.logic.uploads import discard_upload
 from chalicelib.records import File, timestamp
 from chalicelib.stores.files import RemovedFile
 from chalicelib.wiring import Stores
@@ -75,8 +74,10 @@ def _finish(stores: Stores, item: File | RemovedFile) -> str:
     if not stores.objects.temp_exists(item.organization_id, item.file_id):
         if item.status == "pending" and item.upload_expires_at > time.time():
             return "left"
-        # Parts of it may have.
-        discard_upload(stores, item)
+        if item.multipart_upload_id is not None:
+            # Parts of it may have. An object that is put together at this very moment stays: its announcement brings
+            # the file back.
+            stores.direct.abort(item.organization_id, item.file_id, item.multipart_upload_id)
         end_as_failed(stores, item, NEVER_ARRIVED, WORKER)
         return "expired"
     if item.attempts >= MAX_STARTS:

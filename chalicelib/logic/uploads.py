@@ -28,8 +28,8 @@ def upload_form(stores: Stores, caller: Caller, filename: str, declared_type: st
     file = stores.files.create(replace(new_file(caller, filename, declared_type, len(body)), upload_method="form"))
     try:
         stores.objects.put_temp(caller.organization_id, file.file_id, body, hashlib.sha256(body).hexdigest())
-    except Exception:
-        arrived = _take_back(stores, file)
+    except Exception as error:
+        arrived = take_back(stores, file, error)
         if arrived is None:
             raise
         return arrived
@@ -85,19 +85,23 @@ def discard_upload(stores: Stores, file: File) -> None:
     stores.objects.delete_temp(file.organization_id, file.file_id)
 
 
-def _take_back(stores: Stores, file: File) -> File | None:
+def take_back(stores: Stores, file: File, error: Exception) -> File | None:
     """The bytes did not arrive, or we can't know: take the upload back. If that fails too, the sweep will do it.
 
+    :param error: why we can't know.
     :returns: the file as it is now, when processing has seen its bytes: so they did arrive, and only the answer was
         lost.
     """
     try:
         removed = stores.files.remove(file)
+        if stores.is_outage(error):
+            # Asking for a deletion would only hang once more; the note is enough for the sweep.
+            return None
         stores.objects.delete_temp(file.organization_id, file.file_id)
         stores.files.forget(removed)
     except Contended:
         _log.warning("Upload %s arrived although storing it reported a fault", file.file_id)
         return stores.files.find(file.organization_id, file.file_id)
-    except Exception as error:
-        _log.warning("Could not take back upload %s (%s); the sweep will", file.file_id, type(error).__name__)
+    except Exception as another:
+        _log.warning("Could not take back upload %s (%s); the sweep will", file.file_id, type(another).__name__)
     return None

@@ -11,30 +11,37 @@ if TYPE_CHECKING:
 
 AddressingStyle = Literal["virtual", "path"]
 
-CONNECT_TIMEOUT_SECONDS = 2
-#: Between two pieces of a body, not for the whole of it, so it holds for an object of any size.
-READ_TIMEOUT_SECONDS = 10
-#: A server-side copy of up to 5 GB answers only when it is done.
+CONNECT_TIMEOUT_SECONDS = 1
+#: Between two pieces of a body, not for the whole of it, so it holds for an object of any size. With a second attempt a
+#: call that hangs fails after 15 s; the API has 28 s in all, of which the tables may need 11 to take an upload back.
+READ_TIMEOUT_SECONDS = 6
+MAX_ATTEMPTS = 2
+#: The process function has 900 s, and nobody waits for it.
+STREAM_READ_TIMEOUT_SECONDS = 10
+STREAM_MAX_ATTEMPTS = 3
+#: A server-side copy of up to 5 GB answers only when it is done. Twice this, too, has to fit the 900 s.
 COPY_READ_TIMEOUT_SECONDS = 300
-MAX_ATTEMPTS = 3
 
 
-def _config(addressing_style: AddressingStyle, read_timeout_seconds: int) -> Config:
+def _config(addressing_style: AddressingStyle, read_timeout_seconds: int, max_attempts: int) -> Config:
     return Config(
         s3={"addressing_style": addressing_style},
         # Presigned URLs are SigV2 unless told so, and SigV2 is refused by every region opened since 2014.
         signature_version="s3v4",
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=read_timeout_seconds,
-        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
+        retries={"mode": "standard", "total_max_attempts": max_attempts},
         max_pool_connections=50,
     )
 
 
 def s3_client(
-    addressing_style: AddressingStyle, endpoint_url: str | None = None, read_timeout_seconds: int = READ_TIMEOUT_SECONDS
+    addressing_style: AddressingStyle,
+    endpoint_url: str | None = None,
+    read_timeout_seconds: int = READ_TIMEOUT_SECONDS,
+    max_attempts: int = MAX_ATTEMPTS,
 ) -> "S3Client":
-    config = _config(addressing_style, read_timeout_seconds)
+    config = _config(addressing_style, read_timeout_seconds, max_attempts)
     return boto3.client("s3", endpoint_url=endpoint_url, config=config)
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, TransactGetError, TransactWriteError
+from pynamodb.expressions.condition import Condition
 from pynamodb.expressions.operand import Path
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactGet, TransactWrite
@@ -178,16 +179,25 @@ class FileStore:
         row = _to_row(written)
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
         difference = _difference(before, written)
+        try:
+            self._put(row, condition, difference)
+        except Contended:
+            # The client sends a write again when its answer was lost, and then is refused by its own success.
+            if self.find(after.organization_id, after.file_id) != written:
+                raise
+        return written
+
+    def _put(self, row: FileRow, condition: Condition, difference: _Difference) -> None:
         if difference.is_empty:
             with contention_on_condition():
                 row.save(condition=condition, add_version_condition=False)
-            return written
+            return
 
         def fill(transaction: TransactWrite) -> None:
             # The row comes first of the puts, the counters first of the updates: DynamoDB reports refusals in the order
             # of the request, which PynamoDB makes checks, deletes, puts, updates.
             transaction.save(row, condition=condition)
-            self._move_counters(transaction, after.organization_id, difference)
+            self._move_counters(transaction, row.organization_id, difference)
 
         try:
             self._tables.transact(fill)
@@ -198,7 +208,6 @@ class FileStore:
             if 1 in refused:
                 raise _quota_exceeded(refused[1], difference) from error
             raise
-        return written
 
     def _move_counters(self, transaction: TransactWrite, organization_id: str, difference: _Difference) -> None:
         actions: list[Action] = [

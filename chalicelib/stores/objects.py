@@ -58,6 +58,15 @@ class ObjectStore:
         )
 
     @cached_property
+    def _reader(self) -> "S3Client":
+        """For reading an upload from its first byte to its last."""
+        return aws.s3_client(
+            self._addressing_style,
+            read_timeout_seconds=aws.STREAM_READ_TIMEOUT_SECONDS,
+            max_attempts=aws.STREAM_MAX_ATTEMPTS,
+        )
+
+    @cached_property
     def _copier(self) -> "S3Client":
         """A copy answers only when it is done, so its client waits longer for the first byte."""
         return aws.s3_client(self._addressing_style, read_timeout_seconds=aws.COPY_READ_TIMEOUT_SECONDS)
@@ -81,7 +90,7 @@ class ObjectStore:
         :raises ObjectMissing: it is not there.
         """
         with _missing_as_error():
-            answer = self._s3.get_object(
+            answer = self._reader.get_object(
                 Bucket=self._temp_bucket, Key=keys.temp_key(organization_id, file_id), ChecksumMode="ENABLED"
             )
         body = answer["Body"]

@@ -61,9 +61,14 @@ class RateCounters:
 
 
 def _connect(cache_url: str) -> Storage:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     options: dict[str, Any] = {
         "socket_connect_timeout": CACHE_TIMEOUT_SECONDS,
         "socket_timeout": CACHE_TIMEOUT_SECONDS,
+        # The client's own default is three retries with back-off; counting in memory is the better second attempt.
+        "retry": Retry(NoBackoff(), retries=0),
         "health_check_interval": 30,
     }
     storage = storage_from_string(cache_url, wrap_exceptions=False, **options)
