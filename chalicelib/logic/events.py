@@ -55,7 +55,10 @@ def uploaded_keys(stores: Stores, body: str) -> list[str]:
 
     :raises ValueError: the body is not a notification at all.
     """
-    notification = json.loads(body)
+    try:
+        notification = json.loads(body)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(notification, dict):
         raise ValueError("not an object")
     if notification.get("Event") == "s3:TestEvent":
@@ -79,6 +82,7 @@ def _process_message(stores: Stores, message: Message) -> bool:
     except ValueError as error:
         # Nothing can ever be made of it: it goes to the dead-letter queue as it is, for a person to look at.
         _log.error("Message %s is not an S3 notification: %s", message.message_id, error)
+        _show_again(stores, message)
         return False
     done = [_process_key(stores, message, key) for key in uploaded]
     return all(done)
@@ -90,17 +94,29 @@ def _process_key(stores: Stores, message: Message, key: str) -> bool:
         _log.info("Processed upload %s: %s", key, outcome)
         return True
     except Exception:
-        last = message.receives >= MAX_RECEIVES
         _log.exception("Attempt %d of %d at upload %s failed", message.receives, MAX_RECEIVES, key)
-    _arrange_retry(stores, message, key, last)
+    if _is_last(message):
+        _give_up(stores, message, key)
+    _show_again(stores, message)
     return False
 
 
-def _arrange_retry(stores: Stores, message: Message, key: str, last: bool) -> None:
-    """Best effort: without it the message waits for the queue's own time-out, and the sweep ends the row."""
+def _is_last(message: Message) -> bool:
+    return message.receives >= MAX_RECEIVES
+
+
+def _give_up(stores: Stores, message: Message, key: str) -> None:
+    """Best effort: without it the sweep ends the row."""
     try:
-        if last:
-            give_up(stores, key, worker=message.message_id)
-        stores.queue.delay(message.receipt_handle, 0 if last else BACKOFF_BASE_SECONDS**message.receives)
+        give_up(stores, key, worker=message.message_id)
     except Exception as error:
-        _log.warning("Could not arrange what follows for upload %s: %s", key, type(error).__name__)
+        _log.warning("Could not end upload %s as failed: %s", key, type(error).__name__)
+
+
+def _show_again(stores: Stores, message: Message) -> None:
+    """Best effort: without it the message waits for the queue's own time-out, which is hours."""
+    seconds = 0 if _is_last(message) else BACKOFF_BASE_SECONDS**message.receives
+    try:
+        stores.queue.delay(message.receipt_handle, seconds)
+    except Exception as error:
+        _log.warning("Message %s is shown again late: %s", message.message_id, type(error).__name__)

@@ -5,20 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from botocore import handlers
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 #: Gets ``service.Operation``; an answer of its own stands in the place of AWS's, an exception in that of the network's.
 Listener = Callable[[str], AWSResponse | None]
 _listeners: list[Listener] = []
 
 
-def _heard(event_name: str, **_: Any) -> AWSResponse | None:
+def _heard(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
     operation = event_name.removeprefix("before-send.")
     answers = [listener(operation) for listener in list(_listeners)]
+    answers.append(_refused_copy(request) if operation in ("s3.CopyObject", "s3.UploadPartCopy") else None)
     return next((answer for answer in answers if answer is not None), None)
+
+
+def _refused_copy(request: AWSPreparedRequest) -> AWSResponse | None:
+    """S3 honours CopySourceIfMatch, moto does not: what rests on it could not be seen to work."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    bucket, _, key = unquote(_text(headers["x-amz-copy-source"])).lstrip("/").partition("/")
+    source = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key)
+    wanted = headers.get("x-amz-copy-source-if-match")
+    if wanted is None or source is None or source.etag == _text(wanted):
+        return None
+    # Moto is asked all the same, and only its answer passed over: it must find nothing to copy.
+    del request.headers["x-amz-copy-source"]
+    request.headers["x-amz-copy-source"] = f"{bucket}/nothing"
+    body = b"<Error><Code>PreconditionFailed</Code><Message>At least one condition failed.</Message></Error>"
+    refused = AWSResponse(request.url, 412, {}, None)
+    refused._content = body
+    return refused
+
+
+def _text(header: str | bytes) -> str:
+    return header.decode() if isinstance(header, bytes) else header
 
 
 def listen_to_all_clients() -> None:

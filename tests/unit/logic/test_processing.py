@@ -1,0 +1,448 @@
+"""What becomes of an upload after it arrived: each outcome, once, whatever is repeated, overtaken or missing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib.logic import accounts, processing, uploads
+from chalicelib.logic.processing import Outcome, process_upload
+from chalicelib.records import Caller, File, Policy
+from chalicelib.stores.objects import ObjectStore
+from tests.unit import samples
+from tests.unit.calls import aws_calls, just_before, unreachable
+from tests.unit.conftest import Configure
+from tests.unit.world import PERMANENT_BUCKET, TEMP_BUCKET, World
+
+BODY = b"The quarterly report.\n" * 50
+SHA256 = hashlib.sha256(BODY).hexdigest()
+
+
+@pytest.fixture
+def anna(world: World) -> Caller:
+    return world.caller("anna")
+
+
+def uploaded(world: World, caller: Caller, body: bytes = BODY, name: str = "report.txt", **changes: Any) -> File:
+    """A pending file whose bytes came without a checksum, as from a client that sends straight to storage."""
+    file = world.stores.files.create(replace(uploads.new_file(caller, name, None, len(body)), **changes))
+    world.put_temp(world.temp_key(file.file_id), body)
+    return file
+
+
+def process(world: World, file: File, worker: str = "w") -> Outcome:
+    return process_upload(world.stores, world.temp_key(file.file_id), worker)
+
+
+def now(world: World, file: File) -> File:
+    found = world.file(file.file_id)
+    assert found is not None
+    return found
+
+
+def usage(world: World) -> tuple[int, int]:
+    held = world.organization().usage
+    return held.bytes_used, held.files_used
+
+
+def check_completed(world: World, file: File, body: bytes = BODY) -> None:
+    after = now(world, file)
+    assert (after.status, after.file_size, after.sha256_hash) == (
+        "completed",
+        len(body),
+        hashlib.sha256(body).hexdigest(),
+    )
+    assert after.error_message is None
+    assert world.permanent() == {f"{file.organization_id}/{file.file_id}_{file.object_name}": body}
+    assert world.temp() == {}
+    assert usage(world) == (len(body), 1)
+    assert world.organization().file_count("completed", after.mime_type) == world.organization().file_count() == 1
+
+
+def check_failed(world: World, file: File, sentence: str, *, bytes_kept: bool) -> None:
+    after = now(world, file)
+    assert after.status == "failed"
+    assert sentence in (after.error_message or "")
+    assert after.processed_at
+    assert world.permanent() == {}
+    assert bool(world.temp()) == bytes_kept
+    assert usage(world) == (0, 0), "a failed file takes no room"
+    assert world.organization().file_count("failed") == world.organization().file_count() == 1
+
+
+def test_upload_is_hashed_recognised_copied_and_completed(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    assert process(world, file) is Outcome.COMPLETED
+    check_completed(world, file)
+    kept = world.s3.head_object(Bucket=PERMANENT_BUCKET, Key=next(iter(world.permanent())))
+    assert kept["ContentType"] == now(world, file).mime_type == "text/plain"
+    assert kept["ContentDisposition"].startswith("attachment;")
+
+
+def test_announced_type_and_name_are_not_believed(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna, samples.HTML, "photo.jpg", declared_type="image/jpeg")
+    process(world, file)
+    assert (now(world, file).mime_type, now(world, file).declared_type) == ("text/html", "image/jpeg")
+
+
+def test_same_event_many_times_completes_once(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    process(world, file)
+    before = world.snapshot()
+    for worker in ("w", "w", "x", "y"):
+        assert process(world, file, worker) is Outcome.ALREADY_COMPLETED
+    assert world.snapshot() == before
+
+
+def test_form_used_again_after_completion_changes_nothing(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    process(world, file)
+    world.put_temp(world.temp_key(file.file_id), b"something else entirely")
+    assert process(world, file) is Outcome.ALREADY_COMPLETED
+    check_completed(world, file)
+
+
+@pytest.mark.parametrize("moment", ["s3.CopyObject", "dynamodb.TransactWriteItems"])
+def test_object_overwritten_in_the_middle_is_never_taken_for_what_was_read(
+    world: World, anna: Caller, moment: str
+) -> None:
+    file = uploaded(world, anna)
+    other = BODY[::-1]
+
+    def overwrite() -> None:
+        world.put_temp(world.temp_key(file.file_id), other)
+
+    noticed = pytest.raises(processing.ObjectChanged) if moment == "s3.CopyObject" else nullcontext()
+    with just_before(moment, overwrite), noticed:
+        process(world, file)
+    process(world, file)
+    after = now(world, file)
+    assert after.status == "completed"
+    assert after.sha256_hash == hashlib.sha256(other).hexdigest()
+    assert list(world.permanent().values()) == [other]
+    assert world.temp() == {}
+
+
+def test_object_overwritten_while_it_is_read_is_noticed(world: World, anna: Caller) -> None:
+    """The stream belongs to the old bytes; the copy is refused, because the ETag is no longer theirs."""
+    file = uploaded(world, anna)
+    with (
+        just_before("s3.CopyObject", lambda: world.put_temp(world.temp_key(file.file_id), b"x" * len(BODY))),
+        pytest.raises(processing.ObjectChanged),
+    ):
+        process(world, file)
+    assert now(world, file).status == "processing"
+    assert world.permanent() == {}
+
+
+def test_object_that_vanishes_before_the_copy_is_tried_again(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+
+    def vanish() -> None:
+        world.s3.delete_object(Bucket=TEMP_BUCKET, Key=world.temp_key(file.file_id))
+
+    with just_before("s3.CopyObject", vanish), pytest.raises(processing.ObjectChanged):
+        process(world, file)
+    assert process(world, file) is Outcome.FAILED
+    check_failed(world, file, "bytes are gone", bytes_kept=False)
+
+
+def test_missing_object_fails_at_once_and_says_so(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    world.s3.delete_object(Bucket=TEMP_BUCKET, Key=world.temp_key(file.file_id))
+    assert process(world, file) is Outcome.FAILED
+    check_failed(world, file, "Upload the file again", bytes_kept=False)
+
+
+def test_object_without_a_row_is_deleted(world: World, anna: Caller) -> None:
+    key = world.temp_key("01890000-0000-7000-8000-000000000000")
+    world.put_temp(key, BODY)
+    world.s3.put_object(Bucket=PERMANENT_BUCKET, Key=f"{key}_left.txt", Body=BODY)
+    neighbour = world.temp_key("01890000-0000-7000-8000-000000000001")
+    world.put_temp(neighbour, BODY)
+    assert process_upload(world.stores, key, "w") is Outcome.UNKNOWN_FILE
+    assert (list(world.temp()), world.permanent()) == ([neighbour], {})
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "x",
+        "a/b/c",
+        "../../etc/passwd",
+        "ünï/cødé %+ .txt",
+        "0d3a2b6e-1111-4222-8333-444455556666/x",
+        "0d3a2b6e-1111-4222-8333-444455556666/01890000-0000-7000-8000-000000000000/more",
+        "0D3A2B6E-1111-4222-8333-444455556666/01890000-0000-7000-8000-000000000000",
+        " 0d3a2b6e-1111-4222-8333-444455556666/01890000-0000-7000-8000-000000000000",
+        "0d3a2b6e-1111-4222-8333-444455556666/01890000-0000-7000-8000-000000000000\n",
+    ],
+)
+def test_object_under_a_foreign_key_is_deleted(world: World, anna: Caller, key: str) -> None:
+    file = uploaded(world, anna)
+    world.put_temp(key, b"stray")
+    assert process_upload(world.stores, key, "w") is Outcome.FOREIGN_KEY
+    assert list(world.temp()) == [world.temp_key(file.file_id)]
+    assert now(world, file) == file
+
+
+def test_file_of_one_organization_is_not_found_under_anothers_key(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    foreign = f"{world.organizations['Bolt'].organization_id}/{file.file_id}"
+    world.put_temp(foreign, b"of Bolt")
+    assert process_upload(world.stores, foreign, "w") is Outcome.UNKNOWN_FILE
+    assert now(world, file) == file
+    assert world.temp() == {world.temp_key(file.file_id): BODY}
+
+
+@pytest.mark.parametrize("body", [b"", b"x", BODY, samples.random_bytes(3_000_000)], ids=len)
+def test_checksum_that_storage_verified_is_trusted_and_the_rest_not_read(
+    world: World, anna: Caller, body: bytes
+) -> None:
+    file = world.stores.files.create(uploads.new_file(anna, "a.bin", None, len(body)))
+    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    # S3 keeps a checksum that was sent; moto only when the algorithm is named as well.
+    world.put_temp(world.temp_key(file.file_id), body, ChecksumSHA256=checksum, ChecksumAlgorithm="SHA256")
+    read: list[int] = []
+    world.stores.__dict__["objects"] = _Measured(world.stores.objects, read)
+    assert process(world, file) is Outcome.COMPLETED
+    check_completed(world, file, body)
+    assert sum(read) <= 2 * 1024 * 1024, "reading does not grow with the file"
+
+
+def test_checksum_of_parts_says_nothing_of_the_whole(world: World, anna: Caller) -> None:
+    """S3 gives a multipart object a checksum over its parts' checksums, and marks it so."""
+    body = samples.random_bytes(6_000_000)
+    file = world.stores.files.create(uploads.new_file(anna, "a.bin", None, len(body)))
+    key = world.temp_key(file.file_id)
+    upload = world.s3.create_multipart_upload(Bucket=TEMP_BUCKET, Key=key, ChecksumAlgorithm="SHA256")["UploadId"]
+    parts: list[Any] = []
+    for number, part in enumerate((body[:5_500_000], body[5_500_000:]), start=1):
+        sent = world.s3.upload_part(
+            Bucket=TEMP_BUCKET, Key=key, UploadId=upload, PartNumber=number, Body=part, ChecksumAlgorithm="SHA256"
+        )
+        parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]})
+    world.s3.complete_multipart_upload(Bucket=TEMP_BUCKET, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
+    assert process(world, file) is Outcome.COMPLETED
+    check_completed(world, file, body)
+
+
+class _Measured:
+    """The object store, noting how many bytes are read from it."""
+
+    def __init__(self, store: ObjectStore, read: list[int]) -> None:
+        self._store, self._read = store, read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def open_temp(self, organization_id: str, file_id: str) -> Any:
+        @contextmanager
+        def opened() -> Iterator[Any]:
+            with self._store.open_temp(organization_id, file_id) as source:
+                yield replace(source, chunks=self._noted(source.chunks))
+
+        return opened()
+
+    def _noted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._read.append(len(chunk))
+            yield chunk
+
+
+def test_announced_checksum_that_is_right_is_fine(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna, expected_sha256=SHA256)
+    assert process(world, file) is Outcome.COMPLETED
+
+
+def refused_by_checksum(world: World, caller: Caller) -> File:
+    return uploaded(world, caller, expected_sha256="0" * 64)
+
+
+def refused_by_type(world: World, caller: Caller) -> File:
+    accounts.set_policy(world.stores, caller.organization_id, Policy(refused_types=("text/html",)))
+    return uploaded(world, caller, samples.HTML, "photo.jpg")
+
+
+def refused_as_not_allowed(world: World, caller: Caller) -> File:
+    accounts.set_policy(world.stores, caller.organization_id, Policy(allowed_types=("image/*", "application/pdf")))
+    return uploaded(world, caller)
+
+
+def refused_as_too_large_for_the_organization(world: World, caller: Caller) -> File:
+    accounts.set_policy(world.stores, caller.organization_id, Policy(max_file_bytes=len(BODY) - 1))
+    return uploaded(world, caller)
+
+
+def refused_as_larger_than_announced(world: World, caller: Caller) -> File:
+    file = uploaded(world, caller, b"12345")
+    world.put_temp(world.temp_key(file.file_id), b"123456")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (refused_by_checksum, "not the announced"),
+        (refused_by_type, "text/html are refused"),
+        (refused_as_not_allowed, "image/*, application/pdf"),
+        (refused_as_too_large_for_the_organization, "at most"),
+        (refused_as_larger_than_announced, "not the 5 that were announced"),
+    ],
+)
+def test_refused_file_fails_at_once_and_its_bytes_go(
+    world: World, anna: Caller, make: Callable[[World, Caller], File], sentence: str
+) -> None:
+    file = make(world, anna)
+    assert process(world, file) is Outcome.FAILED
+    check_failed(world, file, sentence, bytes_kept=False)
+    assert now(world, file).unrecoverable
+    # Sent again by a form that is still good, it stays refused.
+    world.put_temp(world.temp_key(file.file_id), BODY)
+    assert process(world, file) is Outcome.ALREADY_FAILED
+    check_failed(world, file, sentence, bytes_kept=False)
+
+
+def test_crash_while_refusing_keeps_the_true_reason(world: World, anna: Caller, unhurried: None) -> None:
+    file = refused_by_type(world, anna)
+    with unreachable("s3.DeleteObject"), pytest.raises(Exception, match=r"away\.example"):
+        process(world, file)
+    process(world, file)
+    check_failed(world, file, "text/html are refused", bytes_kept=False)
+
+
+def test_largest_upload_is_a_bound_of_processing_too(world: World, anna: Caller, configure: Configure) -> None:
+    file = uploaded(world, anna)
+    configure(MAX_UPLOAD_BYTES=len(BODY) - 1)
+    assert process(world, file) is Outcome.FAILED
+    check_failed(world, file, "at most", bytes_kept=False)
+
+
+def test_failed_file_can_be_brought_back_while_its_bytes_are_there(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    processing.give_up(world.stores, world.temp_key(file.file_id), "w")
+    check_failed(world, file, "could not be processed", bytes_kept=True)
+    assert process(world, file) is Outcome.COMPLETED
+    check_completed(world, file)
+
+
+def test_failed_file_does_not_come_back_into_a_full_organization(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    processing.give_up(world.stores, world.temp_key(file.file_id), "w")
+    world.stores.organizations.set_quota(anna.organization_id, len(BODY) - 1, 5)
+    assert process(world, file) is Outcome.ALREADY_FAILED
+    check_failed(world, file, "could not be processed", bytes_kept=True)
+
+
+def test_file_that_another_worker_holds_is_left_to_it(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    with unreachable("s3.GetObject"), pytest.raises(Exception, match=r"away\.example"):
+        process(world, file, "first")
+    held = now(world, file)
+    assert (held.status, held.lease_owner, held.attempts) == ("processing", "first", 1)
+    assert process(world, file, "second") is Outcome.HELD_BY_ANOTHER
+    processing.give_up(world.stores, world.temp_key(file.file_id), "second")
+    assert now(world, file) == held
+    assert process(world, file, "first") is Outcome.COMPLETED
+    assert now(world, file).attempts == 2
+
+
+def test_lease_that_ran_out_can_be_taken_over(world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = uploaded(world, anna)
+    with unreachable("s3.GetObject"), pytest.raises(Exception, match=r"away\.example"):
+        process(world, file, "first")
+    later = time.time() + world.stores.settings.processing_lease_seconds + 1
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert process(world, file, "second") is Outcome.COMPLETED
+    check_completed(world, file)
+
+
+def test_two_workers_at_once_complete_it_once(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    outcomes: list[Outcome] = []
+    with just_before("dynamodb.TransactWriteItems", lambda: outcomes.append(process(world, file, "second"))):
+        outcomes.append(process(world, file, "first"))
+    assert outcomes == [Outcome.COMPLETED, Outcome.ALREADY_COMPLETED]
+    check_completed(world, file)
+
+
+def test_lost_answer_of_the_last_write_is_no_second_completion(
+    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The write took effect, but its answer never came: the next attempt finds it done."""
+    file = uploaded(world, anna)
+    written = world.stores.files.replace
+
+    def lose_answer(before: File, after: File) -> File:
+        result = written(before, after)
+        if after.status == "completed":
+            raise TimeoutError("answer lost")
+        return result
+
+    monkeypatch.setattr(world.stores.files, "replace", lose_answer)
+    with pytest.raises(TimeoutError):
+        process(world, file)
+    monkeypatch.undo()
+    assert process(world, file) is Outcome.ALREADY_COMPLETED
+    check_completed(world, file)
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_memory_does_not_grow_with_the_file(world: World, anna: Caller, verified: bool) -> None:
+    """What processing itself holds at its peak. The mock's own copies are made before measuring begins."""
+    peaks = []
+    for size_bytes in (3_000_000, 45_000_000):
+        chunk = samples.random_bytes(1_000_000)
+        chunks = (chunk for _ in range(size_bytes // len(chunk)))
+        source = processing.TempObject("etag", size_bytes, "0" * 64 if verified else None, chunks)
+        processing._examine(source)  # the detector's own start
+        source = replace(source, chunks=(bytes(bytearray(chunk)) for _ in range(size_bytes // len(chunk))))
+        tracemalloc.start()
+        processing._examine(source)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < peaks[0] * 1.5 + 100_000
+    assert peaks[1] < 8_000_000
+
+
+@pytest.mark.parametrize("size_bytes", [12_000_000, 15_000_001])
+def test_object_above_the_limit_of_one_copy_goes_in_parts(
+    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, size_bytes: int
+) -> None:
+    from chalicelib.stores import large_copy
+
+    monkeypatch.setattr(large_copy, "PREFERRED_PART_BYTES", 5 * 1024 * 1024)
+    settings = world.stores.settings
+    world.stores.__dict__["objects"] = ObjectStore(
+        settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=10_000_000
+    )
+    body = samples.random_bytes(size_bytes)
+    file = uploaded(world, anna, body, "big.bin")
+    with aws_calls() as calls:
+        assert process(world, file) is Outcome.COMPLETED
+    check_completed(world, file, body)
+    assert calls.count("s3.UploadPartCopy") == -(-size_bytes // (5 * 1024 * 1024))
+    assert "s3.CopyObject" not in calls
+    kept = world.s3.head_object(Bucket=PERMANENT_BUCKET, Key=next(iter(world.permanent())))
+    assert kept["ContentType"] == "application/octet-stream"
+    assert now(world, file).object_version == kept["VersionId"]
+
+
+def test_failed_copy_in_parts_leaves_no_parts(world: World, anna: Caller, unhurried: None) -> None:
+    settings = world.stores.settings
+    world.stores.__dict__["objects"] = ObjectStore(
+        settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=1000
+    )
+    file = uploaded(world, anna)
+    with unreachable("s3.CompleteMultipartUpload"), pytest.raises(Exception, match=r"away\.example"):
+        process(world, file)
+    assert not world.s3.list_multipart_uploads(Bucket=PERMANENT_BUCKET).get("Uploads")
+    assert world.permanent() == {}
