@@ -91,12 +91,17 @@ def lock(folder: Path) -> IO[str]:
     return held
 
 
+def go_on(running: Running) -> None:
+    """:raises KeyboardInterrupt: Ctrl-C came while we were busy."""
+    if running.stopping.is_set():
+        raise KeyboardInterrupt
+
+
 def wait_until(ready: Callable[[], bool], child: Child, what: str, running: Running) -> None:
     """:raises StartError: it died, or was not ready in time."""
     deadline = time.monotonic() + START_PATIENCE_SECONDS
     while not ready():
-        if running.stopping.is_set():
-            raise KeyboardInterrupt
+        go_on(running)
         if child.exit_code is not None:
             raise StartError(f"{what} ended with code {child.exit_code} while it was starting; its output is above.")
         if time.monotonic() > deadline:
@@ -127,14 +132,21 @@ def start_parts(ports: Ports, folder: Path, running: Running) -> dict[str, str]:
     return functions_environment(outputs, ports.aws, ports.cache)
 
 
-def prepare_data(environment: Mapping[str, str]) -> None:
+def prepare_data(environment: Mapping[str, str], running: Running) -> None:
     """Migrations, then Acme Corp with its user; both do nothing when they are done already.
 
     :raises StartError: one of them failed, after its own words.
     """
     for arguments in (["migrate"], ["seed-data"]):
+        go_on(running)
         done = subprocess.run(
-            [sys.executable, "-m", "infra", *arguments], env=dict(environment), cwd=ROOT, capture_output=True, text=True
+            [sys.executable, "-m", "infra", *arguments],
+            env=dict(environment),
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            # Out of reach of the terminal's Ctrl-C, which would cut it off and look like a failure of ours.
+            start_new_session=True,
         )
         for line in (done.stdout + done.stderr).splitlines():
             say(f"  {line}")
@@ -143,6 +155,7 @@ def prepare_data(environment: Mapping[str, str]) -> None:
 
 
 def start_functions(environment: Mapping[str, str], ports: Ports, running: Running) -> None:
+    go_on(running)
     say("Starting the API and the queue consumer ...")
     for name in RELOADED:
         running.children[name] = start_function(name, environment, ports)
@@ -238,7 +251,7 @@ def main() -> int:
         folder = Path(os.environ.get("STATE_DIR") or ".local").resolve()
         held = lock(folder)
         environment = start_parts(ports, folder, running)
-        prepare_data(environment)
+        prepare_data(environment, running)
         start_functions(environment, ports, running)
         say(welcome(ports, folder))
         watch(environment, ports, running)
