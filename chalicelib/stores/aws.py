@@ -2,7 +2,6 @@
 
 from typing import TYPE_CHECKING, Literal
 
-import boto3
 from botocore.config import Config
 
 if TYPE_CHECKING:
@@ -41,11 +40,16 @@ def s3_client(
     read_timeout_seconds: int = READ_TIMEOUT_SECONDS,
     max_attempts: int = MAX_ATTEMPTS,
 ) -> "S3Client":
+    # Here and not above: requests that touch tables only never need it, and it costs a cold start time.
+    import boto3
+
     config = _config(addressing_style, read_timeout_seconds, max_attempts)
     return boto3.client("s3", endpoint_url=endpoint_url, config=config)
 
 
 def sqs_client() -> "SQSClient":
+    import boto3
+
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_SECONDS,
         read_timeout=READ_TIMEOUT_SECONDS,

@@ -1,0 +1,180 @@
+"""The arrows of the house: app -> routes -> logic -> stores. Read off the source, so that one wrong import is seen."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
+}
+#: Which rooms each room may import from. Shared ground (config, errors, keys, logs, records, wiring) is open to all.
+MAY_IMPORT = {
+    "app": {"routes", "logic"},
+    "routes": {"routes", "logic"},
+    "logic": {"logic", "stores"},
+    "stores": {"stores"},
+    # Builds the stores, and is handed to everyone.
+    "wiring": {"stores"},
+    "ground": set[str](),
+}
+GROUND = {"config", "errors", "keys", "logs", "records", "wiring"}
+#: The packages that only some rooms may know.
+ONLY_IN = {
+    "chalice": {"app", "routes"},
+    "boto3": {"stores"},
+    "botocore": {"stores"},
+    "mypy_boto3_s3": {"stores"},
+    "mypy_boto3_sqs": {"stores"},
+    "pynamodb": {"stores"},
+    "redis": {"stores"},
+    "limits": {"stores"},
+    "multipart": {"routes"},
+    "bcrypt": {"logic"},
+    "magic": {"logic"},
+    "pylibmagic": {"logic"},
+}
+
+
+def room(module: str) -> str:
+    if module == "app":
+        return "app"
+    name = module.removeprefix("chalicelib").removeprefix(".").partition(".")[0]
+    if name in ("routes", "logic", "stores", "wiring"):
+        return name
+    return "ground"
+
+
+def imports(path: Path, *, at_import_only: bool = False) -> Iterator[str]:
+    """Every module named by an import, wherever it stands; each name of ``from x import y`` as ``x.y``.
+
+    :param at_import_only: leave out those inside functions and those for type checkers, which run later or never.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    skipped: set[ast.AST] = set()
+    if at_import_only:
+        for node in ast.walk(tree):
+            late = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+            if late or typing_only:
+                skipped.update(ast.walk(node))
+    for node in ast.walk(tree):
+        if node in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}: imports are absolute here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def ours(name: str) -> str | None:
+    """The module of ours that an imported name is, or is in."""
+    while name:
+        if name in MODULES and name != "chalicelib":
+            return name
+        name = name.rpartition(".")[0]
+    return None
+
+
+def test_arrows_point_one_way() -> None:
+    wrong = [
+        f"{module} imports {imported}"
+        for module, path in MODULES.items()
+        for name in imports(path)
+        if (imported := ours(name)) is not None
+        and imported.rpartition(".")[2] not in GROUND
+        and room(imported) not in MAY_IMPORT[room(module)]
+    ]
+    assert not wrong
+
+
+def test_each_package_is_known_in_its_rooms_only() -> None:
+    wrong = [
+        f"{module} imports {name}"
+        for module, path in MODULES.items()
+        for name in imports(path)
+        if room(module) not in ONLY_IN.get(name.partition(".")[0], {room(module)})
+    ]
+    assert not wrong
+
+
+def test_nothing_that_is_deployed_needs_what_is_not() -> None:
+    names = {name.partition(".")[0] for path in MODULES.values() for name in imports(path)}
+    assert not names & {"infra", "tests", "benchmarks", "moto", "yaml", "click"}
+
+
+def test_only_config_reads_the_environment() -> None:
+    readers = {
+        module for module, path in MODULES.items() if re.search(r"\benviron\b|getenv", path.read_text(encoding="utf-8"))
+    }
+    assert readers == {"chalicelib.config"}
+
+
+def test_no_cycles() -> None:
+    """Importing anything first works, so no module may need, while it loads, one that needs it."""
+    graph = {
+        module: {found for name in imports(path, at_import_only=True) if (found := ours(name)) and found != module}
+        for module, path in MODULES.items()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"cycle: {' -> '.join((*path[path.index(module) :], module))}"
+        if module not in done:
+            for imported in graph[module]:
+                visit(imported, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+#: ETags of parts are what clients list; logic compares them. The rest are names of what stores offer.
+KNOWN_TO_LOGIC = {"etag", "is_temp_bucket"}
+FOREIGN_WORDS = {"s3", "sqs", "dynamodb", "boto3", "bucket", "etag", "cookie", "header", "headers"}
+
+
+def test_logic_speaks_neither_aws_nor_http() -> None:
+    """The names in the program, that is; a comment may explain where a rule comes from."""
+    wrong = []
+    for module in MODULES:
+        if room(module) != "logic":
+            continue
+        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+            name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
+            if isinstance(name, str) and name not in KNOWN_TO_LOGIC and FOREIGN_WORDS & set(name.lower().split("_")):
+                wrong.append(f"{module}: {name}")
+    assert not wrong
+
+
+def test_modules_stay_short_and_say_what_they_are_for() -> None:
+    for module, path in MODULES.items():
+        source = path.read_text(encoding="utf-8")
+        assert len(source.splitlines()) < (80 if module == "app" else 400), module
+        assert ast.get_docstring(ast.parse(source)), module
+
+
+def test_cold_start_loads_no_client() -> None:
+    """What costs time is loaded when it is first used: the function that hashes never needs Redis, and so on."""
+    costly = ("boto3", "redis", "magic", "pylibmagic")
+    program = f"import sys; import app; print(*[name for name in {costly!r} if name in sys.modules])"
+    # Its own interpreter: this one has loaded everything long ago.
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
+def test_no_test_replaces_code_by_a_mock() -> None:
+    """Whoever patches what is tested tests the patch."""
+    users = [
+        path.name
+        for path in (ROOT / "tests").rglob("*.py")
+        if re.search(r"^\s*(from|import) (unittest\.)?mock\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    assert users == []
