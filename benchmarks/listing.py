@@ -16,13 +16,13 @@ from chalicelib.stores.files import _to_row
 from chalicelib.stores.tables import FileRow
 from chalicelib.wiring import stores
 
-REPEATS = 25
+REPEATS = 7
 PAGE = 20
 
 
 def measure(*, quick: bool) -> list[dict[str, Any]]:
     rows = []
-    for count in (1_000, 5_000) if quick else (1_000, 10_000, 100_000):
+    for count in (1_000, 3_000) if quick else (1_000, 10_000, 100_000):
         print(f"  filling {count} rows ...", flush=True)
         organization = accounts.create_organization(stores(), f"Benchmark of {count}", quota_files=10**9)
         caller = Caller(organization.organization_id, "user", "bench")

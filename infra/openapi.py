@@ -6,6 +6,7 @@ kept in the repository. A test holds the two together. Run it with `make openapi
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,32 @@ def compile_document() -> str:
     document: dict[str, Any] = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
     # Anchors of the source; a reader of the JSON has no use for them.
     del document["x-headers"]
+    document["paths"] |= _by_ticket(document["paths"])
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def _by_ticket(paths: dict[str, Any]) -> dict[str, Any]:
+    """Uppy's routes once more, below a ticket: the same but for what stands for the session."""
+    parameter = {
+        "name": "ticket",
+        "in": "path",
+        "required": True,
+        "description": "From `base_path` of POST /auth/ticket.",
+        "schema": {"type": "string"},
+    }
+    twins: dict[str, Any] = {}
+    for path, item in paths.items():
+        if not path.startswith("/s3/"):
+            continue
+        twin = copy.deepcopy(item)
+        twin["parameters"] = [parameter, *twin.get("parameters", [])]
+        for method, operation in twin.items():
+            if method != "parameters":
+                operation["operationId"] += "ByTicket"
+                operation["security"] = []
+                operation["responses"].pop("403", None)
+        twins["/t/{ticket}" + path] = twin
+    return twins
 
 
 if __name__ == "__main__":
