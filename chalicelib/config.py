@@ -8,7 +8,7 @@ its per-service forms) are read by the AWS libraries themselves and are not repe
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
@@ -41,7 +41,8 @@ class Settings:
     permanent_bucket: str
     uploads_queue_url: str
     dead_letter_queue_url: str | None
-    cache_url: str | None
+    #: May hold a password.
+    cache_url: str | None = field(repr=False)
     cookie_secure: bool
     session_ttl_seconds: int
     bcrypt_cost: int
@@ -116,8 +117,7 @@ class _Reader:
         raw = self.optional(name)
         if raw is None:
             return None
-        parts = urlsplit(raw)
-        if parts.scheme not in schemes or not parts.hostname:
+        if not _is_url(raw, schemes):
             # The value itself may carry a password, so the message leaves it out.
             raise ConfigurationError(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
         return raw
@@ -142,6 +142,20 @@ def _is_rate_limit(text: str) -> bool:
     return all(re.fullmatch(r"\s*[1-9]\d*\s*/\s*(second|minute|hour|day)\s*", part) for part in text.split(";"))
 
 
+def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(text)
+        # Asking for the port is what checks it.
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _is_table_prefix(text: str) -> bool:
+    # A table's name has 3 to 255 of these characters (AWS limit), and ours follow the prefix with up to 14.
+    return re.fullmatch(r"[A-Za-z0-9_.-]{1,241}", text) is not None
+
+
 def _is_bucket_name(text: str) -> bool:
     return re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) is not None
 
@@ -158,7 +172,9 @@ def load(environ: Mapping[str, str]) -> Settings:
     max_upload_bytes = read.integer("MAX_UPLOAD_BYTES", 50 * MEBIBYTE, 1, 50 * TEBIBYTE)
     return Settings(
         stage=read.text("STAGE", "local"),
-        table_prefix=read.text("TABLE_PREFIX"),
+        table_prefix=read.matching(
+            "TABLE_PREFIX", None, _is_table_prefix, "letters, digits, dots, dashes, underscores"
+        ),
         temp_bucket=read.matching("TEMP_BUCKET", None, _is_bucket_name, bucket),
         permanent_bucket=read.matching("PERMANENT_BUCKET", None, _is_bucket_name, bucket),
         uploads_queue_url=read.required_url("UPLOADS_QUEUE_URL", ("http", "https")),

@@ -1,0 +1,157 @@
+"""Configuration: typed, checked at the start, and each fault a sentence that names its variable."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+
+import pytest
+
+from chalicelib.config import ConfigurationError, Settings, load
+from tests.unit.world import ENVIRONMENT
+
+REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "UPLOADS_QUEUE_URL")
+MINIMAL = {name: ENVIRONMENT[name] for name in REQUIRED}
+
+
+def test_defaults_are_those_of_production() -> None:
+    settings = load(MINIMAL)
+    assert settings.cookie_secure is True
+    assert settings.bcrypt_cost == 12
+    assert settings.session_ttl_seconds == 24 * 3600
+    assert settings.max_upload_bytes == 50 * 1024 * 1024
+    assert settings.cors_origins == ()
+    assert settings.rate_limit_login_per_address == "5/minute"
+    assert settings.rate_limit_uploads == "10/minute"
+    assert settings.rate_limit_anonymous == "200/day;50/hour"
+    assert settings.download_url_ttl_seconds == 300
+    assert settings.log_format == "json"
+    assert settings.s3_addressing_style == "virtual"
+    assert settings.cache_url is None
+
+
+@pytest.mark.parametrize("name", REQUIRED)
+@pytest.mark.parametrize("value", [None, "", "   "])
+def test_missing_variable_is_named(name: str, value: str | None) -> None:
+    environ = {key: text for key, text in MINIMAL.items() if key != name}
+    if value is not None:
+        environ[name] = value
+    with pytest.raises(ConfigurationError, match=f"^{name} is not set$"):
+        load(environ)
+
+
+WRONG = {
+    "TABLE_PREFIX": ["a b", "x/y", "ü", "x" * 300],
+    "TEMP_BUCKET": ["UPPER", "a", "with space", "s3://bucket", "x" * 64, "-start"],
+    "PERMANENT_BUCKET": ["UPPER", "a/b"],
+    "UPLOADS_QUEUE_URL": ["uploads", "ftp://x/y", "https://", "http://[", "https://host:port/x"],
+    "DEAD_LETTER_QUEUE_URL": ["dead", "://"],
+    "CACHE_URL": [
+        "localhost:6379",
+        "http://localhost",
+        "redis://",
+        "redis://[",
+        "redis://host:port/0",
+        "redis://h:99999",
+    ],
+    "COOKIE_SECURE": ["yes", "1", "truthy"],
+    "SESSION_TTL_SECONDS": ["0", "-1", "abc", "1.5", "1e3", "999999999", "59"],
+    "BCRYPT_COST": ["3", "17", "x", "99"],
+    "MAX_UPLOAD_BYTES": ["0", "-5", "50MB", str(10**18)],
+    "MAX_FORM_UPLOAD_BYTES": ["0", "x", str(10**10)],
+    "CORS_ORIGINS": ["*", "example.com", "https://x/path", "https://a.example,*", "null", "https://*.example.com"],
+    "RATE_LIMIT_LOGIN_PER_ADDRESS": [
+        "5",
+        "5 per minute",
+        "0/minute",
+        "-1/minute",
+        "5/fortnight",
+        "5/minute;",
+        "x/hour",
+    ],
+    "RATE_LIMIT_LOGIN_PER_USERNAME": ["lots"],
+    "RATE_LIMIT_UPLOADS": ["/minute"],
+    "RATE_LIMIT_ANONYMOUS": ["200/day,50/hour"],
+    "RATE_LIMIT_SIGNED_IN": ["1200"],
+    "LOG_FORMAT": ["xml", "JSON"],
+    "LOG_LEVEL": ["verbose", "info"],
+    "DEFAULT_QUOTA_BYTES": ["-1", "1TB"],
+    "DEFAULT_QUOTA_FILES": ["-1", "many"],
+    "DOWNLOAD_URL_TTL_SECONDS": ["0", "604801", "x"],
+    "UPLOAD_URL_TTL_SECONDS": ["0", "604801", "x"],
+    "MULTIPART_THRESHOLD_BYTES": ["1", "6000000000"],
+    "S3_PUBLIC_ENDPOINT_URL": ["localhost:4566", "s3://x"],
+    "S3_ADDRESSING_STYLE": ["auto", "PATH"],
+    "DOWNLOAD_PINS_VERSION": ["yes", "0"],
+    "PROCESSING_LEASE_SECONDS": ["0", "86401", "soon"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in WRONG.items() for value in values])
+def test_wrong_value_is_named_and_explained(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load({**MINIMAL, name: value})
+    sentence = str(raised.value)
+    assert sentence.startswith(f"{name} must be ")
+    assert len(sentence) > len(name) + 15
+
+
+def test_every_setting_was_tried() -> None:
+    settings = {field.name.upper() for field in fields(Settings)}
+    assert settings - set(WRONG) == {"STAGE"}, "any text is a stage"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://:hunter2-secret@cache.example:6379",
+        "redis://:hunter2-secret@",
+        "redis://user:hunter2-secret@[::1",
+        "rediss://:hunter2-secret@cache.example:notaport/0",
+        "hunter2-secret",
+        "redis://:hunter2-secret/@cache.example:6379",
+    ],
+)
+def test_password_of_the_cache_is_in_no_message(url: str) -> None:
+    with pytest.raises(ConfigurationError) as raised:
+        load({**MINIMAL, "CACHE_URL": url})
+    assert "hunter2" not in f"{raised.value!r} {raised.value.__cause__!r}"
+    assert raised.value.__suppress_context__ or raised.value.__context__ is None
+
+
+def test_password_of_the_cache_is_not_shown_with_the_settings() -> None:
+    settings = load({**MINIMAL, "CACHE_URL": "rediss://:hunter2-secret@cache.example:6379/0"})
+    assert settings.cache_url
+    assert "hunter2" not in repr(settings)
+
+
+RIGHT = {
+    "CACHE_URL": ["redis://127.0.0.1:6379/0", "rediss://:p%40ss@cache.example:6380", "redis://[::1]:6379"],
+    "CORS_ORIGINS": ["https://app.example.com", " https://a.example , http://localhost:5173/ ", ""],
+    "RATE_LIMIT_ANONYMOUS": ["1/second", "200/day;50/hour", "200 / day ; 50 / hour"],
+    "COOKIE_SECURE": ["TRUE", "False", " true "],
+    "MAX_UPLOAD_BYTES": ["1", str(50 * 2**40)],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in RIGHT.items() for value in values])
+def test_right_value_is_taken(name: str, value: str) -> None:
+    load({**MINIMAL, name: value})
+
+
+def test_origins_are_a_list_without_slashes() -> None:
+    settings = load({**MINIMAL, "CORS_ORIGINS": " https://a.example/ ,http://localhost:5173"})
+    assert settings.cors_origins == ("https://a.example", "http://localhost:5173")
+
+
+def test_form_takes_no_more_than_an_upload_may_have() -> None:
+    settings = load({**MINIMAL, "MAX_UPLOAD_BYTES": "1000", "MAX_FORM_UPLOAD_BYTES": "5000"})
+    assert settings.max_form_upload_bytes == 1000
+
+
+def test_settings_can_not_be_changed() -> None:
+    with pytest.raises(FrozenInstanceError):
+        load(MINIMAL).stage = "other"  # type: ignore[misc]
+
+
+def test_lease_outlives_the_longest_function() -> None:
+    assert load(MINIMAL).processing_lease_seconds > 900
