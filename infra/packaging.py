@@ -110,13 +110,13 @@ def check(made: Package) -> None:
 
 
 def _run_chalice(root: Path, stage: str, out: Path, merge_file: Path) -> None:
-    configured = json.loads((root / ".chalice" / "config.json").read_text(encoding="utf-8"))["stages"]
     merge_file.write_text(json.dumps(everything_but_chalice(stage)), encoding="utf-8")
     command = [
         sys.executable, "-c", "from chalice.cli import main; main()",
         "--project-dir", str(root), "package",
-        # Stages differ by the template's parameters. Only Chalice's own settings need a stage that it knows.
-        "--stage", stage if stage in configured else "prod",
+        # Whatever is deployed is deployed as prod is; stages differ by the template's parameters. Chalice's own stage
+        # `local` is that of its local server.
+        "--stage", "prod",
         "--merge-template", str(merge_file), "--template-format", "json", str(out),
     ]  # fmt: skip
     # Chalice asks for a region before it does anything, and puts it nowhere into the package.
