@@ -35,7 +35,8 @@ def main() -> None:
         from benchmarks import calls, coldstart, listing, processing
         from chalicelib.stores import tables
 
-        # The emulator sorts the whole partition for every Query; at 100,000 rows that takes longer than our clients wait.
+        # The emulator sorts the whole partition for every Query; at 100,000 rows that takes longer than our clients
+        # wait.
         tables.READ_TIMEOUT_SECONDS = tables.ClientLimits.read_timeout_seconds = 120
 
         measurements = {"calls": calls, "coldstart": coldstart, "listing": listing, "processing": processing}

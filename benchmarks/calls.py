@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks import heard
 from benchmarks.table import show
-from tests.unit import calls as heard
 
 REPEATS = 15
 

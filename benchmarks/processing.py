@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1024 * 1024
 WORKER = """
 import json, resource, sys, time
-from tests.unit import calls
+from benchmarks import heard as calls
 calls.listen_to_all_clients()
 from chalicelib.logic.mime import detect_type
 from chalicelib.logic.processing import process_upload

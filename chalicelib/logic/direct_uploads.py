@@ -158,6 +158,8 @@ def complete(stores: Stores, file: File, listed: list[tuple[int, str]] | None) -
     except ObjectMissing:
         return _completed_before(stores, file)
     parts = _agreed(parts, listed)
+    if not parts:
+        raise Conflict("No part has arrived, and storage puts together at least one; an empty file goes by form.")
     file = _settle_size(stores, file, sum(part.size_bytes for part in parts))
     try:
         stores.direct.complete(file.organization_id, file.file_id, upload_id, parts)

@@ -216,6 +216,14 @@ class TestParts:
         assert world.snapshot() == before
         assert api.post(started["upload"]["complete"], anna).status == 200
 
+    def test_upload_without_any_part_is_409(self, api: Api, anna: Session, world: World) -> None:
+        created = api.post("/s3/multipart", anna, json_body={"filename": "a", "type": "x/y"}).json
+        file_id = created["key"].partition("/")[2]
+        before = world.snapshot()
+        assert api.post(f"/files/{file_id}/complete", anna).status == 409
+        assert api.post(f"/files/{file_id}/complete", anna, json_body={"parts": []}).status == 409
+        assert world.snapshot() == before
+
     def test_missing_bytes_are_409_and_the_upload_goes_on(self, api: Api, anna: Session, world: World) -> None:
         started = start(api, anna, 2 * PART)
         send_parts(world, started["id"], [PART])

@@ -1,0 +1,111 @@
+"""The whole application behind real HTTP in a process of its own: the local server, AWS in memory, uploads processed.
+
+One request at a time, and what it uploads is processed before the next, so that a run can be repeated. Every limit is
+far away and passwords are cheap to check; everything else is as configured by default.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any
+
+REGION = "us-east-1"
+STACK = "strongroom-fuzz"
+TEMP_BUCKET, PERMANENT_BUCKET, QUEUE = f"{STACK}-temp", f"{STACK}-permanent", f"{STACK}-uploads"
+USERNAME, PASSWORD = "admin", "password"
+FOREIGN_USERNAME = "stranger"
+
+ENVIRONMENT = {
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_ACCESS_KEY_ID": "fuzz",
+    "AWS_SECRET_ACCESS_KEY": "fuzz",
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "STAGE": "fuzz",
+    "TABLE_PREFIX": STACK,
+    "TEMP_BUCKET": TEMP_BUCKET,
+    "PERMANENT_BUCKET": PERMANENT_BUCKET,
+    "UPLOADS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{QUEUE}",
+    "COOKIE_SECURE": "false",
+    "BCRYPT_COST": "4",
+    "S3_ADDRESSING_STYLE": "path",
+    "LOG_FORMAT": "text",
+    "RATE_LIMIT_LOGIN_PER_ADDRESS": "1000000/minute",
+    "RATE_LIMIT_LOGIN_PER_USERNAME": "1000000/hour",
+    "RATE_LIMIT_UPLOADS": "1000000/minute",
+    "RATE_LIMIT_ANONYMOUS": "1000000/minute",
+    "RATE_LIMIT_SIGNED_IN": "1000000/minute",
+}
+
+
+def build_aws() -> None:
+    """Tables, buckets and the queue that hears of uploads."""
+    import boto3
+
+    from chalicelib.stores.tables import Tables
+
+    Tables(STACK)
+    for model in Tables.MODELS:
+        model.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+    s3: Any = boto3.client("s3")
+    for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_versioning(Bucket=PERMANENT_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    sqs: Any = boto3.client("sqs")
+    queue_url = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
+    queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3.put_bucket_notification_configuration(
+        Bucket=TEMP_BUCKET,
+        NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": queue_arn, "Events": ["s3:ObjectCreated:*"]}],
+        },
+    )
+
+
+def add_users() -> None:
+    from chalicelib.logic import accounts
+    from chalicelib.wiring import stores
+
+    for organization, username in (("Acme", USERNAME), ("Bolt", FOREIGN_USERNAME)):
+        made = accounts.create_organization(stores(), organization)
+        accounts.create_user(stores(), made.organization_id, username, PASSWORD)
+
+
+def process_after_each_request() -> None:
+    """As middleware, because that is where a request is whole and its answer is not sent yet."""
+    import app
+    from infra.local.consumer import Consumer
+
+    consumer = Consumer(ENVIRONMENT["UPLOADS_QUEUE_URL"], app.process_uploads)
+    # AWS in memory was not made for threads.
+    one_at_a_time = threading.Lock()
+
+    def around(request: Any, get_response: Any) -> Any:
+        with one_at_a_time:
+            response = get_response(request)
+            while request.method == "POST" and consumer.poll_once(0):
+                pass
+            return response
+
+    app.app.register_middleware(around, "http")
+
+
+def main(port: int) -> None:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ.update(ENVIRONMENT)
+    from moto import mock_aws
+
+    from infra.local.api import make_server
+
+    with mock_aws():
+        build_aws()
+        add_users()
+        server = make_server("127.0.0.1", port)
+        process_after_each_request()
+        server.server.serve_forever(poll_interval=0.05)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
