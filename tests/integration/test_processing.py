@@ -1,0 +1,140 @@
+"""Processing over the emulator's own S3 and DynamoDB: what rests on their promises and not on ours."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chalicelib import keys
+from chalicelib.errors import ObjectChanged, ObjectMissing
+from chalicelib.logic import accounts, files, uploads
+from chalicelib.logic.processing import Outcome, process_upload
+from chalicelib.records import Caller, File
+from chalicelib.stores.objects import ObjectStore
+from chalicelib.wiring import Stores
+from tests.integration.conftest import Machine
+
+BODY = random.Random(1).randbytes(6 * 1024 * 1024 + 1)
+SHA256 = hashlib.sha256(BODY).hexdigest()
+QUIET_BUCKET = "uploads-that-nobody-announces"
+
+
+@pytest.fixture
+def quiet(machine: Machine, stores: Stores) -> Stores:
+    """Stores whose uploads no consumer hears of, so that the test alone decides when something happens."""
+    machine.client("s3").create_bucket(Bucket=QUIET_BUCKET)
+    return Stores(replace(stores.settings, temp_bucket=QUIET_BUCKET))
+
+
+@pytest.fixture
+def caller(quiet: Stores) -> Caller:
+    organization = accounts.create_organization(quiet, "Processing")
+    return Caller(organization.organization_id, keys.new_user_id(), "anna")
+
+
+def permanent(quiet: Stores, machine: Machine, file: File) -> dict[str, Any]:
+    key = keys.permanent_key(file.organization_id, file.file_id, file.object_name)
+    return dict(machine.client("s3").get_object(Bucket=quiet.settings.permanent_bucket, Key=key))
+
+
+def test_checksum_that_we_send_is_verified_and_told_again(quiet: Stores, caller: Caller) -> None:
+    file = uploads.upload_form(quiet, caller, "a.bin", None, BODY)
+    with quiet.objects.open_temp(file.organization_id, file.file_id) as source:
+        assert source.verified_sha256 == SHA256
+        assert source.size_bytes == len(BODY)
+
+
+def test_wrong_checksum_is_refused_by_storage(quiet: Stores, caller: Caller) -> None:
+    with pytest.raises(Exception, match=r"(?i)checksum|digest"):
+        quiet.objects.put_temp(caller.organization_id, keys.new_file_id(), b"bytes", "0" * 64)
+
+
+@pytest.mark.parametrize("body", [b"", b"x", BODY], ids=["empty", "one byte", "6 MB"])
+def test_upload_is_completed_once(quiet: Stores, machine: Machine, caller: Caller, body: bytes) -> None:
+    file = uploads.upload_form(quiet, caller, "Grüße 世界.bin", None, body)
+    key = keys.temp_key(file.organization_id, file.file_id)
+    outcomes = [process_upload(quiet, key, worker) for worker in ("a", "b", "a")]
+    assert outcomes == [Outcome.COMPLETED, Outcome.ALREADY_COMPLETED, Outcome.ALREADY_COMPLETED]
+    after = files.get_file(quiet, caller, file.file_id)
+    assert after.sha256_hash == hashlib.sha256(body).hexdigest()
+    kept = permanent(quiet, machine, file)
+    assert kept["Body"].read() == body
+    assert kept["ContentType"] == after.mime_type
+    assert kept["VersionId"] == after.object_version
+    assert not quiet.objects.temp_exists(file.organization_id, file.file_id)
+
+
+def test_copy_of_an_overwritten_object_is_refused(quiet: Stores, machine: Machine, caller: Caller) -> None:
+    file = uploads.upload_form(quiet, caller, "a.txt", None, b"the bytes that were read")
+    with quiet.objects.open_temp(file.organization_id, file.file_id) as source:
+        quiet.objects.put_temp(file.organization_id, file.file_id, b"others", hashlib.sha256(b"others").hexdigest())
+        with pytest.raises(ObjectChanged):
+            quiet.objects.keep(
+                file.organization_id, file.file_id, "a.txt", source, content_type="text/plain", disposition="attachment"
+            )
+        quiet.objects.delete_temp(file.organization_id, file.file_id)
+        with pytest.raises((ObjectMissing, ObjectChanged)):
+            quiet.objects.keep(
+                file.organization_id, file.file_id, "a.txt", source, content_type="text/plain", disposition="attachment"
+            )
+    with pytest.raises(Exception, match="NoSuchKey"):
+        permanent(quiet, machine, file)
+
+
+def test_object_above_the_limit_of_one_copy_goes_in_parts(
+    quiet: Stores, machine: Machine, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from chalicelib.stores import large_copy
+
+    monkeypatch.setattr(large_copy, "PREFERRED_PART_BYTES", 5 * 1024 * 1024)
+    settings = quiet.settings
+    quiet.__dict__["objects"] = ObjectStore(
+        QUIET_BUCKET, settings.permanent_bucket, None, settings.s3_addressing_style, max_single_copy_bytes=1024 * 1024
+    )
+    file = uploads.upload_form(quiet, caller, "big.bin", None, BODY)
+    assert process_upload(quiet, keys.temp_key(file.organization_id, file.file_id), "w") is Outcome.COMPLETED
+    after = files.get_file(quiet, caller, file.file_id)
+    kept = permanent(quiet, machine, file)
+    assert kept["Body"].read() == BODY
+    assert kept["ETag"].strip('"').endswith("-2"), "two parts"
+    assert (kept["ContentType"], kept["VersionId"]) == ("application/octet-stream", after.object_version)
+
+
+def test_counters_are_exact_after_many_at_once(quiet: Stores, caller: Caller) -> None:
+    def upload_and_process(number: int) -> File:
+        file = uploads.upload_form(quiet, caller, f"{number}.txt", None, b"x" * number)
+        process_upload(quiet, keys.temp_key(file.organization_id, file.file_id), f"w{number}")
+        if number % 3 == 0:
+            files.delete_file(quiet, caller, file.file_id)
+        return file
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(upload_and_process, range(24)))
+    left = [number for number in range(24) if number % 3]
+    listing = files.list_files(quiet, caller, limit=100)
+    assert listing.total == len(listing.files) == len(left)
+    assert {file.status for file in listing.files} == {"completed"}
+    usage = accounts.get_organization(quiet, caller.organization_id).usage
+    assert (usage.bytes_used, usage.files_used) == (sum(left), len(left))
+
+
+@pytest.mark.parametrize("offset", [0, 1, 37, 120])
+def test_pages_of_real_queries_are_whole(quiet: Stores, caller: Caller, offset: int) -> None:
+    made = [quiet.files.create(uploads.new_file(caller, f"{n}.txt", None, n)).file_id for n in range(45)]
+    newest_first = sorted(made, reverse=True)
+    assert [f.file_id for f in files.list_files(quiet, caller, limit=10, offset=offset).files] == newest_first[
+        offset : offset + 10
+    ]
+    seen, cursor = [], None
+    while True:
+        listing = files.list_files(quiet, caller, limit=7, cursor=cursor, status="pending")
+        seen += [file.file_id for file in listing.files]
+        cursor = listing.next_cursor
+        if cursor is None:
+            break
+    assert seen == newest_first
