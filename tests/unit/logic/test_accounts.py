@@ -1,0 +1,132 @@
+"""Organisations and users, as operators make them."""
+
+from __future__ import annotations
+
+import pytest
+
+from chalicelib.errors import BadInput, Conflict
+from chalicelib.logic import accounts
+from chalicelib.logic.passwords import hash_password, password_matches
+from chalicelib.records import Policy
+from tests.unit.world import World
+
+
+@pytest.fixture
+def acme(world: World) -> str:
+    return world.organizations["Acme"].organization_id
+
+
+@pytest.mark.parametrize(
+    ("password", "sentence"),
+    [
+        ("short", "at least 8"),
+        ("", "at least 8"),
+        ("x" * 73, "73"),
+        ("ä" * 37, "74"),
+        ("😀" * 19, "76"),
+        ("nul\x00inside", "NUL"),
+    ],
+)
+def test_unusable_password_is_refused_with_the_reason(world: World, acme: str, password: str, sentence: str) -> None:
+    before = world.snapshot()
+    with pytest.raises(BadInput, match=sentence):
+        accounts.create_user(world.stores, acme, "new", password)
+    with pytest.raises(BadInput, match=sentence):
+        accounts.set_password(world.stores, "anna", password)
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("password", ["x" * 72, "ä" * 36, "😀" * 18, "  spaces  ", "12345678", "ünï cødé"])
+def test_longest_and_oddest_passwords_work(password: str) -> None:
+    hashed = hash_password(password, 4)
+    assert password_matches(password, hashed, 4)
+    assert not password_matches(password + "x", hashed, 4)
+    assert not password_matches(password[:-1], hashed, 4)
+
+
+def test_same_password_has_another_hash_each_time() -> None:
+    assert hash_password("a-good-password", 4) != hash_password("a-good-password", 4)
+
+
+@pytest.mark.parametrize("name", ["anna", "ANNA", "  Anna  ", "berta"])
+def test_username_is_taken_over_all_organizations(world: World, acme: str, name: str) -> None:
+    before = world.snapshot()
+    with pytest.raises(Conflict, match="taken"):
+        accounts.create_user(world.stores, acme, name, "a-good-password")
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a b", "a/b", "x" * 129, "a\nb", "a\x00b", "😀", "a#b", "<b>"])
+def test_unusable_username_is_refused(world: World, acme: str, name: str) -> None:
+    with pytest.raises(BadInput, match="username"):
+        accounts.create_user(world.stores, acme, name, "a-good-password")
+
+
+@pytest.mark.parametrize("name", ["a", "anna.maria@example.com", "x" * 128, "übung", "a+b-c_d"])
+def test_usable_username_can_be_found(world: World, acme: str, name: str) -> None:
+    accounts.create_user(world.stores, acme, name, "a-good-password")
+    assert world.stores.users.find_by_username(name)
+
+
+def test_user_of_no_organization_is_refused(world: World) -> None:
+    with pytest.raises(BadInput, match="no organisation"):
+        accounts.create_user(world.stores, "nowhere", "new", "a-good-password")
+
+
+@pytest.mark.parametrize("name", ["", "  ", "x" * 201])
+def test_unusable_organization_name_is_refused(world: World, name: str) -> None:
+    with pytest.raises(BadInput):
+        accounts.create_organization(world.stores, name)
+
+
+@pytest.mark.parametrize("name", ["ghost", "", "a b", "x" * 5000])
+def test_change_of_an_unknown_user_is_refused(world: World, name: str) -> None:
+    with pytest.raises(BadInput, match="no user"):
+        accounts.set_password(world.stores, name, "a-good-password")
+    with pytest.raises(BadInput, match="no user"):
+        accounts.set_disabled(world.stores, name, True)
+
+
+def test_quota_moves_what_is_left_and_not_what_is_used(world: World, acme: str) -> None:
+    accounts.set_quota(world.stores, acme, 100, 5)
+    usage = world.organization().usage
+    assert (usage.bytes_available, usage.files_available) == (100, 5)
+    with pytest.raises(BadInput):
+        accounts.set_quota(world.stores, acme, -1, 5)
+    with pytest.raises(BadInput):
+        accounts.create_organization(world.stores, "Negative", quota_files=-1)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Policy(allowed_types=("image",)),
+        Policy(allowed_types=("*/*",)),
+        Policy(refused_types=("image/",)),
+        Policy(refused_types=("text/html; charset=x",)),
+        Policy(max_file_bytes=0),
+    ],
+)
+def test_unusable_policy_is_refused(world: World, acme: str, policy: Policy) -> None:
+    with pytest.raises(BadInput):
+        accounts.set_policy(world.stores, acme, policy)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "refused", "mime_type", "welcome"),
+    [
+        ((), (), "text/html", True),
+        ((), ("text/html",), "text/html", False),
+        ((), ("text/*",), "text/html", False),
+        ((), ("text/*",), "image/png", True),
+        (("image/*",), (), "image/png", True),
+        (("image/*",), (), "text/html", False),
+        (("image/*",), ("image/svg+xml",), "image/svg+xml", False),
+        (("text/plain",), (), "text/plain", True),
+        (("text/plain",), (), "text/plainer", False),
+    ],
+)
+def test_refused_wins_over_allowed(
+    allowed: tuple[str, ...], refused: tuple[str, ...], mime_type: str, welcome: bool
+) -> None:
+    assert (Policy(allowed, refused).refusal_of(mime_type) is None) == welcome

@@ -1,0 +1,116 @@
+"""The sweep ends what was left open and deletes what nobody owns, and nothing else."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from chalicelib.logic import uploads
+from chalicelib.logic.sweeping import sweep
+from chalicelib.records import Caller
+from tests.unit.calls import unreachable
+from tests.unit.world import World
+
+
+@pytest.fixture
+def anna(world: World) -> Caller:
+    return world.caller("anna")
+
+
+def test_nothing_to_do_is_nothing_done(world: World, anna: Caller) -> None:
+    uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
+    world.drain()
+    before = world.snapshot()
+    assert sweep(world.stores, stale_seconds=0) == {}
+    assert world.snapshot() == before
+
+
+def test_what_is_young_is_left_alone(world: World, anna: Caller) -> None:
+    uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
+    world.put_temp("stray", b"x")
+    before = world.snapshot()
+    assert sweep(world.stores) == {}
+    assert world.snapshot() == before
+
+
+def test_upload_whose_message_was_lost_is_announced_again(world: World, anna: Caller) -> None:
+    file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
+    world.forget_messages()
+    assert sweep(world.stores, stale_seconds=0)["requeued"] == 1
+    world.drain()
+    assert world.file(file.file_id).status == "completed"  # type: ignore[union-attr]
+
+
+def test_upload_that_never_came_fails_and_gives_its_room_back(world: World, anna: Caller) -> None:
+    file = world.stores.files.create(uploads.new_file(anna, "a.txt", None, 10))
+    assert sweep(world.stores, stale_seconds=0) == {"expired": 1}
+    after = world.file(file.file_id)
+    assert after is not None
+    assert after.status == "failed"
+    assert "never arrived" in (after.error_message or "")
+    usage = world.organization().usage
+    assert (usage.bytes_used, usage.files_used) == (0, 0)
+
+
+def test_crashed_attempt_is_taken_up_when_its_lease_is_over(
+    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, unhurried: None
+) -> None:
+    file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
+    with unreachable("s3.GetObject"):
+        world.work()
+    world.forget_messages()
+    assert "requeued" not in sweep(world.stores, stale_seconds=0)
+    later = time.time() + 961
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert sweep(world.stores, stale_seconds=-2000)["requeued"] == 1
+    world.drain()
+    assert world.file(file.file_id).status == "completed"  # type: ignore[union-attr]
+
+
+def test_strays_go_and_files_that_wait_stay(world: World, anna: Caller) -> None:
+    waiting = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
+    done = uploads.upload_form(world.stores, anna, "b.txt", None, b"y")
+    world.forget_messages()
+    world.announce(world.temp_key(done.file_id))
+    world.drain()
+    world.put_temp(world.temp_key(done.file_id), b"sent again after completion")
+    world.put_temp(world.temp_key("01890000-0000-7000-8000-000000000000"), b"of no row")
+    world.put_temp("foreign/key", b"stray")
+    assert sweep(world.stores, stale_seconds=-10)["strays_deleted"] == 3
+    assert list(world.temp()) == [world.temp_key(waiting.file_id)]
+    assert list(world.permanent().values()) == [b"y"]
+
+
+def test_one_item_that_fails_does_not_hold_up_the_others(
+    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [world.stores.files.create(uploads.new_file(anna, f"{n}.txt", None, 1)) for n in range(4)]
+    exists = world.stores.objects.temp_exists
+
+    def broken_for_one(organization_id: str, file_id: str) -> bool:
+        if file_id == files[1].file_id:
+            raise RuntimeError("poison")
+        return exists(organization_id, file_id)
+
+    monkeypatch.setattr(world.stores.objects, "temp_exists", broken_for_one)
+    done = sweep(world.stores, stale_seconds=0)
+    assert (done["expired"], done["errors"]) == (3, 1)
+
+
+def test_sweep_is_a_function_of_the_application(world: World) -> None:
+    event = {
+        "version": "0",
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "detail": {},
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "time": "2026-01-01T00:00:00Z",
+        "id": "x",
+        "resources": ["arn:aws:events:eu-central-1:123456789012:rule/sweep"],
+    }
+    assert world.cloud.chalice.lambda_.invoke("sweep", event).payload == {}
+
+
+ACCOUNT = "123456789012"
