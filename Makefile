@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz soak bench deploy lock \
-        clean-data clean app emulator environments test-localstack test-browser openapi faults
+        clean-data clean app emulator environments test-localstack openapi faults
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -54,9 +54,6 @@ soak: app ## Sustained uploads against a running stack (BASE_URL)
 
 test-localstack: app ## The integration tests against LocalStack, without Docker (needs Python 3.13)
 	@$(PY) -m tests.localstack
-
-test-browser: environments ## Uppy, as it is, in a real Chromium (needs npm and chromium)
-	@$(PY) -m pytest tests/browser
 
 bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tables and writes JSON
 	@$(PY) -m benchmarks
