@@ -120,7 +120,7 @@ def signed_in(world: World, logbook: Logbook) -> SignIn:
     """As ``sign_in``, but with a session that was started once for the whole run."""
 
     def signed_in(username: str) -> Session:
-        token = world.sessions()[username]
+        token = world.token(username)
         logbook.secrets.append(token)
         return Session(username, USERS[username][1], token, world.caller(username))
 

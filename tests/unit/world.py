@@ -76,6 +76,7 @@ class Cloud:
         self.sqs = boto3.client("sqs")
         self.tables = Tables(STACK)
         self.chalice = Client(application.app)
+        self._sessions: dict[str, tuple[str, Any, Any]] = {}
         self._remembered: dict[str, tuple[Any, Any, Any]] = {}
         self._resources = template.data_plane("test")["Resources"]
         self.callers: dict[str, Caller] = {}
@@ -90,6 +91,7 @@ class Cloud:
         for username, (name, password) in USERS.items():
             user = accounts.create_user(stores, organizations[name].organization_id, username, password)
             self.callers[username] = Caller(user.organization_id, user.user_id, user.username)
+        self._start_sessions(stores)
         return list(organizations.values())
 
     def stop(self) -> None:
@@ -127,6 +129,29 @@ class Cloud:
         if buckets:
             self._objects().buckets = copy.deepcopy(objects)
         return cast(Made, made)
+
+    def bring_session(self, username: str) -> str:
+        """The token of a session that was started before the first test, now live in the tables."""
+        token, (organization_key, user_key, user), sessions = self._sessions[username]
+        tables = self._tables().tables
+        tables[f"{STACK}-users"].items[organization_key][user_key] = copy.deepcopy(user)
+        tables[f"{STACK}-sessions"].items.update(copy.deepcopy(sessions))
+        return token
+
+    def _start_sessions(self, stores: wiring.Stores) -> None:
+        """One of each user, none of them left in the state that tests start from."""
+        before = copy.deepcopy(self._tables().tables)
+        for username, (_, password) in USERS.items():
+            token = sessions.login(stores, username, password).token
+            tables = self._tables().tables
+            (row,) = [
+                (organization_key, user_key, item)
+                for organization_key, users in tables[f"{STACK}-users"].items.items()
+                for user_key, item in users.items()
+                if user_key.value == self.callers[username].user_id
+            ]
+            self._sessions[username] = token, copy.deepcopy(row), copy.deepcopy(tables[f"{STACK}-sessions"].items)
+            self._tables().tables = copy.deepcopy(before)
 
     @staticmethod
     def _tables() -> Any:
@@ -182,7 +207,6 @@ class World:
         self.sqs = cloud.sqs
         self.queue_url = ENVIRONMENT["UPLOADS_QUEUE_URL"]
         self.organizations: dict[str, Organization] = {o.name: o for o in cloud.organizations}
-        self._sessions: dict[str, str] | None = None
 
     @property
     def stores(self) -> wiring.Stores:
@@ -194,15 +218,9 @@ class World:
         wiring.stores.cache_clear()
         wiring.stores().__dict__["tables"] = self.cloud.tables
 
-    def sessions(self) -> dict[str, str]:
-        """Username -> token: everybody signed in, once for the whole run."""
-        if self._sessions is None:
-            self._sessions = self.cloud.remember(
-                "sessions",
-                lambda: {name: sessions.login(self.stores, name, USERS[name][1]).token for name in USERS},
-                tables=("users", "sessions"),
-            )
-        return self._sessions
+    def token(self, username: str) -> str:
+        """Of a session of this user that was started once for the whole run."""
+        return self.cloud.bring_session(username)
 
     # ---- what is there -------------------------------------------------------------------------------------------
     def organization(self, name: str = "Acme") -> Organization:

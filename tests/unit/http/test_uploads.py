@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from chalicelib.logic.sweeping import sweep
 from tests.unit import samples
 from tests.unit.api import BOUNDARY, Api, Session, multipart_form
 from tests.unit.calls import unreachable
@@ -210,8 +211,11 @@ def test_outage_is_503_and_leaves_nothing(
         answer = any_api.upload(anna)
     assert "try again" in check_error(answer, 503)
     assert int(answer.headers["Retry-After"]) > 0
-    assert len(tried) == 3, "it is tried again, but not for ever"
-    assert (world.rows("files"), world.temp()) == ([], {})
+    assert 2 <= len(tried) <= 3, "it is tried again, but not for ever"
+    assert any_api.get("/files", anna).json["total"] == 0
     usage = world.organization().usage
     assert (usage.bytes_used, usage.files_used) == (0, 0)
+    # What storage did not answer to may still arrive, so a note of it may stay for the sweep.
+    sweep(world.stores, stale_seconds=0)
+    assert (world.rows("files"), world.temp()) == ([], {})
     check_success(any_api.upload(anna), 201)
