@@ -83,6 +83,8 @@ class RequestHandler(ChaliceRequestHandler):
     """One connection."""
 
     timeout = IDLE_CONNECTION_SECONDS
+    # Headers and body are two writes; with Nagle's algorithm the second waits 40 ms for the client's delayed ACK.
+    disable_nagle_algorithm = True
     max_body_bytes = 0
 
     def __init__(self, request: Any, client_address: Any, server: Any, app_object: Any, config: Config) -> None:
@@ -154,13 +156,15 @@ class RequestHandler(ChaliceRequestHandler):
                 return
             left -= len(chunk)
 
-    def _refuse(self, status: int, sentence: str | None = None) -> None:
+    def _refuse(self, status: int, sentence: str | None = None, allow: str | None = None) -> None:
         sentence = sentence or SENTENCES.get(status, SENTENCES[400])
         request_id = str(uuid.uuid4())
         body = json.dumps({"error": sentence, "message": sentence, "request_id": request_id})
         headers: dict[str, Any] = {"Content-Type": "application/json"}
         if self.close_connection:
             headers["Connection"] = "close"
+        if allow is not None:
+            headers["Allow"] = allow
         self._send(status, headers, body)
         method = self.command if (self.command or "").isalpha() else "-"
         _log.info("%s (refused before the application) %s request_id=%s", method, status, request_id)
@@ -170,7 +174,21 @@ class RequestHandler(ChaliceRequestHandler):
         self.close_connection = True
         # http.server takes a line that is no request for HTTP/0.9, and would answer it without status and headers.
         self.request_version = "HTTP/1.1"
-        self._refuse(405 if code == 501 else code)
+        if code == 501:
+            self._refuse_method()
+        else:
+            self._refuse(code)
+
+    def _refuse_method(self) -> None:
+        """A method that http.server has never heard of, as the application refuses those that it has."""
+        routes = self._app_object.routes
+        try:
+            route = RouteMatcher(list(routes)).match_route(self.path.partition("?")[0]).route
+        except ValueError:
+            self._refuse(404)
+            return
+        # RFC 9110, 15.5.6: a 405 says what is allowed.
+        self._refuse(405, allow=", ".join(sorted(routes[route])))
 
     def _send(self, status: int, headers: dict[str, Any], body: str | bytes | None) -> None:
         payload = body.encode() if isinstance(body, str) else (body or b"")
