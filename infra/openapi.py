@@ -46,6 +46,10 @@ def _by_ticket(paths: dict[str, Any]) -> dict[str, Any]:
                 operation["operationId"] += "ByTicket"
                 operation["security"] = []
                 operation["responses"].pop("403", None)
+                for response in operation["responses"].values():
+                    for link in response.get("links", {}).values():
+                        link["operationId"] += "ByTicket"
+                        link["parameters"]["ticket"] = "$request.path.ticket"
         twins["/t/{ticket}" + path] = twin
     return twins
 

@@ -1,77 +1,98 @@
 """`make fuzz`: schemathesis over the API's own description, against the application in a process of its own.
 
-Fails on any 5xx, any undocumented status, and any answer that is not of the shape that the document gives it; errors
-have the contract's one shape there. `--requests` bounds the whole: the number is spread over the operations.
+Fails on any 5xx, any undocumented status, header or body, any error that is not of the contract's shape, wrong input
+that is accepted, a route that forgets to ask for a session, a deleted file that is still there. The number of requests
+is spread over the operations.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from infra.local.processes import HOST, answers, free_port
-from tests.fuzz import server
 
 ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_REQUESTS = 12_000
-CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+#: Sent by schemathesis besides the examples that were asked for: one of each kind for each operation.
+CHECKS = (
+    "contract",
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "missing_required_header",
+    "unsupported_method",
+    "use_after_free",
+    "ensure_resource_availability",
+    "ignored_auth",
+)
+START_PATIENCE_SECONDS = 60
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--requests", type=int, default=DEFAULT_REQUESTS, help="about how many requests")
     parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same requests")
+    parser.add_argument("--phases", default="coverage,fuzzing,stateful", help="of schemathesis")
     arguments = parser.parse_args()
-    return fuzz(arguments.requests, arguments.seed)
+    with running_server() as base_url:
+        return fuzz(base_url, arguments.requests, arguments.seed, arguments.phases)
 
 
-def fuzz(requests: int, seed: int) -> int:
-    """:returns: 0 when nothing was wrong."""
+@contextmanager
+def running_server() -> Iterator[str]:
+    """Yields the address; what the server said is printed when it could not start."""
     port = free_port()
     with tempfile.TemporaryFile() as said:
-        running = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "tests.fuzz.server", str(port)], cwd=ROOT, stdout=said, stderr=subprocess.STDOUT
         )
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + START_PATIENCE_SECONDS
             while not answers(port):
-                if running.poll() is not None or time.monotonic() > deadline:
+                if process.poll() is not None or time.monotonic() > deadline:
                     said.seek(0)
-                    print(said.read().decode(errors="replace"), file=sys.stderr)
-                    return 1
+                    raise RuntimeError("the server did not start:\n" + said.read().decode(errors="replace"))
                 time.sleep(0.1)
-            return _run_schemathesis(f"http://{HOST}:{port}", requests, seed)
+            yield f"http://{HOST}:{port}"
         finally:
-            running.terminate()
-            running.wait(10)
+            process.terminate()
+            process.wait(10)
 
 
-def _run_schemathesis(base_url: str, requests: int, seed: int) -> int:
+def fuzz(base_url: str, requests: int, seed: int, phases: str) -> int:
+    """:returns: 0 when nothing was wrong."""
+    os.environ["FUZZ_BASE_URL"] = base_url
+    from schemathesis.cli import schemathesis as command
+
+    from tests.fuzz import hooks
+
+    hooks.learn_failed_files(base_url)
     document = json.loads((ROOT / "chalicelib" / "openapi.json").read_text(encoding="utf-8"))
-    # Logging out would make every later request a 401; it has tests of its own.
-    operations = sum(len(set(item) - {"parameters"}) for path, item in document["paths"].items()) - 1
-    command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{base_url}/openapi.json", "--url", base_url),
-        *("--header", f"Authorization: Bearer {_token(base_url)}", "--checks", CHECKS, "--mode", "all"),
-        *("--phases", "coverage,fuzzing,stateful", "--max-examples", str(max(3, requests // operations // 2))),
-        *("--exclude-path", "/auth/logout", "--generation-database", "none", "--seed", str(seed)),
-        *("--request-timeout", "30", "--continue-on-failure", "--no-color", "--suppress-health-check", "all"),
+    operations = sum(len(set(item) - {"parameters"}) for item in document["paths"].values())
+    arguments = [
+        *("run", f"{base_url}/openapi.json", "--url", base_url, "--checks", ",".join(CHECKS), "--mode", "all"),
+        *("--phases", phases, "--max-examples", str(max(3, requests // operations // 3))),
+        *("--generation-database", "none", "--seed", str(seed), "--request-timeout", "30"),
+        *("--continue-on-failure", "--no-color", "--warnings", "off", "--suppress-health-check", "all"),
     ]
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
-
-
-def _token(base_url: str) -> str:
-    body = json.dumps({"username": server.USERNAME, "password": server.PASSWORD}).encode()
-    request = urllib.request.Request(f"{base_url}/auth/login", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        cookie: str = answer.headers["Set-Cookie"]
-    return cookie.partition("=")[2].partition(";")[0]
+    try:
+        code = command.main(arguments, standalone_mode=False)
+    except SystemExit as end:
+        code = end.code
+    print(hooks.summary())
+    return int(code or 0)
 
 
 if __name__ == "__main__":

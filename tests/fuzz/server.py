@@ -15,7 +15,9 @@ REGION = "us-east-1"
 STACK = "strongroom-fuzz"
 TEMP_BUCKET, PERMANENT_BUCKET, QUEUE = f"{STACK}-temp", f"{STACK}-permanent", f"{STACK}-uploads"
 USERNAME, PASSWORD = "admin", "password"
-FOREIGN_USERNAME = "stranger"
+#: Who uploads, and who logs out, during a run; and somebody else.
+UPLOADING_USERNAME, LEAVING_USERNAME, FOREIGN_USERNAME = "uploader", "leaver", "stranger"
+FAILED_FILES = 20
 
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": REGION,
@@ -67,13 +69,48 @@ def add_users() -> None:
     from chalicelib.logic import accounts
     from chalicelib.wiring import stores
 
-    for organization, username in (("Acme", USERNAME), ("Bolt", FOREIGN_USERNAME)):
+    for organization, usernames in (
+        ("Acme", (USERNAME, UPLOADING_USERNAME, LEAVING_USERNAME)),
+        ("Bolt", (FOREIGN_USERNAME,)),
+    ):
         made = accounts.create_organization(stores(), organization)
-        accounts.create_user(stores(), made.organization_id, username, PASSWORD)
+        for username in usernames:
+            accounts.create_user(stores(), made.organization_id, username, PASSWORD)
 
 
-def process_after_each_request() -> None:
-    """As middleware, because that is where a request is whole and its answer is not sent yet."""
+def add_failed_files() -> None:
+    """Files that can be retried: their bytes are there, their processing was given up."""
+    import boto3
+
+    from chalicelib import keys
+    from chalicelib.logic.processing import give_up
+    from chalicelib.logic.uploads import upload_form
+    from chalicelib.records import Caller
+    from chalicelib.wiring import stores
+
+    user = stores().users.find_by_username(UPLOADING_USERNAME)
+    assert user is not None
+    caller = Caller(user.organization_id, user.user_id, user.username)
+    for number in range(FAILED_FILES):
+        file = upload_form(stores(), caller, f"failed {number}.txt", "text/plain", b"failed\n")
+        give_up(stores(), keys.temp_key(file.organization_id, file.file_id), worker="fuzz")
+    sqs: Any = boto3.client("sqs")
+    sqs.purge_queue(QueueUrl=ENVIRONMENT["UPLOADS_QUEUE_URL"])
+
+
+def send_a_part(started: dict[str, Any]) -> None:
+    """What a client would do with a part's URL, which here leads to an AWS that is not there."""
+    import boto3
+
+    s3: Any = boto3.client("s3")
+    s3.upload_part(Bucket=TEMP_BUCKET, Key=started["key"], UploadId=started["uploadId"], PartNumber=1, Body=b"part\n")
+
+
+def stand_in_for_the_world() -> None:
+    """The client that sends parts to S3, and Lambda that takes from the queue.
+
+    As middleware, because that is where a request is whole and its answer is not sent yet.
+    """
     import app
     from infra.local.consumer import Consumer
 
@@ -84,6 +121,8 @@ def process_after_each_request() -> None:
     def around(request: Any, get_response: Any) -> Any:
         with one_at_a_time:
             response = get_response(request)
+            if isinstance(response.body, dict) and "uploadId" in response.body:
+                send_a_part(response.body)
             while request.method == "POST" and consumer.poll_once(0):
                 pass
             return response
@@ -102,8 +141,9 @@ def main(port: int) -> None:
     with mock_aws():
         build_aws()
         add_users()
+        add_failed_files()
         server = make_server("127.0.0.1", port)
-        process_after_each_request()
+        stand_in_for_the_world()
         server.server.serve_forever(poll_interval=0.05)
 
 

@@ -1,0 +1,126 @@
+"""What schemathesis has to know beyond the document: who is signed in, which things exist, what holds for every answer.
+
+Generated ids hit nothing; so half of the requests that name a file, an upload or a ticket get one that an earlier
+answer told of. Sessions are drawn once and kept, but for logging out, which ends them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import urllib.request
+import zlib
+from collections import Counter
+from typing import Any
+
+import schemathesis
+from schemathesis.core.parameters import ParameterLocation
+
+from tests.fuzz import server
+
+ERROR_KEYS = {"error", "message", "request_id"}
+FIRST_ERROR_STATUS = 400
+
+#: Operation -> status -> how many answers.
+answers: dict[str, Counter[int]] = {}
+_known: dict[str, list[Any]] = {"file_id": [], "failed": [], "upload": [], "ticket": []}
+_MOST_KNOWN = 50
+
+
+def log_in(base_url: str, username: str) -> str:
+    body = json.dumps({"username": username, "password": server.PASSWORD}).encode()
+    request = urllib.request.Request(f"{base_url}/auth/login", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        cookie: str = answer.headers["Set-Cookie"]
+    return cookie.partition("=")[2].partition(";")[0]
+
+
+def learn_failed_files(base_url: str) -> None:
+    """The files that were given up before the run, which nothing in the run could bring about."""
+    headers = {"Authorization": f"Bearer {log_in(base_url, server.UPLOADING_USERNAME)}"}
+    request = urllib.request.Request(f"{base_url}/files?status=failed&limit=100", headers=headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        _known["failed"] = [file["id"] for file in json.load(answer)["files"]]
+
+
+@schemathesis.auth(refresh_interval=None)
+class Session:
+    """The bearer token of a user who uploads; logging out gets one of its own each time."""
+
+    _kept: str | None = None
+
+    def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> str:
+        base_url = os.environ["FUZZ_BASE_URL"]
+        if case.operation.label == "POST /auth/logout":
+            return log_in(base_url, server.LEAVING_USERNAME)
+        if Session._kept is None:
+            # Not the user that the document's example logs in as: a user's 21st session ends the oldest.
+            Session._kept = log_in(base_url, server.UPLOADING_USERNAME)
+        return Session._kept
+
+    def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
+        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+
+
+@schemathesis.hook
+def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+    """Names what exists, in half of the requests that were to name anything valid."""
+    if case.meta is not None and case.meta.is_negative_at(ParameterLocation.PATH):
+        return
+    # From the case itself, so that a failing one fails again when it is repeated.
+    chance = random.Random(zlib.crc32(repr((case.path, case.path_parameters, case.query, case.body)).encode()))
+    parameters = dict(case.path_parameters or {})
+    for name in ("file_id", "ticket"):
+        kind = "failed" if case.path.endswith("/retry") else name
+        if name in parameters and _known[kind] and chance.random() < 0.5:
+            parameters[name] = chance.choice(_known[kind])
+    if "upload_id" in parameters and _known["upload"] and chance.random() < 0.5:
+        parameters["upload_id"], key = chance.choice(_known["upload"])
+        case.query = {**(case.query or {}), "key": key}
+    if parameters != case.path_parameters:
+        case.path_parameters = parameters
+
+
+@schemathesis.hook
+def after_call(context: schemathesis.HookContext, case: schemathesis.Case, response: schemathesis.Response) -> None:
+    """Counts, and remembers what the answer tells of."""
+    answers.setdefault(case.operation.label, Counter())[response.status_code] += 1
+    if response.status_code not in (200, 201) or case.method.upper() != "POST":
+        return
+    body = response.json()
+    if case.path == "/files":
+        _remember("file_id", body["id"])
+    elif case.path == "/auth/ticket":
+        _remember("ticket", body["base_path"].removeprefix("/t/"))
+    elif case.path.endswith("/s3/multipart"):
+        _remember("upload", (body["uploadId"], body["key"]))
+        _remember("file_id", body["key"].partition("/")[2])
+
+
+def summary() -> str:
+    """How each operation answered, and how many requests there were in all."""
+    lines = []
+    for operation, statuses in sorted(answers.items(), key=lambda item: item[0].split()[::-1]):
+        told = "  ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
+        lines.append(f"{operation:<55} {told}")
+    return "\n".join([*lines, f"{sum(statuses.total() for statuses in answers.values())} requests in all"])
+
+
+def _remember(kind: str, thing: Any) -> None:
+    _known[kind] = [*_known[kind][-_MOST_KNOWN:], thing]
+
+
+@schemathesis.check
+def contract(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+    """What holds for every answer, documented or not."""
+    headers = response.headers
+    assert headers["cache-control"] == ["no-store"], "Cache-Control is not no-store"
+    assert headers["x-content-type-options"] == ["nosniff"], "X-Content-Type-Options is not nosniff"
+    if response.status_code < FIRST_ERROR_STATUS or case.method.upper() == "HEAD" or case.path == "/health":
+        return
+    body = response.json()
+    assert set(body) == ERROR_KEYS, f"an error with {sorted(body)}"
+    assert body["error"] == body["message"], "error and message differ"
+    assert body["request_id"], "no request_id"
+    assert body["error"].endswith("."), f"not a sentence: {body['error']}"
