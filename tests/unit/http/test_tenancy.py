@@ -98,12 +98,13 @@ def test_file_of_another_organization_is_404_and_stays_as_it_is(
 
 
 @pytest.mark.parametrize(("method", "path"), GUARDED)
-def test_without_a_session_every_route_is_401(any_api: Api, world: World, pending: str, method: str, path: str) -> None:
+def test_without_a_session_every_route_is_401(api: Api, world: World, pending: str, method: str, path: str) -> None:
+    api.transport = "gateway"
     before = world.snapshot()
     for content_type, sent in BODIES.values():
         for token in ({}, {"Authorization": "Bearer stolen-but-wrong"}, {"Cookie": "session=stolen-but-wrong"}):
             headers = {**token, "Content-Type": content_type}
-            check_error(any_api.request(method, fill(path, pending), headers=headers, body=sent), 401)
+            check_error(api.request(method, fill(path, pending), headers=headers, body=sent), 401)
     assert world.snapshot() == before
 
 
@@ -132,11 +133,11 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize(("method", "path"), NAMING_A_FILE)
-def test_what_is_no_file_id_is_404(any_api: Api, world: World, anna: Session, method: str, path: str) -> None:
-    ticket = any_api.post("/auth/ticket", anna).json["base_path"].removeprefix("/t/")
+def test_what_is_no_file_id_is_404(api: Api, world: World, anna: Session, method: str, path: str) -> None:
+    ticket = api.post("/auth/ticket", anna).json["base_path"].removeprefix("/t/")
     before = world.snapshot()
     for nonsense in NONSENSE:
-        check_error(any_api.request(method, fill(path, nonsense, ticket), session=anna), 404)
+        check_error(api.request(method, fill(path, nonsense, ticket), session=anna), 404)
     assert world.snapshot() == before
 
 
