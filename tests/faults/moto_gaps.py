@@ -1,0 +1,64 @@
+"""Two things that AWS does and moto does not, without which a protection could not be seen to work.
+
+- ``CopyObject`` and ``UploadPartCopy`` honour ``CopySourceIfMatch``.
+- ``TransactWriteItems`` with a client request token that took effect before takes effect no second time.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.awsrequest import AWSResponse
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+
+
+class MotoGaps:
+    def __init__(self) -> None:
+        #: Off, a repeated transaction is refused by its own conditions, as ten minutes later on AWS.
+        self.tokens_are_kept = True
+        self._done: dict[str, Any] = {}
+
+    def answer(self, request: Any, model: Any) -> Any:
+        """An answer in moto's place, or None."""
+        if model.name in ("CopyObject", "UploadPartCopy"):
+            return self._check_source(request)
+        if model.name == "TransactWriteItems" and self.tokens_are_kept:
+            return self._done.get(_token(request))
+        return None
+
+    def note(self, request: Any, model: Any, answer: Any) -> None:
+        if model.name == "TransactWriteItems" and answer[0] is not None and answer[0][0].status_code == 200:
+            self._done[_token(request)] = answer
+
+    def _check_source(self, request: Any) -> Any:
+        wanted = _header(request, "x-amz-copy-source-if-match")
+        if wanted is None:
+            return None
+        bucket, _, key = unquote(_header(request, "x-amz-copy-source") or "").lstrip("/").partition("/")
+        source = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key.partition("?versionId=")[0])
+        if source is None or source.etag == wanted:
+            return None
+        code = "PreconditionFailed"
+        response = AWSResponse(request.url, 412, {}, io.BytesIO())
+        response._content = b""
+        parsed = {
+            "Error": {"Code": code, "Message": code},
+            "ResponseMetadata": {"HTTPStatusCode": 412, "HTTPHeaders": {}},
+        }
+        return (response, parsed), None
+
+
+def _token(request: Any) -> str:
+    token: str = json.loads(request.body)["ClientRequestToken"]
+    return token
+
+
+def _header(request: Any, name: str) -> str | None:
+    for header, value in request.headers.items():
+        if header.lower() == name:
+            return value.decode() if isinstance(value, bytes) else str(value)
+    return None
