@@ -1,7 +1,7 @@
 # The front door. `make help` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz soak bench deploy lock \
+.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench deploy lock \
         clean-data clean app emulator environments test-localstack openapi faults
 
 API_PORT   ?= 8000
@@ -35,7 +35,7 @@ smoke: app ## Walk through the API of a running stack (BASE_URL), step by step
 	@$(PY) -m infra.smoke
 
 test: environments ## Run the unit and integration tests
-	@$(PY) -m pytest tests/unit tests/faults tests/integration -n 2 --dist loadgroup
+	@$(PY) -m pytest tests/unit tests/faults tests/integration tests/fuzz -n 2 --dist loadgroup
 
 test-unit: app ## Run the unit tests only: in process, under a minute
 	@$(PY) -m pytest tests/unit -n 2
@@ -49,8 +49,8 @@ e2e: environments ## Package, deploy to the emulator with permissions enforced, 
 fuzz: app ## At least 10,000 generated requests against the API's own description
 	@$(PY) -m tests.fuzz
 
-soak: app ## Sustained uploads against a running stack (BASE_URL)
-	@$(PY) -m benchmarks.soak
+faults: app ## Inject every fault at every call, and write the table of docs/faults.md anew
+	@$(PY) -m tests.faults.matrix
 
 test-localstack: app ## The integration tests against LocalStack, without Docker (needs Python 3.13)
 	@$(PY) -m tests.localstack
