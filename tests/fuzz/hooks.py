@@ -104,7 +104,11 @@ def summary() -> str:
     for operation, statuses in sorted(answers.items(), key=lambda item: item[0].split()[::-1]):
         told = "  ".join(f"{status}: {count}" for status, count in sorted(statuses.items()))
         lines.append(f"{operation:<55} {told}")
-    return "\n".join([*lines, f"{sum(statuses.total() for statuses in answers.values())} requests in all"])
+    return "\n".join([*lines, f"{requests_in_all()} requests in all"])
+
+
+def requests_in_all() -> int:
+    return sum(statuses.total() for statuses in answers.values())
 
 
 def _remember(kind: str, thing: Any) -> None:
