@@ -127,7 +127,7 @@ class RequestHandler(ChaliceRequestHandler):
             self._refuse(400)
             return None
         if int(raw) > self.max_body_bytes:
-            # Said before it is done: a client that was not told would send its next request into the closing connection.
+            # Said before it is done: a client that was not told would send its next request into a closing connection.
             self.close_connection = True
             self._refuse(413, self._too_large())
             self._drain(int(raw))
