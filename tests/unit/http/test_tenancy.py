@@ -5,6 +5,7 @@ The routes are those that the application has, so a new one is tested the day it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import product
 
 import pytest
@@ -24,6 +25,17 @@ ROUTES = sorted((method, path) for path, methods in application.app.routes.items
 GUARDED = [(method, path) for method, path in ROUTES if (method, path) not in PUBLIC and method != "OPTIONS"]
 #: A ticket in the path stands for a session; every other parameter names a file or an upload.
 NAMING_A_FILE = [(method, path) for method, path in GUARDED if "{" in path.removeprefix("/t/{ticket}")]
+
+
+@dataclass(frozen=True)
+class Victim:
+    """An upload of Acme that is under way, and everything there is to know of it."""
+
+    organization_id: str
+    file_id: str
+    upload_id: str
+
+
 #: A body that each writing method could be called with; what is wrong with it must not be said to a stranger.
 FORM = multipart_form([("file", "a.txt", "text/plain", b"x")])
 BODIES = {
@@ -33,12 +45,16 @@ BODIES = {
 }
 
 
-def fill(path: str, file_id: str, ticket: str = "stolen-but-wrong") -> str:
-    """The path with the file's id in every place, which is the worst that a caller could guess."""
-    path = path.replace("{ticket}", ticket)
+def fill(path: str, file_id: str, ticket: str = "stolen-but-wrong", victim: Victim | None = None) -> str:
+    """The path with the worst that a caller could guess in every place: a file's id, or all that an upload has."""
+    values = {"ticket": ticket}
+    query = ""
+    if victim is not None:
+        values |= {"upload_id": victim.upload_id, "part_number": "1"}
+        query = f"?key={victim.organization_id}/{victim.file_id}&partNumbers=1" if "{upload_id}" in path else ""
     for name in application_parameters(path):
-        path = path.replace(f"{{{name}}}", file_id)
-    return path
+        path = path.replace(f"{{{name}}}", values.get(name, file_id))
+    return path + query
 
 
 def application_parameters(path: str) -> list[str]:
@@ -72,26 +88,38 @@ def file_ids(api: Api, anna: Session, world: World) -> dict[str, str]:
         world.s3.delete_object(Bucket=world.stores.settings.temp_bucket, Key=world.temp_key(failed))
         world.drain()
         pending = api.upload(anna, b"waiting", "pending.txt").json["id"]
-        return {"completed": completed, "failed": failed, "pending": pending}
+        body = {"filename": "parts.bin", "type": "text/plain", "metadata": {"size": 20_000_000}}
+        started = api.post("/s3/multipart", anna, json_body=body).json
+        uploading = started["key"].partition("/")[2]
+        return {"completed": completed, "failed": failed, "pending": pending, "uploading": uploading}
 
     ids = world.cloud.remember("a file in each state", make, ("files", "organizations"), buckets=True)
     for status, file_id in ids.items():
-        assert world.file(file_id).status == status  # type: ignore[union-attr]
+        assert world.file(file_id).status == status.replace("uploading", "pending")  # type: ignore[union-attr]
     return ids
+
+
+@pytest.fixture
+def victim(file_ids: dict[str, str], world: World) -> Victim:
+    file = world.file(file_ids["uploading"])
+    assert file is not None
+    assert file.multipart_upload_id is not None
+    return Victim(file.organization_id, file.file_id, file.multipart_upload_id)
 
 
 @pytest.mark.parametrize(("method", "path"), NAMING_A_FILE)
 def test_file_of_another_organization_is_404_and_stays_as_it_is(
-    api: Api, world: World, berta: Session, file_ids: dict[str, str], method: str, path: str
+    api: Api, world: World, berta: Session, file_ids: dict[str, str], victim: Victim, method: str, path: str
 ) -> None:
     ticket = api.post("/auth/ticket", berta).json["base_path"].removeprefix("/t/")
     before = world.snapshot()
     told = set()
     absent = "01890000-0000-7000-8000-000000000000"
-    for file_id, (content_type, sent) in product((*file_ids.values(), absent), BODIES.values()):
-        answer = api.request(
-            method, fill(path, file_id, ticket), session=berta, headers={"Content-Type": content_type}, body=sent
-        )
+    targets = [fill(path, file_id, ticket) for file_id in (*file_ids.values(), absent)]
+    if "{upload_id}" in path:
+        targets.append(fill(path, victim.file_id, ticket, victim))
+    for target, (content_type, sent) in product(targets, BODIES.values()):
+        answer = api.request(method, target, session=berta, headers={"Content-Type": content_type}, body=sent)
         told.add(check_error(answer, 404))
     assert len(told) == 1, "the answer tells whether the file exists"
     assert world.snapshot() == before
