@@ -1,97 +1,93 @@
-# `make` alone says what there is. Nothing but Python 3.11+, make, git and curl has to be installed.
-# Variables: PYTHON (which one to use), and for `up`: API_PORT, AWS_PORT, CACHE_PORT, STATE_DIR.
+# The front door. `make help` lists what there is.
 
-SHELL := /bin/sh
 .DEFAULT_GOAL := help
-BASE_URL ?= http://127.0.0.1:8000
-STAGE ?= local
-# The app's own environment, whatever the caller's holds.
-unexport PYTHONPATH PYTHONHOME
+.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench deploy lock \
+        clean-data clean app emulator environments test-localstack openapi faults
 
-RUN := .venv/bin/python
-PYTEST := $(RUN) -m pytest
-SETUP := @infra/bootstrap.sh
-SOURCES := app.py chalicelib infra
+API_PORT   ?= 8000
+AWS_PORT   ?= 4566
+CACHE_PORT ?= 6379
+STATE_DIR  ?= .local
+BASE_URL   ?= http://127.0.0.1:$(API_PORT)
+STAGE      ?= local
+export API_PORT AWS_PORT CACHE_PORT STATE_DIR BASE_URL STAGE PYTHON
 
-.PHONY: help
-help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+PY := .venv/bin/python
 
-# ---- run ----------------------------------------------------------------------------------------
+help: ## List the targets
+	@grep -hE '^[a-z][a-z0-9-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
+	@echo
+	@echo "  API_PORT, AWS_PORT, CACHE_PORT and STATE_DIR say where 'make up' runs; BASE_URL where 'make smoke' looks."
 
-.PHONY: up
-up: ## Set up everything and run it: API on 127.0.0.1:8000, Ctrl-C stops it
-	$(SETUP) local emulator
-	@exec $(RUN) -m infra.local.up
+app:
+	@infra/bootstrap.sh app
 
-.PHONY: smoke
-smoke: ## Try the running API at BASE_URL, step by step
-	$(SETUP) local
-	@$(RUN) -m infra.smoke $(BASE_URL)
+emulator:
+	@infra/bootstrap.sh emulator
 
-.PHONY: deploy
-deploy: ## Deploy STAGE with the AWS account of your environment
-	$(SETUP) local
-	@$(RUN) -m infra deploy --stage $(STAGE)
+environments:
+	@infra/bootstrap.sh emulator & emulator=$$!; infra/bootstrap.sh app && wait $$emulator
 
-# ---- check --------------------------------------------------------------------------------------
+up: environments ## Set everything up and run it on this machine, on 127.0.0.1 only; Ctrl-C stops it
+	@exec $(PY) -m infra.local.up
 
-.PHONY: test
-test: test-unit test-integration ## Unit and integration tests
+smoke: app ## Walk through the API of a running stack (BASE_URL), step by step
+	@$(PY) -m infra.smoke
 
-.PHONY: test-unit
-test-unit: ## Tests in process, no network
-	$(SETUP) dev
-	$(PYTEST) --ignore=tests/integration --ignore=tests/e2e -n auto tests
+test: environments ## Run the unit and integration tests
+	@$(PY) -m pytest tests/unit -n 2
+	@$(PY) -m pytest tests/faults -n 2
+	@$(PY) -m pytest tests/integration tests/fuzz -n 2 --dist loadgroup
 
-.PHONY: test-integration
-test-integration: ## Tests on a real emulator and a real Valkey, started by themselves
-	$(SETUP) dev emulator
-	$(PYTEST) tests/integration
+test-unit: app ## Run the unit tests only: in process, under a minute
+	@$(PY) -m pytest tests/unit -n 2
 
-.PHONY: e2e
-e2e: ## Package, deploy to the emulator with permissions enforced, and test over HTTP
-	$(SETUP) dev emulator
-	$(PYTEST) tests/e2e
+test-integration: environments ## Run the tests against the emulator and a real Valkey
+	@$(PY) -m pytest tests/integration
 
-.PHONY: lint
-lint: ## Ruff, mypy, and the packaged template by cfn-lint
-	$(SETUP) dev
-	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check .
-	$(RUN) -m mypy $(SOURCES)
+e2e: environments ## Package, deploy to the emulator with permissions enforced, and test what was deployed
+	@$(PY) -m pytest tests/e2e
 
-.PHONY: check
-check: lint test ## What CI runs
+fuzz: app ## At least 10,000 generated requests against the API's own description
+	@$(PY) -m tests.fuzz
 
-.PHONY: format
-format: ## Put the code into the one format
-	$(SETUP) dev
-	$(RUN) -m ruff check --fix .
-	$(RUN) -m ruff format .
+faults: app ## Inject every fault at every call, and write the table of docs/faults.md anew
+	@$(PY) -m tests.faults.matrix
 
-.PHONY: bench
-bench: ## Measure, and print a table
-	$(SETUP) dev emulator
-	$(RUN) -m benchmarks
+test-localstack: app ## The integration tests against LocalStack, without Docker (needs Python 3.13)
+	@$(PY) -m tests.localstack
 
-# ---- keep ---------------------------------------------------------------------------------------
+bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tables and writes JSON
+	@$(PY) -m benchmarks
 
-.PHONY: requirements
-requirements: ## Pin anew what the requirements*.in files ask for
-	$(SETUP) local
-	@for name in requirements requirements-local requirements-dev requirements-emulator; do \
-		echo $$name.txt; \
-		.venv/bin/uv pip compile --quiet --universal --python-version 3.11 --system-certs \
-			--custom-compile-command 'make requirements' $$name.in -o $$name.txt || exit; \
+lint: app ## ruff, mypy --strict on chalicelib, cfn-lint on the packaged template
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(PY) -m infra.packaging build/lint && .venv/bin/cfn-lint build/lint/sam.json
+
+openapi: app ## Turn docs/openapi.yaml into the document that the API serves
+	@$(PY) -m infra.openapi
+
+format: app ## Format the code and fix what ruff can fix
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+check: lint test e2e ## Exactly what CI runs
+
+deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment
+	@$(PY) -m infra deploy --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
+
+lock: app ## Resolve requirements*.in into the pinned requirements*.txt
+	@for name in requirements requirements-dev requirements-emulator; do \
+	    UV_SYSTEM_CERTS=1 .venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url \
+	        --no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
 	done
 
-.PHONY: clean-data
-clean-data: ## Empty what `make up` keeps (STATE_DIR, by default .local)
-	$(SETUP) local
-	@$(RUN) -m infra.local.clean
+clean-data: ## Delete the data of 'make up' in STATE_DIR
+	@if [ -f "$(STATE_DIR)/up.pid" ] && kill -0 "$$(cat "$(STATE_DIR)/up.pid")" 2>/dev/null; then \
+	    echo "'make up' is running on $(STATE_DIR); stop it first." >&2; exit 1; fi
+	@rm -rf "$(STATE_DIR)" && echo "The data in $(STATE_DIR) is gone."
 
-.PHONY: clean
-clean: ## Remove the environments, caches and builds; the data stays
-	rm -rf .venv .venv-emulator build .mypy_cache .pytest_cache .ruff_cache .hypothesis
-	find . -name __pycache__ -not -path './.local/*' -prune -exec rm -rf {} +
+clean: ## Delete the virtual environments and everything built
+	@rm -rf .venv .venv-emulator build .mypy_cache .ruff_cache .pytest_cache .hypothesis
