@@ -37,7 +37,8 @@ smoke: app ## Walk through the API of a running stack (BASE_URL), step by step
 test: environments ## Run the unit and integration tests
 	@$(PY) -m pytest tests/unit -n 2
 	@$(PY) -m pytest tests/faults -n 2
-	@$(PY) -m pytest tests/integration tests/fuzz -n 2 --dist loadgroup
+	@$(PY) -m pytest tests/integration -n 2 --dist loadgroup
+	@$(PY) -m pytest tests/fuzz
 
 test-unit: app ## Run the unit tests only: in process, under a minute
 	@$(PY) -m pytest tests/unit -n 2
