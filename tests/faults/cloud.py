@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 
 import boto3
 from moto import mock_aws
-from moto.core import DEFAULT_ACCOUNT_ID as ACCOUNT
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
@@ -17,6 +16,7 @@ from pynamodb.models import Model
 
 from chalicelib.stores.tables import Tables
 from infra import template
+from tests.faults.moto_gaps import ACCOUNT
 
 REGION = "eu-central-1"
 STACK = "strongroom-faults"
@@ -67,8 +67,8 @@ class Cloud:
     def __init__(self) -> None:
         self._mock = mock_aws()
         self._mock.start()
-        self.s3 = boto3.client("s3")
-        self.sqs = boto3.client("sqs")
+        self.s3: Any = boto3.client("s3")
+        self.sqs: Any = boto3.client("sqs")
         self.tables = Tables(STACK)
         self._resources = template.data_plane("test")["Resources"]
         self._build()

@@ -1,4 +1,4 @@
-"""One laboratory for all tests of this folder that a process runs; each test starts over in it."""
+"""One laboratory for the tests of a module; each test starts over in it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from tests.faults.lab import Lab, laboratory
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shared_lab() -> Iterator[Lab]:
     with laboratory() as lab:
         yield lab

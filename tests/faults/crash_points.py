@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults.lab import Answer, Lab, State, audit
+from tests.faults.audit import audit
+from tests.faults.lab import Lab, State
+from tests.faults.people import Answer
 from tests.faults.scenarios import Scenario
 from tests.faults.wire import Call, Mode
 

@@ -1,16 +1,13 @@
 """A whole Strongroom whose wire, clock and queue the test holds: moto for AWS, a real Valkey, virtual time.
 
-What is here: people who use the API, a
-consumer with Lambda's and SQS's semantics, the sweep, and :func:`audit`, which looks at all that is stored and names
-everything that must not be so.
+Here are the consumer, with Lambda's and SQS's semantics, the sweep, and coming back to a kept state. People are in
+people.py; audit.py says what is wrong.
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 import itertools
-import json
 import logging
 import os
 import socket
@@ -19,31 +16,30 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
-from chalice.test import Client, HTTPResponse
+from chalice.test import Client
 
 import app as application
 from chalicelib import config, keys, wiring
 from chalicelib.logic import accounts
-from chalicelib.records import Organization
 from chalicelib.stores.objects import MAX_SINGLE_COPY_BYTES
 from chalicelib.stores.rate_counters import RateCounters
-from chalicelib.stores.tables import FileRow, OrganizationRow, SessionRow, UserRow
+from chalicelib.stores.tables import FileRow, Tables
 from infra.local.cache import cache_url, start_cache
 from infra.local.consumer import LambdaContext, lambda_event
 from infra.local.processes import free_port
 from tests.faults import cloud as aws
 from tests.faults.clock import Clock, really_sleep, virtual_clock
 from tests.faults.moto_gaps import MotoGaps
+from tests.faults.people import PASSWORD, Accepted, Person
 from tests.faults.wire import SimulatedCrash, Wire, tapped
 
-PASSWORD = "correct-horse-battery"
 #: Four times as long as in the stack: what recovers with a lazy sweep does so with a busy one, and sooner.
 SWEEP_INTERVAL_SECONDS = 3600
 #: Rounds of "deliver, wait, sweep" after which everything must be at rest: more than the queue's visibility of 90
@@ -51,105 +47,6 @@ SWEEP_INTERVAL_SECONDS = 3600
 MAX_ROUNDS = 7
 LONGEST_BACKOFF_SECONDS = 10
 ORGANIZATIONS = {"Acme": ("anna", "albert"), "Bolt": ("berta", "boris")}
-
-
-@dataclass
-class Answer:
-    """What a client got. No status: the connection broke, because the process died."""
-
-    status: int | None
-    body: Any = None
-    headers: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Accepted:
-    """An upload that was answered with 201."""
-
-    organization_id: str
-    body: bytes
-    #: Somebody asked for its deletion, and was told it is done, or was told nothing.
-    given_up: bool = False
-
-
-@dataclass
-class Person:
-    """A user with a client."""
-
-    lab: Lab
-    username: str
-    organization: Organization
-    token: str | None = None
-
-    def login(self) -> Answer:
-        answer = self.request("POST", "/auth/login", json_body={"username": self.username, "password": PASSWORD})
-        if answer.status == 200:
-            self.token = _cookie(answer.headers)
-        return answer
-
-    def logout(self) -> Answer:
-        return self.request("POST", "/auth/logout")
-
-    def me(self) -> Answer:
-        return self.request("GET", "/auth/me")
-
-    def upload(self, body: bytes, filename: str = "report.txt") -> Answer:
-        head = f'--b\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n\r\n'
-        form = head.encode() + body + b"\r\n--b--\r\n"
-        answer = self.request("POST", "/files", form, "multipart/form-data; boundary=b")
-        if answer.status == 201:
-            self.lab.accepted[answer.body["id"]] = Accepted(self.organization.organization_id, body)
-        return answer
-
-    def start_direct(self, size_bytes: int, filename: str = "direct.txt") -> Answer:
-        return self.request("POST", "/files", json_body={"filename": filename, "size": size_bytes})
-
-    def send_bytes(self, started: Answer, body: bytes) -> None:
-        """Straight to S3, as the answer says: one object, or one part."""
-        file_id, upload = started.body["id"], started.body["upload"]
-        key = keys.temp_key(self.organization.organization_id, file_id)
-        s3 = self.lab.cloud.s3
-        with self.lab.wire.by_somebody_else():
-            if upload["method"] == "POST":
-                s3.put_object(Bucket=aws.TEMP_BUCKET, Key=key, Body=body, ChecksumAlgorithm="CRC32")
-                self.lab.accepted[file_id] = Accepted(self.organization.organization_id, body)
-                return
-            row = self.lab.row(file_id)
-            assert row is not None
-            s3.upload_part(Bucket=aws.TEMP_BUCKET, Key=key, UploadId=row.multipart_upload_id, PartNumber=1, Body=body)
-
-    def complete(self, file_id: str, body: bytes) -> Answer:
-        """Put the parts together, which make this body."""
-        answer = self.request("POST", f"/files/{file_id}/complete")
-        if answer.status == 200:
-            self.lab.accepted[file_id] = Accepted(self.organization.organization_id, body)
-        return answer
-
-    def details(self, file_id: str) -> Answer:
-        return self.request("GET", f"/files/{file_id}")
-
-    def delete(self, file_id: str) -> Answer:
-        if (
-            file_id in self.lab.accepted
-            and self.lab.accepted[file_id].organization_id == self.organization.organization_id
-        ):
-            self.lab.accepted[file_id].given_up = True
-        return self.request("DELETE", f"/files/{file_id}")
-
-    def request(
-        self, method: str, path: str, body: bytes = b"", content_type: str = "", json_body: Any = None
-    ) -> Answer:
-        headers = {"Cookie": f"session={self.token}"} if self.token else {}
-        if json_body is not None:
-            body, content_type = json.dumps(json_body).encode(), "application/json"
-        if content_type:
-            headers["Content-Type"] = content_type
-        try:
-            response: HTTPResponse = self.lab.client.http.request(method, path, headers=headers, body=body)
-        except SimulatedCrash:
-            return Answer(None)
-        answered = json.loads(response.body) if response.body else None
-        return Answer(response.status_code, answered, dict(response.headers))
 
 
 @dataclass(frozen=True)
@@ -374,6 +271,7 @@ def laboratory() -> Iterator[Lab]:
         stack.enter_context(mock.patch("botocore.retries.quota.RetryQuota.acquire", return_value=True))
         clock = stack.enter_context(virtual_clock())
         wire = stack.enter_context(tapped(clock))
+        stack.enter_context(models_put_back())
         cloud = aws.Cloud()
         stack.callback(cloud.stop)
         wiring.stores().__dict__["tables"] = cloud.tables
@@ -382,131 +280,15 @@ def laboratory() -> Iterator[Lab]:
         yield lab
 
 
-def audit(lab: Lab) -> list[str]:
-    """Everything that must not be so once all is at rest; empty when the promise was kept."""
-    rows = lab.rows()
-    return [
-        *_wrong_files(lab, rows),
-        *_wrong_objects(lab, rows),
-        *_lost(lab, rows),
-        *wrong_counters(lab, rows),
-        *wrong_sessions(lab),
-        *_wrong_queue(lab),
-    ]
-
-
-def _wrong_files(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
-    for row in rows:
-        where = f"file {row.file_id} ({row.status})"
-        if row.organization_id.startswith("removed#"):
-            yield f"{where}: the note of its deletion was left"
-        elif row.status == "failed":
-            if not row.error_message:
-                yield f"{where}: no reason"
-        elif row.status != "completed":
-            yield f"{where}: still open"
-        else:
-            yield from _wrong_completed(lab, row, where)
-        if row.unfinished_shard:
-            yield f"{where}: still in the index of the unfinished"
-
-
-def _wrong_completed(lab: Lab, row: FileRow, where: str) -> Iterator[str]:
-    key = keys.permanent_key(row.organization_id, row.file_id, row.object_name)
-    current = lab.cloud.bucket(aws.PERMANENT_BUCKET).keys.get(key)
-    versions = {version.version_id: version for version in lab.cloud.bucket(aws.PERMANENT_BUCKET).keys.getlist(key, [])}
-    pinned = versions.get(row.object_version)
-    if pinned is None or not hasattr(pinned, "value"):
-        yield f"{where}: its object is not there"
-        return
-    if current is not pinned:
-        # Its version is no longer the current one: the bucket's lifecycle would delete it after the retention time.
-        yield f"{where}: another version, or a deletion, hides its object"
-    if hashlib.sha256(pinned.value).hexdigest() != row.sha256_hash or len(pinned.value) != row.file_size:
-        yield f"{where}: its bytes are not what the row says"
-    if pinned.metadata.get("Content-Type") != row.mime_type:
-        yield f"{where}: the object says it is {pinned.metadata.get('Content-Type')}, the row {row.mime_type}"
-
-
-def _wrong_objects(lab: Lab, all_rows: list[FileRow]) -> Iterator[str]:
-    rows = {(row.organization_id, row.file_id): row for row in all_rows}
-    for key in lab.temp():
-        row = rows.get(keys.parse_temp_key(key) or ("", ""))
-        if row is None or row.status != "failed" or row.unrecoverable:
-            yield f"{key} was left in the temp bucket"
-    wanted = {
-        keys.permanent_key(row.organization_id, row.file_id, row.object_name)
-        for row in rows.values()
-        if row.status == "completed"
-    }
-    for key in lab.permanent():
-        if key not in wanted:
-            yield f"{key} is orphaned in the permanent bucket"
-    for bucket in (aws.TEMP_BUCKET, aws.PERMANENT_BUCKET):
-        if lab.cloud.bucket(bucket).multiparts:
-            yield f"an unfinished multipart upload was left in {bucket}"
-
-
-def _lost(lab: Lab, all_rows: list[FileRow]) -> Iterator[str]:
-    rows = {row.file_id: row for row in all_rows}
-    for file_id, accepted in lab.accepted.items():
-        row = rows.get(file_id)
-        if accepted.given_up:
-            continue
-        if row is None or row.organization_id != accepted.organization_id:
-            yield f"accepted upload {file_id} is lost"
-        elif row.status == "failed" and not row.unrecoverable:
-            if lab.temp().get(keys.temp_key(row.organization_id, file_id)) != accepted.body:
-                yield f"accepted upload {file_id} failed and can't be processed again"
-        elif row.status == "completed" and row.sha256_hash != hashlib.sha256(accepted.body).hexdigest():
-            yield f"accepted upload {file_id} is completed with other bytes"
-
-
-def wrong_counters(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
-    """The organisations' counters against a recount of the rows."""
-    for organization in lab.cloud.rows(OrganizationRow):
-        own = [row for row in rows if row.organization_id == organization.organization_id]
-        counts: dict[str, int] = {}
-        for row in own:
-            name = keys.count_key(row.status, row.mime_type)
-            counts[name] = counts.get(name, 0) + 1
-        told = {key: int(count) for key, count in organization.counts.attribute_values.items() if count}
-        if told != counts:
-            yield f"{organization.name}: counters {told}, rows {counts}"
-        bytes_used = sum(int(row.reserved_bytes) for row in own)
-        if int(organization.bytes_used) != bytes_used:
-            yield f"{organization.name}: {organization.bytes_used} bytes used, rows hold {bytes_used}"
-        files_used = sum(1 for row in own if row.status != "failed")
-        if int(organization.files_used) != files_used:
-            yield f"{organization.name}: {organization.files_used} files used, rows are {files_used}"
-        for what in ("bytes", "files"):
-            used, left = getattr(organization, f"{what}_used"), getattr(organization, f"{what}_available")
-            if used + left != getattr(organization, f"quota_{what}"):
-                yield f"{organization.name}: {what} used and available do not make the quota"
-
-
-def wrong_sessions(lab: Lab) -> Iterator[str]:
-    """Every live session is its user's and listed there, so that a change of password ends it."""
-    users = {(user.organization_id, user.user_id): user for user in lab.cloud.rows(UserRow)}
-    for session in lab.cloud.rows(SessionRow):
-        if session.expires_at <= time.time():
-            # Dead already; DynamoDB deletes it when it comes round to it.
-            continue
-        user = users.get((session.organization_id, session.user_id))
-        if user is None or user.username != session.username:
-            yield "a session of nobody"
-        elif f"{int(session.expires_at)}:{session.token_hash}" not in user.live_sessions:
-            yield f"a session of {user.username} that a change of password would not end"
-
-
-def _wrong_queue(lab: Lab) -> Iterator[str]:
-    if lab.queued():
-        yield f"{lab.queued()} messages were left in the queue"
-    for body in lab.dead_letters():
-        try:
-            json.loads(body)["Records"][0]["s3"]["object"]["key"]
-        except (ValueError, KeyError, TypeError):
-            yield "a dead letter that can't be redriven"
+@contextmanager
+def models_put_back() -> Iterator[None]:
+    """PynamoDB's models are bound to one set of tables for the whole process; other tests want theirs again."""
+    before = [(model, model.Meta.table_name, model._connection) for model in Tables.MODELS]
+    try:
+        yield
+    finally:
+        for model, table_name, connection in before:
+            model.Meta.table_name, model._connection = table_name, connection
 
 
 def _open_rows(rows: list[FileRow]) -> list[str]:
@@ -515,12 +297,6 @@ def _open_rows(rows: list[FileRow]) -> list[str]:
         for row in rows
         if row.unfinished_shard or row.status in ("pending", "processing")
     ]
-
-
-def _cookie(headers: dict[str, Any]) -> str:
-    raw = headers["Set-Cookie"]
-    first: str = raw[0] if isinstance(raw, list) else raw
-    return first.partition("=")[2].partition(";")[0]
 
 
 def _set_environment(stack: ExitStack, environment: dict[str, str]) -> None:

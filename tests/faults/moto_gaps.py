@@ -12,8 +12,10 @@ from typing import Any
 from urllib.parse import unquote
 
 from botocore.awsrequest import AWSResponse
-from moto.core import DEFAULT_ACCOUNT_ID
+from botocore.compat import HTTPHeaders
 from moto.s3.models import s3_backends
+
+ACCOUNT = "123456789012"
 
 
 class MotoGaps:
@@ -39,17 +41,24 @@ class MotoGaps:
         if wanted is None:
             return None
         bucket, _, key = unquote(_header(request, "x-amz-copy-source") or "").lstrip("/").partition("/")
-        source = s3_backends[DEFAULT_ACCOUNT_ID]["aws"].get_object(bucket, key.partition("?versionId=")[0])
+        source = s3_backends[ACCOUNT]["aws"].get_object(bucket, key.partition("?versionId=")[0])
         if source is None or source.etag == wanted:
             return None
-        code = "PreconditionFailed"
-        response = AWSResponse(request.url, 412, {}, io.BytesIO())
-        response._content = b""
-        parsed = {
-            "Error": {"Code": code, "Message": code},
-            "ResponseMetadata": {"HTTPStatusCode": 412, "HTTPHeaders": {}},
-        }
-        return (response, parsed), None
+        return refusal(request.url, "PreconditionFailed", 412), None
+
+
+def refusal(url: str, code: str, status: int) -> tuple[AWSResponse, dict[str, Any]]:
+    """An answer that says no, as botocore's parser would have it."""
+    parsed = {
+        "Error": {"Code": code, "Message": code},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
+    }
+    return AWSResponse(url, status, HTTPHeaders(), _NoBody()), parsed
+
+
+class _NoBody(io.BytesIO):
+    def stream(self) -> list[bytes]:
+        return []
 
 
 def _token(request: Any) -> str:

@@ -6,8 +6,9 @@ import pytest
 
 from chalicelib.logic.events import MAX_RECEIVES
 from chalicelib.logic.sweeping import MAX_STARTS
+from tests.faults.audit import audit
 from tests.faults.crash_points import prepare, run_point
-from tests.faults.lab import Lab, audit
+from tests.faults.lab import Lab
 from tests.faults.matrix import documented, sampled
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.wire import Call, Mode

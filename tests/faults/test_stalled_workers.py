@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from tests.faults.audit import audit
 from tests.faults.crash_points import Prepared, prepare
-from tests.faults.lab import Lab, audit
+from tests.faults.lab import Lab
 from tests.faults.scenarios import SCENARIOS
 from tests.faults.wire import Call, Mode
 

@@ -18,7 +18,8 @@ from chalicelib.stores.tables import FileRow, Tables
 from tests.faults import cloud as aws
 from tests.faults.crash_points import prepare
 from tests.faults.lab import Lab
-from tests.faults.scenarios import SCENARIOS, put_directly
+from tests.faults.scenarios import SCENARIOS
+from tests.faults.steps import put_directly
 from tests.faults.wire import Call, Mode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,8 +102,8 @@ def test_every_client_has_time_outs_and_retries_of_its_own(lab: Lab) -> None:
 
 def test_the_cache_is_given_up_at_once(lab: Lab) -> None:
     """The default of the client would be three retries with back-off, for every request of an outage."""
-    assert lab.stores.counters._cache is not None
-    settings = lab.stores.counters._cache.storage.connection_pool.connection_kwargs
+    cache: Any = lab.stores.counters._cache
+    settings = cache.storage.connection_pool.connection_kwargs
     assert settings["socket_connect_timeout"] == settings["socket_timeout"] == rate_counters.CACHE_TIMEOUT_SECONDS
     assert settings["retry"].get_retries() == 0
 

@@ -7,8 +7,6 @@ fault is decided per call and injected per attempt, so that a call that is to fa
 
 from __future__ import annotations
 
-import io
-import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,13 +19,12 @@ import botocore.client
 import botocore.endpoint
 import redis.client
 import redis.exceptions
-from botocore.awsrequest import AWSResponse
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, ResponseStreamingError
 from botocore.response import StreamingBody
 
 from chalicelib.stores import aws
 from tests.faults.clock import Clock
-from tests.faults.moto_gaps import MotoGaps
+from tests.faults.moto_gaps import MotoGaps, refusal
 
 
 class SimulatedCrash(BaseException):
@@ -160,9 +157,9 @@ class Wire:
                 self.clock.forward(timeouts.connect_timeout + timeouts.read_timeout)
                 return None, ReadTimeoutError(endpoint_url=endpoint.host)
             if call.mode is Mode.THROTTLED:
-                return _refusal(request.url, *_THROTTLED[service]), None
+                return refusal(request.url, *_THROTTLED[service]), None
             if call.mode is Mode.SERVER_ERROR:
-                return _refusal(request.url, *_BROKEN[service]), None
+                return refusal(request.url, *_BROKEN[service]), None
         with self._lock:
             # moto's state is plain Python: one request at a time, as a real service serialises those of one item.
             answer = self.gaps.answer(request, model) or original(endpoint, request, model, context)
@@ -214,17 +211,14 @@ class Wire:
 def tapped(clock: Clock) -> Iterator[Wire]:
     """Put a :class:`Wire` under boto3, PynamoDB and redis, for the whole process."""
     wire = Wire(clock)
-    api_call = botocore.client.BaseClient._make_api_call
-    attempt = botocore.endpoint.Endpoint._do_get_response
+    client_class: Any = botocore.client.BaseClient
+    endpoint_class: Any = botocore.endpoint.Endpoint
+    api_call, attempt = client_class._make_api_call, endpoint_class._do_get_response
     redis_call = redis.client.Redis._execute_command
     redis_attempt = redis.client.Redis._send_command_parse_response
     with (
-        mock.patch.object(
-            botocore.client.BaseClient, "_make_api_call", lambda *arguments: wire.aws_call(api_call, *arguments)
-        ),
-        mock.patch.object(
-            botocore.endpoint.Endpoint, "_do_get_response", lambda *arguments: wire.aws_attempt(attempt, *arguments)
-        ),
+        mock.patch.object(client_class, "_make_api_call", lambda *arguments: wire.aws_call(api_call, *arguments)),
+        mock.patch.object(endpoint_class, "_do_get_response", lambda *arguments: wire.aws_attempt(attempt, *arguments)),
         mock.patch.object(
             redis.client.Redis,
             "_execute_command",
@@ -242,7 +236,7 @@ def tapped(clock: Clock) -> Iterator[Wire]:
 class _WatchedBody(StreamingBody):
     """The body of an object, each piece of which is a point of its own: a connection may break in the middle."""
 
-    def __init__(self, wire: Wire, body: StreamingBody, name: str) -> None:
+    def __init__(self, wire: Wire, body: Any, name: str) -> None:
         super().__init__(body._raw_stream, body._content_length)
         self._wire = wire
         self._name = name
@@ -276,13 +270,3 @@ def _aws_name(client: Any, operation: str, params: dict[str, Any]) -> str:
 def _short(name: str) -> str:
     """``strongroom-test-files`` -> ``files``; ``strongroom-test-temp-123456789012`` -> ``temp``."""
     return [part for part in name.split("-") if not part.isdigit()][-1]
-
-
-def _refusal(url: str, code: str, status: int) -> tuple[AWSResponse, dict[str, Any]]:
-    response = AWSResponse(url, status, {}, io.BytesIO())
-    response._content = json.dumps({"__type": code}).encode()
-    parsed = {
-        "Error": {"Code": code, "Message": code},
-        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
-    }
-    return response, parsed

@@ -1,0 +1,140 @@
+"""Looks at all that is stored, past the application, and names everything that must not be so."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+
+from chalicelib import keys
+from chalicelib.stores.tables import FileRow, OrganizationRow, SessionRow, UserRow
+from tests.faults import cloud as aws
+from tests.faults.lab import Lab
+
+
+def audit(lab: Lab) -> list[str]:
+    """Everything that must not be so once all is at rest; empty when the promise was kept."""
+    rows = lab.rows()
+    return [
+        *_wrong_files(lab, rows),
+        *_wrong_objects(lab, rows),
+        *_lost(lab, rows),
+        *wrong_counters(lab, rows),
+        *wrong_sessions(lab),
+        *_wrong_queue(lab),
+    ]
+
+
+def _wrong_files(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
+    for row in rows:
+        where = f"file {row.file_id} ({row.status})"
+        if row.organization_id.startswith("removed#"):
+            yield f"{where}: the note of its deletion was left"
+        elif row.status == "failed":
+            if not row.error_message:
+                yield f"{where}: no reason"
+        elif row.status != "completed":
+            yield f"{where}: still open"
+        else:
+            yield from _wrong_completed(lab, row, where)
+        if row.unfinished_shard:
+            yield f"{where}: still in the index of the unfinished"
+
+
+def _wrong_completed(lab: Lab, row: FileRow, where: str) -> Iterator[str]:
+    key = keys.permanent_key(row.organization_id, row.file_id, row.object_name)
+    current = lab.cloud.bucket(aws.PERMANENT_BUCKET).keys.get(key)
+    versions = {version.version_id: version for version in lab.cloud.bucket(aws.PERMANENT_BUCKET).keys.getlist(key, [])}
+    pinned = versions.get(row.object_version)
+    if pinned is None or not hasattr(pinned, "value"):
+        yield f"{where}: its object is not there"
+        return
+    if current is not pinned:
+        # Its version is no longer the current one: the bucket's lifecycle would delete it after the retention time.
+        yield f"{where}: another version, or a deletion, hides its object"
+    if hashlib.sha256(pinned.value).hexdigest() != row.sha256_hash or len(pinned.value) != row.file_size:
+        yield f"{where}: its bytes are not what the row says"
+    if pinned.metadata.get("Content-Type") != row.mime_type:
+        yield f"{where}: the object says it is {pinned.metadata.get('Content-Type')}, the row {row.mime_type}"
+
+
+def _wrong_objects(lab: Lab, all_rows: list[FileRow]) -> Iterator[str]:
+    rows = {(row.organization_id, row.file_id): row for row in all_rows}
+    for key in lab.temp():
+        row = rows.get(keys.parse_temp_key(key) or ("", ""))
+        if row is None or row.status != "failed" or row.unrecoverable:
+            yield f"{key} was left in the temp bucket"
+    wanted = {
+        keys.permanent_key(row.organization_id, row.file_id, row.object_name)
+        for row in rows.values()
+        if row.status == "completed"
+    }
+    for key in lab.permanent():
+        if key not in wanted:
+            yield f"{key} is orphaned in the permanent bucket"
+    for bucket in (aws.TEMP_BUCKET, aws.PERMANENT_BUCKET):
+        if lab.cloud.bucket(bucket).multiparts:
+            yield f"an unfinished multipart upload was left in {bucket}"
+
+
+def _lost(lab: Lab, all_rows: list[FileRow]) -> Iterator[str]:
+    rows = {row.file_id: row for row in all_rows}
+    for file_id, accepted in lab.accepted.items():
+        row = rows.get(file_id)
+        if accepted.given_up:
+            continue
+        if row is None or row.organization_id != accepted.organization_id:
+            yield f"accepted upload {file_id} is lost"
+        elif row.status == "failed" and not row.unrecoverable:
+            if lab.temp().get(keys.temp_key(row.organization_id, file_id)) != accepted.body:
+                yield f"accepted upload {file_id} failed and can't be processed again"
+        elif row.status == "completed" and row.sha256_hash != hashlib.sha256(accepted.body).hexdigest():
+            yield f"accepted upload {file_id} is completed with other bytes"
+
+
+def wrong_counters(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
+    """The organisations' counters against a recount of the rows."""
+    for organization in lab.cloud.rows(OrganizationRow):
+        own = [row for row in rows if row.organization_id == organization.organization_id]
+        counts: dict[str, int] = {}
+        for row in own:
+            name = keys.count_key(row.status, row.mime_type)
+            counts[name] = counts.get(name, 0) + 1
+        told = {key: int(count) for key, count in organization.counts.attribute_values.items() if count}
+        if told != counts:
+            yield f"{organization.name}: counters {told}, rows {counts}"
+        bytes_used = sum(int(row.reserved_bytes) for row in own)
+        if int(organization.bytes_used) != bytes_used:
+            yield f"{organization.name}: {organization.bytes_used} bytes used, rows hold {bytes_used}"
+        files_used = sum(1 for row in own if row.status != "failed")
+        if int(organization.files_used) != files_used:
+            yield f"{organization.name}: {organization.files_used} files used, rows are {files_used}"
+        for what in ("bytes", "files"):
+            used, left = getattr(organization, f"{what}_used"), getattr(organization, f"{what}_available")
+            if used + left != getattr(organization, f"quota_{what}"):
+                yield f"{organization.name}: {what} used and available do not make the quota"
+
+
+def wrong_sessions(lab: Lab) -> Iterator[str]:
+    """Every live session is its user's and listed there, so that a change of password ends it."""
+    users = {(user.organization_id, user.user_id): user for user in lab.cloud.rows(UserRow)}
+    for session in lab.cloud.rows(SessionRow):
+        if session.expires_at <= time.time():
+            # Dead already; DynamoDB deletes it when it comes round to it.
+            continue
+        user = users.get((session.organization_id, session.user_id))
+        if user is None or user.username != session.username:
+            yield "a session of nobody"
+        elif f"{int(session.expires_at)}:{session.token_hash}" not in user.live_sessions:
+            yield f"a session of {user.username} that a change of password would not end"
+
+
+def _wrong_queue(lab: Lab) -> Iterator[str]:
+    if lab.queued():
+        yield f"{lab.queued()} messages were left in the queue"
+    for body in lab.dead_letters():
+        try:
+            json.loads(body)["Records"][0]["s3"]["object"]["key"]
+        except (ValueError, KeyError, TypeError):
+            yield "a dead letter that can't be redriven"

@@ -1,0 +1,270 @@
+"""What scenarios are made of: states, things that are done, and what a client does after a bad answer."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from chalicelib.logic import accounts
+from chalicelib.logic.sweeping import MAX_STARTS
+from chalicelib.logic.uploads import new_file
+from chalicelib.records import Caller, Policy
+from tests.faults import cloud as aws
+from tests.faults.lab import Lab
+from tests.faults.people import Accepted, Answer
+from tests.faults.wire import Call, Mode
+
+TEXT = b"The quarterly report.\n" * 40
+#: Above the threshold of direct uploads in parts.
+BIG = b"0123456789abcdef" * 330_000
+#: More than one piece of the stream.
+LONG = b"0123456789abcdef" * 80_000
+
+
+# ---- login, logout -----------------------------------------------------------------------------------------------
+def sign_in_again(lab: Lab, prepared: Any) -> None:
+    person = lab.people["anna"]
+    assert person.login().status == 200, "can't sign in afterwards"
+    assert person.me().status == 200, "the new session is no session"
+
+
+def login(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].login()
+
+
+def logout(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].logout()
+
+
+def end_session(lab: Lab, prepared: Any) -> None:
+    assert lab.people["anna"].logout().status in (200, 401), "can't sign out afterwards"
+    assert lab.people["anna"].me().status == 401, "the session is still alive"
+
+
+# ---- uploads -----------------------------------------------------------------------------------------------------
+def upload(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].upload(TEXT)
+
+
+def upload_again(lab: Lab, prepared: Any) -> None:
+    assert lab.people["anna"].upload(TEXT).status == 201, "can't upload afterwards"
+
+
+def uploaded(lab: Lab) -> Any:
+    """The message that tells of an upload."""
+    assert lab.people["anna"].upload(TEXT).status == 201
+    return lab.receive()
+
+
+def unverified(lab: Lab) -> Any:
+    """An object that came straight to the bucket, with no checksum that S3 verified: every byte has to be read."""
+    file_id = put_directly(lab, LONG)
+    lab.accepted[file_id] = Accepted(lab.people["anna"].organization.organization_id, LONG)
+    return lab.receive()
+
+
+def put_directly(lab: Lab, body: bytes, *, size_bytes: int | None = None, filename: str = "direct.txt") -> str:
+    """A row and its object, as a direct upload leaves them."""
+    person = lab.people["anna"]
+    caller = Caller(person.organization.organization_id, "user", person.username)
+    file = new_file(caller, filename, None, len(body) if size_bytes is None else size_bytes)
+    lab.stores.files.create(replace(file, upload_method="post"))
+    lab.cloud.s3.put_object(
+        Bucket=aws.TEMP_BUCKET, Key=f"{file.organization_id}/{file.file_id}", Body=body, ChecksumAlgorithm="CRC32"
+    )
+    return file.file_id
+
+
+def handle(lab: Lab, prepared: Any) -> None:
+    lab.handle(prepared)
+
+
+def refused(lab: Lab) -> Any:
+    accounts.set_policy(lab.stores, lab.people["anna"].organization.organization_id, Policy(refused_types=("text/*",)))
+    return uploaded(lab)
+
+
+def completed_and_announced_again(lab: Lab) -> Any:
+    person = lab.people["anna"]
+    file_id = person.upload(TEXT).body["id"]
+    messages = lab.receive()
+    lab.handle(messages)
+    organization_id = person.organization.organization_id
+    # A presigned upload that is used again: other bytes under the same key.
+    lab.cloud.s3.put_object(Bucket=aws.TEMP_BUCKET, Key=f"{organization_id}/{file_id}", Body=b"something else")
+    return lab.receive()
+
+
+def deleted_before_processing(lab: Lab) -> Any:
+    person = lab.people["anna"]
+    file_id = person.upload(TEXT).body["id"]
+    messages = lab.receive()
+    assert person.delete(file_id).status == 204
+    # The object was overtaken by its deletion.
+    key = f"{person.organization.organization_id}/{file_id}"
+    lab.cloud.s3.put_object(Bucket=aws.TEMP_BUCKET, Key=key, Body=TEXT)
+    return messages
+
+
+def last_attempt(lab: Lab) -> Any:
+    """Two attempts have failed; what fails the third is the standing fault."""
+    messages = uploaded(lab)
+    for _ in range(2):
+        with lab.wire.watched(copy_fails):
+            lab.handle(messages)
+        lab.clock.forward(10)
+        messages = lab.receive()
+    return messages
+
+
+def copy_fails(call: Call) -> Mode | None:
+    return Mode.SERVER_ERROR if "CopyObject" in call.name else None
+
+
+# ---- deletion ----------------------------------------------------------------------------------------------------
+def pending(lab: Lab) -> str:
+    file_id: str = lab.people["anna"].upload(TEXT).body["id"]
+    return file_id
+
+
+def completed(lab: Lab) -> str:
+    file_id = pending(lab)
+    lab.deliver()
+    return file_id
+
+
+def being_processed(lab: Lab) -> str:
+    """Its worker died between copying and completing."""
+    file_id = pending(lab)
+    messages = lab.receive()
+
+    def dies(call: Call) -> Mode | None:
+        return Mode.DIES_AFTER if "CopyObject" in call.name else None
+
+    with lab.wire.watched(dies):
+        lab.handle(messages)
+    return file_id
+
+
+def failed(lab: Lab) -> str:
+    """Given up after three attempts; the bytes are still there."""
+    file_id = pending(lab)
+    for _ in range(3):
+        with lab.wire.watched(copy_fails):
+            lab.handle(lab.receive())
+        lab.clock.forward(10)
+    lab.deliver()
+    row = lab.row(file_id)
+    assert row is not None
+    assert row.status == "failed"
+    return file_id
+
+
+def delete(lab: Lab, file_id: str) -> Answer:
+    return lab.people["anna"].delete(file_id)
+
+
+def delete_again(lab: Lab, file_id: str) -> None:
+    assert lab.people["anna"].delete(file_id).status in (204, 404), "can't delete afterwards"
+    assert lab.people["anna"].details(file_id).status == 404, "it is still listed"
+
+
+def retry(lab: Lab, file_id: str) -> Answer:
+    return lab.people["anna"].request("POST", f"/files/{file_id}/retry")
+
+
+def retry_again(lab: Lab, file_id: str) -> None:
+    """202 when nothing had happened; 409 when it is on its way or done already."""
+    assert retry(lab, file_id).status in (202, 409), "can't be retried afterwards"
+
+
+def rename(lab: Lab, file_id: str) -> Answer:
+    return lab.people["anna"].request("PATCH", f"/files/{file_id}", json_body={"filename": "renamed.txt"})
+
+
+def rename_again(lab: Lab, file_id: str) -> None:
+    assert rename(lab, file_id).status == 200, "can't be renamed afterwards"
+
+
+# ---- direct uploads ----------------------------------------------------------------------------------------------
+def start_form(lab: Lab, prepared: Any) -> Answer:
+    """The client sends the bytes when it is told where to."""
+    answer = lab.people["anna"].start_direct(len(TEXT))
+    if answer.status == 201:
+        lab.people["anna"].send_bytes(answer, TEXT)
+    return answer
+
+
+def start_form_again(lab: Lab, prepared: Any) -> None:
+    assert start_form(lab, prepared).status == 201, "can't upload afterwards"
+
+
+def start_parts(lab: Lab, prepared: Any) -> Answer:
+    """The client sends its part when it is told how, and has it put together."""
+    person = lab.people["anna"]
+    answer = person.start_direct(len(BIG))
+    if answer.status == 201:
+        person.send_bytes(answer, BIG)
+        with lab.wire.by_somebody_else():
+            assert person.complete(answer.body["id"], BIG).status == 200
+    return answer
+
+
+def start_parts_again(lab: Lab, prepared: Any) -> None:
+    assert start_parts(lab, prepared).status == 201, "can't upload afterwards"
+
+
+def parts_sent(lab: Lab) -> str:
+    answer = lab.people["anna"].start_direct(len(BIG))
+    lab.people["anna"].send_bytes(answer, BIG)
+    file_id: str = answer.body["id"]
+    return file_id
+
+
+def complete(lab: Lab, file_id: str) -> Answer:
+    return lab.people["anna"].complete(file_id, BIG)
+
+
+def complete_again(lab: Lab, file_id: str) -> None:
+    assert complete(lab, file_id).status == 200, "can't be completed afterwards"
+
+
+def abandoned(lab: Lab) -> None:
+    """A form that nothing was sent to, and parts that were never put together; both have expired."""
+    assert lab.people["anna"].start_direct(len(TEXT)).status == 201
+    parts_sent(lab)
+    lab.clock.forward(23 * 3600 + 1)
+
+
+# ---- the sweep ---------------------------------------------------------------------------------------------------
+def neglected(lab: Lab) -> None:
+    """One of everything that the sweep is for."""
+    person = lab.people["anna"]
+    # Its announcement was lost.
+    assert person.upload(b"announcement lost").status == 201
+    lost = lab.receive()
+    lab.cloud.sqs.delete_message(QueueUrl=aws.QUEUE_URL, ReceiptHandle=lost[0]["ReceiptHandle"])
+    # The bytes never came.
+    with lab.wire.watched(lambda call: Mode.DIES_BEFORE if "PutObject" in call.name else None):
+        person.upload(b"never came")
+    # The worker died, and so did the message.
+    dead = being_processed(lab)
+    # A deletion that got only as far as the row.
+    with lab.wire.watched(lambda call: Mode.DIES_BEFORE if "DeleteObject" in call.name else None):
+        person.delete(dead)
+    # It kills its worker every time.
+    assert person.upload(b"poison").status == 201
+    messages = lab.receive()
+    for _ in range(MAX_STARTS):
+        with lab.wire.watched(lambda call: Mode.DIES_AFTER if "GetObject" in call.name else None):
+            lab.handle(messages)
+    lab.cloud.sqs.delete_message(QueueUrl=aws.QUEUE_URL, ReceiptHandle=messages[0]["ReceiptHandle"])
+    # Bytes without a row.
+    lab.cloud.s3.put_object(Bucket=aws.TEMP_BUCKET, Key="from/elsewhere", Body=b"stray")
+    stray = lab.receive()
+    lab.cloud.sqs.delete_message(QueueUrl=aws.QUEUE_URL, ReceiptHandle=stray[0]["ReceiptHandle"])
+    lab.clock.forward(2 * 3600)
+
+
+def sweep(lab: Lab, prepared: Any) -> None:
+    lab.sweep()
