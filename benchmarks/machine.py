@@ -46,7 +46,7 @@ def started_machine() -> Iterator[dict[str, str]]:
             outputs = create_data_plane(aws_port, cache_port, said.append)
             environment = functions_environment(outputs, aws_port, cache_port)
             limits = dict.fromkeys(LIMITS, "1000000/minute")
-            big = {"MAX_UPLOAD_BYTES": str(8 * 1024**3), "LOG_LEVEL": "ERROR"}
+            big = {"MAX_DIRECT_UPLOAD_BYTES": str(8 * 1024**3), "LOG_LEVEL": "ERROR"}
             yield {**environment, **limits, **big}
         finally:
             aws.stop()

@@ -46,8 +46,10 @@ class Settings:
     cookie_secure: bool
     session_ttl_seconds: int
     bcrypt_cost: int
+    #: By form, through the function.
     max_upload_bytes: int
-    max_form_upload_bytes: int
+    #: Straight to storage.
+    max_direct_upload_bytes: int
     cors_origins: tuple[str, ...]
     rate_limit_login_per_address: str
     rate_limit_login_per_username: str
@@ -169,7 +171,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     rate = "limits such as 5/minute or 200/day;50/hour"
     bucket = "an S3 bucket name"
     # The largest object that S3 takes: 5 TiB until December 2025, 50 TiB since.
-    max_upload_bytes = read.integer("MAX_UPLOAD_BYTES", 50 * MEBIBYTE, 1, 50 * TEBIBYTE)
+    max_direct_upload_bytes = read.integer("MAX_DIRECT_UPLOAD_BYTES", 5 * TEBIBYTE, 1, 50 * TEBIBYTE)
     return Settings(
         stage=read.text("STAGE", "local"),
         table_prefix=read.matching(
@@ -183,8 +185,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         cookie_secure=read.boolean("COOKIE_SECURE", True),
         session_ttl_seconds=read.integer("SESSION_TTL_SECONDS", 24 * 3600, 60, 30 * 24 * 3600),
         bcrypt_cost=read.integer("BCRYPT_COST", 12, *BCRYPT_COST_BOUNDS),
-        max_upload_bytes=max_upload_bytes,
-        max_form_upload_bytes=min(max_upload_bytes, read.integer("MAX_FORM_UPLOAD_BYTES", 50 * MEBIBYTE, 1, GIBIBYTE)),
+        max_direct_upload_bytes=max_direct_upload_bytes,
+        max_upload_bytes=min(max_direct_upload_bytes, read.integer("MAX_UPLOAD_BYTES", 50 * MEBIBYTE, 1, GIBIBYTE)),
         cors_origins=read.origins("CORS_ORIGINS"),
         rate_limit_login_per_address=read.matching("RATE_LIMIT_LOGIN_PER_ADDRESS", "5/minute", _is_rate_limit, rate),
         rate_limit_login_per_username=read.matching("RATE_LIMIT_LOGIN_PER_USERNAME", "50/hour", _is_rate_limit, rate),

@@ -20,7 +20,7 @@ from chalicelib.errors import (
 )
 from chalicelib.logic.uploads import new_file, take_back
 from chalicelib.records import Caller, File
-from chalicelib.stores.direct import MAX_PARTS, Part, PresignedPost
+from chalicelib.stores.direct import MAX_PARTS, MIN_PART_BYTES, Part, PresignedPost
 from chalicelib.wiring import Stores
 
 MEBIBYTE = 1024 * 1024
@@ -109,25 +109,43 @@ def part_count(file: File) -> int:
     return max(1, -(-file.file_size // (file.part_bytes or PREFERRED_PART_BYTES)))
 
 
-def sign_parts(stores: Stores, file: File, numbers: list[int]) -> dict[int, str]:
+def sign_parts(stores: Stores, file: File, numbers: list[int], *, as_planned: bool) -> dict[int, str]:
     """URLs to send parts to; they can be asked for again when they have expired.
 
+    :param as_planned: the client cuts the file as we told it, so that storage can refuse a part of another length.
+        Uppy cuts as it likes; there only the number of parts is bounded.
     :raises BadInput: a number out of bounds, or too many at once.
     :raises Conflict: the upload does not wait for parts any more.
     """
     if not 1 <= len(numbers) <= MAX_SIGNED_PARTS:
         raise BadInput(f"Ask for 1 to {MAX_SIGNED_PARTS} parts at once, not {len(numbers)}.")
+    most = part_count(file) if as_planned else _most_parts(file)
     for number in numbers:
-        if not 1 <= number <= MAX_PARTS:
-            raise BadInput(f"Parts are numbered from 1 to {MAX_PARTS}; {number} is not among them.")
+        if not 1 <= number <= most:
+            raise BadInput(f"The parts of this upload are numbered from 1 to {most}; {number} is not among them.")
     upload_id = _require_open(file)
     ttl_seconds = stores.settings.upload_url_ttl_seconds
     return {
         number: stores.direct.presign_part(
-            file.organization_id, file.file_id, upload_id, number, ttl_seconds=ttl_seconds
+            file.organization_id,
+            file.file_id,
+            upload_id,
+            number,
+            exact_bytes=_part_length(file, number) if as_planned else None,
+            ttl_seconds=ttl_seconds,
         )
         for number in numbers
     }
+
+
+def _part_length(file: File, number: int) -> int:
+    part_bytes = file.part_bytes or PREFERRED_PART_BYTES
+    return min(part_bytes, file.file_size - (number - 1) * part_bytes)
+
+
+def _most_parts(file: File) -> int:
+    """So many when each but the last is as small as storage allows."""
+    return min(MAX_PARTS, max(1, -(-file.file_size // MIN_PART_BYTES))) if file.size_is_exact else MAX_PARTS
 
 
 def arrived_parts(stores: Stores, file: File) -> list[Part]:
@@ -182,7 +200,7 @@ def own_upload(stores: Stores, caller: Caller, file_id: str, upload_id: str | No
 
 
 def _new_file(stores: Stores, caller: Caller, announced: Announced, expires_at: int) -> File:
-    most = stores.settings.max_upload_bytes
+    most = stores.settings.max_direct_upload_bytes
     # Who does not say the size gets room for a usual file; what really arrives is settled when it is complete.
     size_bytes = (
         announced.size_bytes
@@ -237,9 +255,9 @@ def _settle_size(stores: Stores, file: File, arrived_bytes: int) -> File:
         if arrived_bytes != file.file_size:
             raise Conflict(f"{arrived_bytes} of the announced {file.file_size} bytes are in the listed parts.")
         return file
-    if arrived_bytes > stores.settings.max_upload_bytes:
+    if arrived_bytes > stores.settings.max_direct_upload_bytes:
         raise TooLarge(
-            f"A file may have at most {stores.settings.max_upload_bytes} bytes; {arrived_bytes} have arrived."
+            f"A file may have at most {stores.settings.max_direct_upload_bytes} bytes; {arrived_bytes} have arrived."
         )
     try:
         return stores.files.replace(

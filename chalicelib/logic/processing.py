@@ -247,7 +247,7 @@ def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Ou
 
 
 def _check_size(stores: Stores, file: File, organization: Organization, size_bytes: int) -> None:
-    most = min(stores.settings.max_upload_bytes, organization.policy.max_file_bytes or size_bytes)
+    most = min(stores.settings.max_direct_upload_bytes, organization.policy.max_file_bytes or size_bytes)
     if size_bytes > most:
         raise PermanentFault(f"The file has {size_bytes} bytes; at most {most} are allowed.", discard_bytes=True)
     if not file.size_is_exact and size_bytes <= file.file_size:

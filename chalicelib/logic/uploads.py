@@ -63,16 +63,16 @@ def new_file(caller: Caller, filename: str, declared_type: str | None, size_byte
 
 def check_form_size(stores: Stores, size_bytes: int) -> None:
     """:raises TooLarge: telling how to upload instead."""
-    most = stores.settings.max_form_upload_bytes
+    most = stores.settings.max_upload_bytes
     if size_bytes > most:
-        raise TooLarge(form_too_large(most, stores.settings.max_upload_bytes))
+        raise TooLarge(form_too_large(most, stores.settings.max_direct_upload_bytes))
 
 
-def form_too_large(max_form_bytes: int, max_upload_bytes: int) -> str:
+def form_too_large(max_form_bytes: int, max_direct_upload_bytes: int) -> str:
     sentence = f"A file sent by form may have at most {max_form_bytes} bytes."
-    if max_upload_bytes > max_form_bytes:
+    if max_direct_upload_bytes > max_form_bytes:
         sentence += (
-            f" For up to {max_upload_bytes} bytes, POST JSON with filename and size to /files and send the bytes"
+            f" For up to {max_direct_upload_bytes} bytes, POST JSON with filename and size to /files and send the bytes"
             " straight to storage as its answer says."
         )
     return sentence

@@ -84,7 +84,7 @@ def sign_part(request: Request, caller: Caller, upload_id: str, part_number: str
     """GET /s3/multipart/{uploadId}/{partNumber}?key="""
     file = _upload(request, caller, upload_id)
     number = _part_number(part_number)
-    urls = direct_uploads.sign_parts(stores(), file, [number])
+    urls = direct_uploads.sign_parts(stores(), file, [number], as_planned=False)
     return answer({"url": urls[number], "expires": stores().settings.upload_url_ttl_seconds})
 
 
@@ -92,7 +92,7 @@ def sign_batch(request: Request, caller: Caller, upload_id: str) -> Response:
     """GET /s3/multipart/{uploadId}/batch?key=&partNumbers=1,2"""
     file = _upload(request, caller, upload_id)
     numbers = [_part_number(raw) for raw in (queries.one(request, "partNumbers") or "").split(",")]
-    urls = direct_uploads.sign_parts(stores(), file, numbers)
+    urls = direct_uploads.sign_parts(stores(), file, numbers, as_planned=False)
     return answer({"presignedUrls": {str(number): url for number, url in urls.items()}})
 
 

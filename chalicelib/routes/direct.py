@@ -37,7 +37,7 @@ def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
     numbers = json_object(request).get("part_numbers")
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise BadInput("part_numbers must be a list of whole numbers.")
-    urls = direct_uploads.sign_parts(stores(), file, numbers)
+    urls = direct_uploads.sign_parts(stores(), file, numbers, as_planned=file.size_is_exact)
     expires_at = _time(int(datetime.now(UTC).timestamp()) + stores().settings.upload_url_ttl_seconds)
     return answer(
         {"parts": [{"part_number": number, "url": url, "expires_at": expires_at} for number, url in urls.items()]}

@@ -93,18 +93,29 @@ class DirectUploadStore:
         )
         return answer["UploadId"]
 
-    def presign_part(self, organization_id: str, file_id: str, upload_id: str, number: int, *, ttl_seconds: int) -> str:
-        """A URL to PUT one part to. Only the host is signed, so any client's own headers do no harm."""
-        return self._signer.generate_presigned_url(
-            "upload_part",
-            Params={
-                "Bucket": self._bucket,
-                "Key": keys.temp_key(organization_id, file_id),
-                "UploadId": upload_id,
-                "PartNumber": number,
-            },
-            ExpiresIn=ttl_seconds,
-        )
+    def presign_part(
+        self,
+        organization_id: str,
+        file_id: str,
+        upload_id: str,
+        number: int,
+        *,
+        exact_bytes: int | None,
+        ttl_seconds: int,
+    ) -> str:
+        """A URL to PUT one part to. S3 refuses another length when one is given.
+
+        Nothing but host and length is signed, so a client's own headers do no harm.
+        """
+        params: dict[str, Any] = {
+            "Bucket": self._bucket,
+            "Key": keys.temp_key(organization_id, file_id),
+            "UploadId": upload_id,
+            "PartNumber": number,
+        }
+        if exact_bytes is not None:
+            params["ContentLength"] = exact_bytes
+        return self._signer.generate_presigned_url("upload_part", Params=params, ExpiresIn=ttl_seconds)
 
     def parts(self, organization_id: str, file_id: str, upload_id: str) -> list[Part]:
         """All that have arrived, in order, of all pages.

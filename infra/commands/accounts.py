@@ -75,7 +75,7 @@ def set_quota(organization_id: str, quota_bytes: int, quota_files: int, stage: s
 @click.argument("organization_id")
 @click.option("--allow", multiple=True, help="A type that it takes, such as image/* (repeatable). None: every type.")
 @click.option("--refuse", multiple=True, help="A type that it refuses, even if allowed (repeatable).")
-@click.option("--max-file-bytes", type=int, help="Largest file. Default: MAX_UPLOAD_BYTES.")
+@click.option("--max-file-bytes", type=int, help="Largest file. Default: MAX_DIRECT_UPLOAD_BYTES.")
 @stage_option
 def set_policy(
     organization_id: str, allow: tuple[str, ...], refuse: tuple[str, ...], max_file_bytes: int | None, stage: str

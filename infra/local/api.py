@@ -138,7 +138,7 @@ class RequestHandler(ChaliceRequestHandler):
         from chalicelib.config import settings
         from chalicelib.logic.uploads import form_too_large
 
-        return form_too_large(settings().max_form_upload_bytes, settings().max_upload_bytes)
+        return form_too_large(settings().max_upload_bytes, settings().max_direct_upload_bytes)
 
     def handle_expect_100(self) -> bool:
         # A client that asks first, as curl does above 1 MB, is refused before it sends anything.
@@ -229,9 +229,7 @@ def make_server(host: str, port: int) -> LocalDevServer:
     config = factory.create_config_obj(chalice_stage_name="local")
     # Chalice's own maker turns the application into one that serves several requests at once.
     make_chalice_local(config.chalice_app, config, host, 0).server.server_close()
-    handler = type(
-        "Handler", (RequestHandler,), {"max_body_bytes": settings().max_form_upload_bytes + FORM_OVERHEAD_BYTES}
-    )
+    handler = type("Handler", (RequestHandler,), {"max_body_bytes": settings().max_upload_bytes + FORM_OVERHEAD_BYTES})
     return LocalDevServer(config.chalice_app, config, host, port, handler_cls=handler, server_cls=Server)
 
 

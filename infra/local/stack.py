@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from infra.local import emulator
@@ -12,8 +12,14 @@ from infra.local.cache import cache_url
 STAGE = "local"
 
 
-def create_data_plane(aws_port: int, cache_port: int, report: Callable[[str], None]) -> dict[str, str]:
-    """Create or update `strongroom-local` from the same template as everywhere; returns the stack's outputs."""
+def create_data_plane(
+    aws_port: int, cache_port: int, report: Callable[[str], None], page_origins: Sequence[str] = ()
+) -> dict[str, str]:
+    """Create or update `strongroom-local` from the same template as everywhere; returns the stack's outputs.
+
+    :param page_origins: of pages that send bytes straight to the temp bucket, the API's own among them: storage is
+        another origin to every page.
+    """
     import boto3
 
     from infra.deployment import deploy_stack
@@ -30,7 +36,12 @@ def create_data_plane(aws_port: int, cache_port: int, report: Callable[[str], No
         client,
         stack_name_of(STAGE),
         data_plane(STAGE),
-        {"Stage": STAGE, "CacheUrl": cache_url(cache_port), "RequireTls": "false"},
+        {
+            "Stage": STAGE,
+            "CacheUrl": cache_url(cache_port),
+            "RequireTls": "false",
+            "CorsOrigins": ",".join(page_origins),
+        },
         report=report,
     )
     return dict(deployment.outputs)
@@ -44,7 +55,7 @@ def functions_environment(
         name: value for name, value in (base if base is not None else os.environ).items() if not name.startswith("AWS_")
     }
     defaults = {
-        "MAX_FORM_UPLOAD_BYTES": str(50 * 1024 * 1024),
+        "MAX_UPLOAD_BYTES": str(50 * 1024 * 1024),
         "LOG_FORMAT": "text",
         "LOG_LEVEL": "INFO",
         "COOKIE_SECURE": "false",

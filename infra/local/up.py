@@ -125,11 +125,17 @@ def start_parts(ports: Ports, folder: Path, running: Running) -> dict[str, str]:
     say("Creating the stack's tables, buckets and queues ...")
     told: list[str] = []
     try:
-        outputs = create_data_plane(ports.aws, ports.cache, told.append)
+        outputs = create_data_plane(ports.aws, ports.cache, told.append, page_origins(ports, os.environ))
     except Exception:
         say("\n".join(told))
         raise
     return functions_environment(outputs, ports.aws, ports.cache)
+
+
+def page_origins(ports: Ports, environ: Mapping[str, str]) -> list[str]:
+    """Whose pages may send bytes straight to storage: those of the API's own address, and of CORS_ORIGINS."""
+    own = [f"http://{HOST}:{ports.api}", f"http://localhost:{ports.api}"]
+    return own + [origin for raw in environ.get("CORS_ORIGINS", "").split(",") if (origin := raw.strip().rstrip("/"))]
 
 
 def prepare_data(environment: Mapping[str, str], running: Running) -> None:

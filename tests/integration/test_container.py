@@ -18,7 +18,7 @@ COMMAND = [sys.executable, "-m", "infra.local.container"]
 @pytest.fixture
 def environment(machine: Machine) -> dict[str, str]:
     """What docker-compose.yml gives; names of tables, buckets and queues come from the stack."""
-    given = ("PATH", "HOME", "CACHE_URL", "COOKIE_SECURE", "S3_ADDRESSING_STYLE", "MAX_FORM_UPLOAD_BYTES")
+    given = ("PATH", "HOME", "CACHE_URL", "COOKIE_SECURE", "S3_ADDRESSING_STYLE", "MAX_UPLOAD_BYTES")
     return {name: value for name, value in machine.environment.items() if name.startswith("AWS_") or name in given} | {
         "LOG_FORMAT": "text",
         "API_HOST": HOST,

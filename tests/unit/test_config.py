@@ -19,6 +19,7 @@ def test_defaults_are_those_of_production() -> None:
     assert settings.bcrypt_cost == 12
     assert settings.session_ttl_seconds == 24 * 3600
     assert settings.max_upload_bytes == 50 * 1024 * 1024
+    assert settings.max_direct_upload_bytes == 5 * 1024**4
     assert settings.cors_origins == ()
     assert settings.rate_limit_login_per_address == "5/minute"
     assert settings.rate_limit_uploads == "10/minute"
@@ -56,8 +57,8 @@ WRONG = {
     "COOKIE_SECURE": ["yes", "1", "truthy"],
     "SESSION_TTL_SECONDS": ["0", "-1", "abc", "1.5", "1e3", "999999999", "59"],
     "BCRYPT_COST": ["3", "17", "x", "99"],
-    "MAX_UPLOAD_BYTES": ["0", "-5", "50MB", str(10**18)],
-    "MAX_FORM_UPLOAD_BYTES": ["0", "x", str(10**10)],
+    "MAX_DIRECT_UPLOAD_BYTES": ["0", "-5", "50MB", str(10**18)],
+    "MAX_UPLOAD_BYTES": ["0", "x", str(10**10)],
     "CORS_ORIGINS": ["*", "example.com", "https://x/path", "https://a.example,*", "null", "https://*.example.com"],
     "RATE_LIMIT_LOGIN_PER_ADDRESS": [
         "5",
@@ -129,7 +130,7 @@ RIGHT = {
     "CORS_ORIGINS": ["https://app.example.com", " https://a.example , http://localhost:5173/ ", ""],
     "RATE_LIMIT_ANONYMOUS": ["1/second", "200/day;50/hour", "200 / day ; 50 / hour"],
     "COOKIE_SECURE": ["TRUE", "False", " true "],
-    "MAX_UPLOAD_BYTES": ["1", str(50 * 2**40)],
+    "MAX_DIRECT_UPLOAD_BYTES": ["1", str(50 * 2**40)],
 }
 
 
@@ -144,8 +145,8 @@ def test_origins_are_a_list_without_slashes() -> None:
 
 
 def test_form_takes_no_more_than_an_upload_may_have() -> None:
-    settings = load({**MINIMAL, "MAX_UPLOAD_BYTES": "1000", "MAX_FORM_UPLOAD_BYTES": "5000"})
-    assert settings.max_form_upload_bytes == 1000
+    settings = load({**MINIMAL, "MAX_DIRECT_UPLOAD_BYTES": "1000", "MAX_UPLOAD_BYTES": "5000"})
+    assert settings.max_upload_bytes == 1000
 
 
 def test_settings_can_not_be_changed() -> None:

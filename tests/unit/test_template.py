@@ -198,7 +198,7 @@ def test_defaults_of_the_parameters_are_valid_settings() -> None:
             environment[name] = str(PROD["Parameters"][value["Ref"]].get("Default", ""))
     settings = config.load(environment)
     assert settings.cookie_secure
-    assert settings.max_form_upload_bytes <= 4_718_592
+    assert settings.max_upload_bytes <= 4_718_592
     assert settings.stage == "prod"
 
 

@@ -50,7 +50,7 @@ def test_parameters_of_a_single_upload(uppy: Any, world: World) -> None:
     file = world.file(key.partition("/")[2])
     assert file is not None
     assert file.filename == "a b.txt"
-    assert file.reserved_bytes == 50 * 1024 * 1024
+    assert file.reserved_bytes == 100 * 1024 * 1024
     world.put_temp(key, b"hello")
     world.drain()
     assert world.organization().usage.bytes_used == 5
@@ -148,3 +148,11 @@ def test_parameters_for_a_foreign_page_are_refused_by_cookie(api: Api, anna: Ses
     answer = api.get("/s3/params?filename=a&type=text/plain", headers=headers)
     assert answer.status == 403
     assert world.rows("files") == before
+
+
+def test_upload_that_said_its_size_gets_no_more_parts_than_it_can_need(uppy: Any) -> None:
+    created = create(uppy, metadata={"size": 12 * 1024 * 1024})
+    path, key = f"/s3/multipart/{created['uploadId']}", f"?key={quote(created['key'])}"
+    assert uppy("GET", f"{path}/3{key}").status == 200
+    assert uppy("GET", f"{path}/4{key}").status == 400
+    assert uppy("GET", f"{path}/batch{key}&partNumbers=3,4").status == 400

@@ -88,7 +88,7 @@ def test_file_of_45_mb_goes_all_the_way(api: Api, anna: Session, world: World) -
 def test_form_may_carry_so_much_and_no_more(
     any_api: Api, anna: Session, configure: Configure, world: World, size_bytes: int, status: int
 ) -> None:
-    configure(MAX_FORM_UPLOAD_BYTES=5000, MAX_UPLOAD_BYTES=7_000_000)
+    configure(MAX_UPLOAD_BYTES=5000, MAX_DIRECT_UPLOAD_BYTES=7_000_000)
     answer = any_api.upload(anna, b"x" * size_bytes)
     if status == 201:
         return check_success(answer, 201)
@@ -100,7 +100,7 @@ def test_form_may_carry_so_much_and_no_more(
 
 
 def test_413_offers_nothing_else_where_there_is_nothing_else(api: Api, anna: Session, configure: Configure) -> None:
-    configure(MAX_FORM_UPLOAD_BYTES=5000, MAX_UPLOAD_BYTES=5000)
+    configure(MAX_UPLOAD_BYTES=5000, MAX_DIRECT_UPLOAD_BYTES=5000)
     assert "JSON" not in check_error(api.upload(anna, b"x" * 5001), 413)
 
 

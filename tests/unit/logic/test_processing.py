@@ -321,7 +321,7 @@ def test_crash_while_refusing_keeps_the_true_reason(world: World, anna: Caller, 
 
 def test_largest_upload_is_a_bound_of_processing_too(world: World, anna: Caller, configure: Configure) -> None:
     file = uploaded(world, anna)
-    configure(MAX_UPLOAD_BYTES=len(BODY) - 1)
+    configure(MAX_DIRECT_UPLOAD_BYTES=len(BODY) - 1)
     assert process(world, file) is Outcome.FAILED
     check_failed(world, file, "at most", bytes_kept=False)
 
