@@ -1,7 +1,7 @@
 # The front door. `make help` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench deploy lock \
+.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench test-browser deploy lock \
         clean-data clean app emulator environments test-localstack openapi faults
 
 API_PORT   ?= 8000
@@ -57,6 +57,9 @@ faults: app ## Inject every fault at every call, and write the table of docs/fau
 
 test-localstack: app ## The integration tests against LocalStack, without Docker (needs Python 3.13)
 	@$(PY) -m tests.localstack
+
+test-browser: environments ## Uppy from npm, unmodified, in a real Chromium against the real stack (gets both if missing)
+	@$(PY) -m tests.browser
 
 bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tables and writes JSON
 	@$(PY) -m benchmarks

@@ -129,7 +129,18 @@ class Running:
 
 
 @pytest.fixture(scope="session")
-def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+def api_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def page_origins() -> list[str]:
+    """Of pages that talk to the API and to storage; there are none here."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory, page_origins: list[str]) -> Iterator[Machine]:
     folder = tmp_path_factory.mktemp("machine")
     output = Output()
     aws_port, cache_port = free_port(), free_port()
@@ -139,11 +150,12 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     try:
         await_condition(lambda: answers(cache_port), "Valkey listening")
         await_condition(lambda: emulator.is_ready(aws_port), "the emulator's health")
-        outputs = create_data_plane(aws_port, cache_port, lambda line: None)
+        outputs = create_data_plane(aws_port, cache_port, lambda line: None, page_origins)
         made.environment = functions_environment(outputs, aws_port, cache_port, base=_clean_environment())
         # Tests make many users and uploads from one address; the limits have tests of their own.
         made.environment |= {
             "BCRYPT_COST": "4",
+            "CORS_ORIGINS": ",".join(page_origins),
             "RATE_LIMIT_LOGIN_PER_ADDRESS": "10000/minute",
             "RATE_LIMIT_UPLOADS": "10000/minute",
             "RATE_LIMIT_ANONYMOUS": "10000/minute",
@@ -164,14 +176,13 @@ def stores(machine: Machine) -> Iterator[Stores]:
 
 
 @pytest.fixture(scope="session")
-def running(machine: Machine, stores: Stores) -> Iterator[Running]:
-    port = free_port()
-    environment = {**machine.environment, "API_PORT": str(port)}
+def running(machine: Machine, stores: Stores, api_port: int) -> Iterator[Running]:
+    environment = {**machine.environment, "API_PORT": str(api_port)}
     api = start_part("api", environment, machine.output)
     consumer = start_part("consumer", environment, machine.output)
     try:
-        await_condition(lambda: answers(port), "the API listening")
-        yield Running(machine, stores, f"http://{HOST}:{port}", api, consumer)
+        await_condition(lambda: answers(api_port), "the API listening")
+        yield Running(machine, stores, f"http://{HOST}:{api_port}", api, consumer)
     finally:
         for child in (consumer, api):
             child.stop()
