@@ -139,6 +139,8 @@ class File:
     object_version: str | None = None
     multipart_upload_id: str | None = None
     part_bytes: int | None = None
+    #: Storage was asked to put the parts together and had not answered in time; the sweep asks again.
+    completing: bool = False
     #: Epoch seconds until when the bytes may still arrive.
     upload_expires_at: int = 0
     version: int = 0

@@ -5,6 +5,7 @@ is refused as unknown unless organisation, user and upload id are those of the r
 when the bytes are there it announces them by itself, and processing measures them again.
 """
 
+import logging
 import re
 import time
 from dataclasses import dataclass, replace
@@ -32,6 +33,9 @@ MAX_SIGNED_PARTS = 1000
 MAX_CONTENT_TYPE_CHARACTERS = 255
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 MAX_ATTEMPTS = 5
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -180,10 +184,27 @@ def complete(stores: Stores, file: File, listed: list[tuple[int, str]] | None) -
         raise Conflict("No part has arrived, and storage puts together at least one; an empty file goes by form.")
     file = _settle_size(stores, file, sum(part.size_bytes for part in parts))
     try:
-        stores.direct.complete(file.organization_id, file.file_id, upload_id, parts)
+        done = stores.direct.complete(file.organization_id, file.file_id, upload_id, parts)
     except ObjectMissing:
         return _completed_before(stores, file)
-    return file
+    return file if done else _leave_to_storage(stores, file)
+
+
+def complete_again(stores: Stores, file: File) -> bool:
+    """What the sweep does for an upload that storage had not put together in time.
+
+    :returns: whether storage was asked again; False when there is nothing left to put together.
+    """
+    if file.multipart_upload_id is None or file.upload_expires_at <= time.time():
+        return False
+    try:
+        parts = stores.direct.parts(file.organization_id, file.file_id, file.multipart_upload_id)
+        if sum(part.size_bytes for part in parts) != file.file_size:
+            return False
+        stores.direct.complete(file.organization_id, file.file_id, file.multipart_upload_id, parts)
+    except ObjectMissing:
+        return False
+    return True
 
 
 def own_upload(stores: Stores, caller: Caller, file_id: str, upload_id: str | None = None) -> File:
@@ -265,6 +286,21 @@ def _settle_size(stores: Stores, file: File, arrived_bytes: int) -> File:
         )
     except Contended:
         raise Conflict("The upload was being changed at the same moment; ask again.") from None
+
+
+def _leave_to_storage(stores: Stores, file: File) -> File:
+    """Storage goes on by itself and announces the object; should it fail, the sweep finds the mark."""
+    try:
+        return stores.files.replace(file, replace(file, completing=True))
+    except Contended:
+        # It was done just now, and processing has begun.
+        return file
+    except Exception as error:
+        if not stores.is_outage(error):
+            raise
+        # Storage has the request all the same; an error would make clients give up what is about to succeed.
+        _log.warning("An upload that storage is putting together could not be marked", exc_info=True)
+        return file
 
 
 def _completed_before(stores: Stores, file: File) -> File:

@@ -20,6 +20,10 @@ STREAM_READ_TIMEOUT_SECONDS = 10
 STREAM_MAX_ATTEMPTS = 3
 #: A server-side copy of up to 5 GB answers only when it is done. Twice this, too, has to fit the 900 s.
 COPY_READ_TIMEOUT_SECONDS = 300
+#: Putting thousands of parts together takes S3 up to minutes, and it goes on when nobody listens any more. A second
+#: request while the first is at work helps nobody.
+COMPLETE_PATIENCE_SECONDS = 10
+COMPLETE_MAX_ATTEMPTS = 1
 
 
 def _config(addressing_style: AddressingStyle, read_timeout_seconds: int, max_attempts: int) -> Config:

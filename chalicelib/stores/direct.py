@@ -6,11 +6,13 @@ exact size (or a bound), the content type and the checksum, which S3 enforces.
 
 import base64
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from chalicelib import keys
 from chalicelib.errors import BadInput, Conflict, ObjectMissing
@@ -50,6 +52,11 @@ class DirectUploadStore:
     ) -> None:
         self._bucket = temp_bucket
         self._s3: S3Client = aws.s3_client(addressing_style)
+        self._completer: S3Client = aws.s3_client(
+            addressing_style,
+            read_timeout_seconds=aws.COMPLETE_PATIENCE_SECONDS,
+            max_attempts=aws.COMPLETE_MAX_ATTEMPTS,
+        )
         self._signer: S3Client = (
             aws.s3_client(addressing_style, public_endpoint_url) if public_endpoint_url else self._s3
         )
@@ -132,15 +139,35 @@ class DirectUploadStore:
                 for part in page.get("Parts", [])
             ]
 
-    def complete(self, organization_id: str, file_id: str, upload_id: str, parts: list[Part]) -> None:
+    def complete(self, organization_id: str, file_id: str, upload_id: str, parts: list[Part]) -> bool:
         """Put the parts together. S3 checks the sum of their sizes, and refuses to overwrite an object.
 
+        :returns: whether it is done. False: S3 is still at it after the time that we have; it keeps the connection
+            alive with white space meanwhile, so that no time-out of the connection's would end the wait.
         :raises ObjectMissing: there is no such upload (any more).
         :raises BadInput: S3 refuses the parts.
         """
+        outcome: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                self._complete(organization_id, file_id, upload_id, parts)
+                outcome.set_result(None)
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        # A thread of a pool would be waited for at the end of the process.
+        Thread(target=work, daemon=True).start()
+        try:
+            outcome.result(timeout=aws.COMPLETE_PATIENCE_SECONDS)
+        except (TimeoutError, ReadTimeoutError):
+            return False
+        return True
+
+    def _complete(self, organization_id: str, file_id: str, upload_id: str, parts: list[Part]) -> None:
         try:
             with _missing_as_error():
-                self._s3.complete_multipart_upload(
+                self._completer.complete_multipart_upload(
                     Bucket=self._bucket,
                     Key=keys.temp_key(organization_id, file_id),
                     UploadId=upload_id,

@@ -181,6 +181,7 @@ class FileRow(Model):
     object_version = UnicodeAttribute(null=True)
     multipart_upload_id = UnicodeAttribute(null=True)
     part_bytes = NumberAttribute(null=True)
+    completing = BooleanAttribute(default=False)
     upload_expires_at = NumberAttribute(default=0)
     version = NumberAttribute(default=0)
     status_key = UnicodeAttribute(null=True)

@@ -29,6 +29,7 @@ from chalice.local import (
 )
 from chalice.local import create_local_server as make_chalice_local
 
+from infra.local.page import find_asset
 from infra.local.processes import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,6 +105,10 @@ class RequestHandler(ChaliceRequestHandler):
         body = self.rfile.read(length) if length else None
         if body is not None and len(body) < length:
             self.close_connection = True
+            return
+        asset = find_asset(self.path.partition("?")[0]) if self.command in ("GET", "HEAD") else None
+        if asset is not None:
+            self._send(200, dict(asset.headers), asset.body)
             return
         headers = dict(self.headers.items())
         gateway = Gateway(self._app_object, self._config)

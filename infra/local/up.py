@@ -179,7 +179,8 @@ def welcome(ports: Ports, folder: Path) -> str:
     return f"""
 Strongroom is up.
 
-  API        {api}            user admin, password password, of Acme Corp
+  Page       {api}/           user admin, password password, of Acme Corp
+  API        {api}
   AWS        {emulator.endpoint(ports.aws)}            emulated: S3, SQS, DynamoDB
   Cache      {cache_url(ports.cache)}      Valkey
   Data       {folder}            'make clean-data' empties it

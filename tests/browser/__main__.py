@@ -15,7 +15,7 @@ def main() -> int:
     except environment.NotPreparedError as error:
         print(error, file=sys.stderr)
         return 1
-    return subprocess.run([sys.executable, "-m", "pytest", "tests/browser", *sys.argv[1:]], cwd=ROOT).returncode
+    return subprocess.run([sys.executable, "-m", "pytest", *(sys.argv[1:] or ["tests/browser"])], cwd=ROOT).returncode
 
 
 if __name__ == "__main__":

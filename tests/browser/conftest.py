@@ -17,9 +17,11 @@ from infra.local.processes import HOST, free_port
 from tests.browser import environment
 from tests.integration.conftest import (  # noqa: F401 (fixtures)
     PASSWORD,
+    PATIENCE_SECONDS,
     Running,
     Tenant,
     api_port,
+    await_condition,
     machine,
     running,
     stores,
@@ -146,6 +148,18 @@ class Visit:
         organization_id, _, file_id = key.partition("/")
         assert organization_id == self.tenant.organization_id
         return str(file_id)
+
+    def await_settled(self, file_id: str) -> dict[str, Any]:
+        """The details of a file that is completed or failed; the emulator answers nobody while it copies gigabytes."""
+
+        def settled() -> dict[str, Any] | None:
+            answer = self.tenant.client.get(f"/files/{file_id}")
+            details: dict[str, Any] = answer.json()
+            assert answer.status_code in (200, 503), details
+            return details if details.get("status") in ("completed", "failed") else None
+
+        found: dict[str, Any] = await_condition(settled, f"the end of processing {file_id}", 2 * PATIENCE_SECONDS)
+        return found
 
     def throttle(self, bytes_per_second: int) -> None:
         """A connection slow enough to do something in the middle of an upload; 0 for as fast as it goes."""

@@ -44,7 +44,7 @@ def chosen(name: str, content: bytes, mime_type: str) -> dict[str, Any]:
 
 
 def check_completed(visit: Visit, file_id: str, content: bytes) -> dict[str, Any]:
-    details = visit.tenant.await_settled(file_id)
+    details = visit.await_settled(file_id)
     assert details["status"] == "completed", details
     assert details["sha256_hash"] == hashlib.sha256(content).hexdigest()
     assert details["file_size"] == len(content)
@@ -52,7 +52,7 @@ def check_completed(visit: Visit, file_id: str, content: bytes) -> dict[str, Any
 
 
 def check_large(visit: Visit, file_id: str, large_file: Path) -> None:
-    details = visit.tenant.await_settled(file_id)
+    details = visit.await_settled(file_id)
     assert details["status"] == "completed", details
     with large_file.open("rb") as file:
         assert details["sha256_hash"] == hashlib.file_digest(file, "sha256").hexdigest()

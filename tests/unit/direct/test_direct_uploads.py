@@ -5,16 +5,22 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import time_machine
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.logic import accounts
 from chalicelib.logic.direct_uploads import part_size
+from chalicelib.logic.recounting import recount
 from chalicelib.logic.sweeping import sweep
+from chalicelib.stores import aws
 from tests.unit.api import Api, Session
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.world import TEMP_BUCKET, World
@@ -33,6 +39,13 @@ def albert(sign_in: SignIn) -> Session:
 def large_allowed(configure: Configure) -> None:
     """Files above 5 MiB go in parts, up to 1 GiB."""
     configure(MAX_DIRECT_UPLOAD_BYTES=1024 * MEBIBYTE, MULTIPART_THRESHOLD_BYTES=5 * MEBIBYTE)
+
+
+def await_condition(condition: Callable[[], Any], what: str) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come about"
+        time.sleep(0.01)
 
 
 def policy_of(fields: dict[str, str]) -> list[Any]:
@@ -317,3 +330,69 @@ class TestParts:
 def test_no_upload_needs_more_than_10000_parts(size: int) -> None:
     assert -(-size // part_size(size)) <= 10_000
     assert part_size(size) >= PART
+
+
+class TestStorageTakesItsTime:
+    """S3 may need minutes to put thousands of parts together, which no gateway waits for."""
+
+    @pytest.fixture(autouse=True)
+    def large_in_parts(self, large_allowed: None) -> None:
+        pass
+
+    @pytest.fixture
+    def storage(self, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowStorage]:
+        monkeypatch.setattr(aws, "COMPLETE_PATIENCE_SECONDS", 0.2)
+        slow = SlowStorage()
+        events = world.stores.direct._completer.meta.events
+        events.register("before-call.s3.CompleteMultipartUpload", slow.hold)
+        yield slow
+        slow.go_on.set()
+        events.unregister("before-call.s3.CompleteMultipartUpload", slow.hold)
+
+    def test_answer_comes_before_storage_is_done(
+        self, api: Api, anna: Session, world: World, storage: SlowStorage
+    ) -> None:
+        started = start(api, anna, PART + 1)
+        send_parts(world, started["id"], [PART, 1])
+        answer = api.post(started["upload"]["complete"], anna)
+        assert (answer.status, answer.json["status"]) == (200, "pending")
+        storage.go_on.set()
+        storage.gone_on.wait(10)
+        await_condition(lambda: world.temp(), "the object in the temp bucket")
+        world.drain()
+        assert api.get(f"/files/{started['id']}", anna).json["status"] == "completed"
+
+    def test_sweep_asks_again_when_storage_never_finished(
+        self, api: Api, anna: Session, world: World, storage: SlowStorage
+    ) -> None:
+        storage.breaks = True
+        started = start(api, anna, PART + 1)
+        send_parts(world, started["id"], [PART, 1])
+        assert api.post(started["upload"]["complete"], anna).status == 200
+        storage.go_on.set()
+        storage.gone_on.wait(10)
+        assert world.temp() == {}
+        storage.breaks = False
+        assert sweep(world.stores, stale_seconds=-1)["completions_repeated"] == 1
+        world.drain()
+        assert api.get(f"/files/{started['id']}", anna).json["status"] == "completed"
+        assert not recount(world.stores, anna.caller.organization_id).differences
+
+    def test_sweep_leaves_an_upload_that_nobody_completed(self, api: Api, anna: Session, world: World) -> None:
+        started = start(api, anna, PART + 1)
+        send_parts(world, started["id"], [PART, 1])
+        assert sweep(world.stores, stale_seconds=-1) == {"left": 1}
+
+
+class SlowStorage:
+    """Holds the call until told to go on; then does it, or breaks off."""
+
+    def __init__(self) -> None:
+        self.go_on, self.gone_on = threading.Event(), threading.Event()
+        self.breaks = False
+
+    def hold(self, **_: Any) -> None:
+        self.go_on.wait(30)
+        self.gone_on.set()
+        if self.breaks:
+            raise EndpointConnectionError(endpoint_url="s3")

@@ -1,0 +1,128 @@
+"""The page at / of `make up`, used by a person; and by it the JavaScript that the front-end guide names."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Visit
+from tests.browser.test_uppy import LARGE_BYTES, large_file  # noqa: F401 (a fixture)
+from tests.integration.conftest import PASSWORD, await_condition
+
+MEBIBYTE = 1024 * 1024
+#: What POST /files plans for a file of this size.
+PART_BYTES = 16 * MEBIBYTE
+PARTS = -(-LARGE_BYTES // PART_BYTES)
+
+
+@pytest.fixture
+def page(visit: Visit) -> Iterator[Page]:
+    """Signed in by the form, at the list of files."""
+    visit.page.goto(visit.base_url)
+    visit.page.get_by_label("User name").fill(visit.tenant.username)
+    visit.page.get_by_label("Password").fill(PASSWORD)
+    visit.page.get_by_role("button", name="Log in").click()
+    expect(visit.page.get_by_text("0 files.")).to_be_visible()
+    # The question who is signed in, asked before anybody was, is the one thing that a browser complains about.
+    visit.complaints.clear()
+    yield visit.page
+    assert visit.complaints == []
+
+
+def choose(page: Page, *files: object) -> None:
+    page.set_input_files("#chosen", files)
+
+
+def test_wrong_password_is_said(visit: Visit) -> None:
+    visit.page.goto(visit.base_url)
+    visit.page.get_by_label("User name").fill(visit.tenant.username)
+    visit.page.get_by_label("Password").fill("wrong")
+    visit.page.get_by_role("button", name="Log in").click()
+    expect(visit.page.get_by_role("alert")).to_contain_text("password")
+    expect(visit.page.locator("#files")).to_be_hidden()
+
+
+def test_file_from_choosing_to_deleting(page: Page, visit: Visit) -> None:
+    content = os.urandom(200_000)
+    choose(page, {"name": "<b>Ümläut</b>.bin", "mimeType": "", "buffer": content})
+    row = page.locator("#rows tr")
+    expect(row).to_have_count(1)
+    expect(row).to_contain_text("completed")
+    expect(row).to_contain_text(hashlib.sha256(content).hexdigest()[:16])
+    expect(row).to_contain_text("195.3 KB")
+
+    with page.expect_download() as download:
+        row.get_by_role("button", name="Download").click()
+    assert Path(download.value.path()).read_bytes() == content
+
+    page.once("dialog", lambda dialog: dialog.accept("Other name.bin"))
+    row.get_by_role("button", name="Rename").click()
+    expect(row).to_contain_text("Other name.bin")
+    assert visit.tenant.client.get("/files").json()["files"][0]["filename"] == "Other name.bin"
+
+    row.get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
+    assert visit.tenant.client.get("/usage").json()["bytes"]["used"] == 0
+
+
+def test_many_files_are_listed_in_pages(page: Page) -> None:
+    choose(page, *({"name": f"{number}.txt", "mimeType": "text/plain", "buffer": b"x"} for number in range(23)))
+    expect(page.get_by_text("23 files.")).to_be_visible()
+    expect(page.locator("#rows tr")).to_have_count(20)
+    page.get_by_role("button", name="More").click()
+    expect(page.locator("#rows tr")).to_have_count(23)
+
+
+def test_large_file_goes_in_parts_and_on_after_a_reload(
+    page: Page,
+    visit: Visit,
+    large_file: Path,  # noqa: F811
+) -> None:
+    visit.throttle(LARGE_BYTES // 6)
+    choose(page, large_file)
+    for _ in range(2):
+        page.wait_for_event("requestfinished", lambda request: "partNumber=" in request.url and request.method == "PUT")
+    before = visit.parts_that_arrived()
+    page.reload()
+    visit.throttle(0)
+    expect(page.get_by_text("1 files.")).to_be_visible()
+    choose(page, large_file)
+    expect(page.locator("#rows tr")).to_have_count(1)
+    expect(page.locator("#rows tr")).to_contain_text("completed", timeout=120_000)
+    file = visit.tenant.client.get("/files").json()["files"][0]
+    details = visit.await_settled(file["id"])
+    with large_file.open("rb") as sent:
+        assert details["sha256_hash"] == hashlib.file_digest(sent, "sha256").hexdigest()
+    numbers = [int(number) for request in visit.requests for number in re.findall(r"partNumber=(\d+)", request.url)]
+    assert set(numbers) == set(range(1, PARTS + 1))
+    assert [number for number in before if numbers.count(number) > 1] == []
+
+
+def test_stopped_upload_leaves_nothing(page: Page, visit: Visit, large_file: Path) -> None:  # noqa: F811
+    visit.throttle(LARGE_BYTES // 20)
+    choose(page, large_file)
+    await_condition(lambda: visit.tenant.client.get("/usage").json()["bytes"]["used"] == LARGE_BYTES, "the reservation")
+    with page.expect_response(lambda answer: answer.request.method == "DELETE"):
+        page.get_by_role("button", name="Stop").click()
+    assert visit.tenant.client.get("/usage").json()["bytes"]["used"] == 0
+    assert page.evaluate("() => Object.keys(localStorage)") == []
+
+
+def test_session_that_ended_leads_back_to_the_form(page: Page, visit: Visit) -> None:
+    visit.page.context.clear_cookies()
+    choose(page, {"name": "a.txt", "mimeType": "", "buffer": b"x"})
+    expect(page.locator("#login")).to_be_visible()
+    expect(page.get_by_role("alert")).to_contain_text("Sign in")
+    visit.complaints.clear()
+
+
+def test_log_out(page: Page) -> None:
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("#login")).to_be_visible()
+    expect(page.locator("#files")).to_be_hidden()
