@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.unit.api import Answer, Api, Session
-from tests.unit.conftest import SignIn
+from tests.unit.conftest import Configure, SignIn
 from tests.unit.world import TEMP_BUCKET, World
 
 PART = 5 * 1024 * 1024
@@ -99,6 +99,25 @@ def test_multipart_from_start_to_end(uppy: Any, world: World, api: Api, anna: Se
     file_id = created["key"].partition("/")[2]
     details = api.get(f"/files/{file_id}", anna).json
     assert (details["status"], details["file_size"]) == ("completed", PART + 3)
+
+
+def test_more_than_the_largest_size_is_not_put_together(uppy: Any, world: World, configure: Configure) -> None:
+    configure(MAX_DIRECT_UPLOAD_BYTES=PART, MULTIPART_THRESHOLD_BYTES=PART)
+    created = create(uppy)
+    for number in (1, 2):
+        world.s3.upload_part(
+            Bucket=TEMP_BUCKET,
+            Key=created["key"],
+            UploadId=created["uploadId"],
+            PartNumber=number,
+            Body=b"z" * PART,
+        )
+    path, key = f"/s3/multipart/{created['uploadId']}", f"?key={quote(created['key'])}"
+    arrived = uppy("GET", path + key).json
+    listed = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in arrived]
+    assert uppy("POST", f"{path}/complete{key}", {"parts": listed}).status == 413
+    assert world.temp() == {}
+    assert uppy("POST", f"{path}/complete{key}", {"parts": listed[:1]}).status == 200
 
 
 def test_abort_gives_everything_back(uppy: Any, world: World) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.logic import accounts
@@ -267,6 +268,25 @@ class TestParts:
         assert str(PART) in answer.json["error"]
         send_parts(world, started["id"], [PART, PART])
         assert api.post(started["upload"]["complete"], anna).status == 200
+
+    def test_putting_together_overwrites_no_object(self, api: Api, anna: Session, world: World) -> None:
+        """S3 refuses where we ask it to; moto is told here what S3 does (AWS: "Conditional writes")."""
+        started = start(api, anna, PART + 1)
+        send_parts(world, started["id"], [PART, 1])
+        key = world.temp_key(started["id"])
+        world.put_temp(key, b"put together by a call whose answer was lost")
+
+        def as_s3_does(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+            if request.headers.get("If-None-Match") != b"*":
+                return None
+            refused = AWSResponse(request.url, 412, {}, None)
+            refused._content = b"<Error><Code>PreconditionFailed</Code></Error>"
+            return refused
+
+        events = world.stores.direct._s3.meta.events
+        events.register_first("before-send.s3.CompleteMultipartUpload", as_s3_does)
+        assert api.post(started["upload"]["complete"], anna).status == 200
+        assert world.temp() == {key: b"put together by a call whose answer was lost"}
 
     @pytest.mark.parametrize(
         "numbers", [[], [0], [10_001], [-1], ["1"], [True], [1.0], "1", None, list(range(1, 1002))]

@@ -68,6 +68,11 @@ def test_bug_of_ours_is_500_without_a_word_about_it(
     assert b"RuntimeError" not in answer.body
 
 
+def test_body_that_is_nested_too_deep_is_400(any_api: Api) -> None:
+    answer = any_api.post("/auth/login", body=b"[" * 100_000, headers={"Content-Type": "application/json"})
+    check_error(answer, 400)
+
+
 @pytest.mark.parametrize("away", ["dynamodb.GetItem", "dynamodb"])
 def test_tables_away_is_503_everywhere(any_api: Api, anna: Session, unhurried: None, away: str) -> None:
     with unreachable(away):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import bcrypt
@@ -9,7 +10,7 @@ import pytest
 
 from chalicelib.logic import accounts
 from tests.unit.api import Api
-from tests.unit.calls import aws_calls
+from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import Configure
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
 from tests.unit.world import World
@@ -162,6 +163,24 @@ def test_disabled_user_is_told_no_more_than_anyone(api: Api, world: World) -> No
     assert check_error(api.login("anna", PASSWORD), 401) == "Wrong username or password."
     accounts.set_disabled(world.stores, "anna", False)
     check_success(api.login("anna", PASSWORD))
+
+
+def disable(world: World) -> None:
+    accounts.set_disabled(world.stores, "anna", True)
+
+
+def change_password(world: World) -> None:
+    accounts.set_password(world.stores, "anna", "another-good-password")
+
+
+@pytest.mark.parametrize("change", [disable, change_password])
+def test_login_under_way_does_not_survive_a_change_of_the_user(
+    api: Api, world: World, unhurried: None, change: Callable[[World], None]
+) -> None:
+    """The password was right a moment ago; what counts is the user at the moment that the session begins."""
+    with just_before("dynamodb.TransactWriteItems", lambda: change(world)):
+        check_error(api.login("anna", PASSWORD), 401)
+    assert world.rows("sessions") == []
 
 
 def test_new_passwords_are_hashed_with_cost_12_by_default(configure: Configure, world: World) -> None:

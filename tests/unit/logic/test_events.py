@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.logic import events
 from infra import template
+from infra.local.consumer import Consumer
 from tests.unit.api import Api, Session
 from tests.unit.calls import unreachable
 from tests.unit.logbook import Logbook
@@ -207,6 +208,18 @@ def test_queue_away_while_arranging_a_retry_is_no_new_error(
     world.forward()
     world.drain()
     assert status(world, file_id) == "completed"
+
+
+def test_local_consumer_deletes_only_what_was_handled(api: Api, anna: Session, world: World, unhurried: None) -> None:
+    file_id = api.upload(anna).json["id"]
+    functions = world.cloud.chalice.lambda_
+    consumer = Consumer(world.queue_url, lambda event, _: functions.invoke("process_uploads", event).payload)
+    with unreachable("s3.GetObject"):
+        assert consumer.poll_once(0) == 1
+    assert (status(world, file_id), world.queued()) == ("processing", 1)
+    world.forward()
+    assert consumer.poll_once(0) == 1
+    assert (status(world, file_id), world.queued()) == ("completed", 0)
 
 
 def test_event_of_the_wrong_shape_is_an_error_of_the_function(world: World) -> None:

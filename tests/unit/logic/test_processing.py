@@ -7,12 +7,15 @@ import hashlib
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
+from pynamodb.exceptions import TransactWriteError
 
+from chalicelib.errors import Contended
 from chalicelib.logic import accounts, processing, uploads
 from chalicelib.logic.processing import Outcome, process_upload
 from chalicelib.records import Caller, File, Policy
@@ -141,6 +144,11 @@ def test_object_overwritten_while_it_is_read_is_noticed(world: World, anna: Call
         process(world, file)
     assert now(world, file).status == "processing"
     assert world.permanent() == {}
+
+
+def test_stream_that_ends_early_is_not_taken_for_the_file() -> None:
+    with pytest.raises(processing.ObjectChanged):
+        processing._examine(processing.TempObject("etag", len(BODY), None, iter([BODY[:-1]])))
 
 
 def test_object_that_vanishes_before_the_copy_is_tried_again(world: World, anna: Caller) -> None:
@@ -319,6 +327,23 @@ def test_crash_while_refusing_keeps_the_true_reason(world: World, anna: Caller, 
     check_failed(world, file, "text/html are refused", bytes_kept=False)
 
 
+@pytest.mark.parametrize("make", [uploaded, refused_by_type], ids=["completed", "failed"])
+def test_bytes_stay_until_the_row_says_what_became_of_them(
+    world: World, anna: Caller, unhurried: None, make: Callable[[World, Caller], File]
+) -> None:
+    file = make(world, anna)
+    before = world.temp()
+    with (
+        ExitStack() as outage,
+        # The first write takes the lease; from the next call on the tables are away.
+        just_before("s3.GetObject", partial(outage.enter_context, unreachable("dynamodb"))),
+        pytest.raises(TransactWriteError),
+    ):
+        process(world, file)
+    assert world.temp() == before
+    assert now(world, file).status == "processing"
+
+
 def test_largest_upload_is_a_bound_of_processing_too(world: World, anna: Caller, configure: Configure) -> None:
     file = uploaded(world, anna)
     configure(MAX_DIRECT_UPLOAD_BYTES=len(BODY) - 1)
@@ -363,6 +388,22 @@ def test_lease_that_ran_out_can_be_taken_over(world: World, anna: Caller, monkey
     monkeypatch.setattr(time, "time", lambda: later)
     assert process(world, file, "second") is Outcome.COMPLETED
     check_completed(world, file)
+
+
+@pytest.mark.parametrize("make", [uploaded, refused_by_type], ids=["completed", "failed"])
+def test_worker_that_slept_for_longer_than_its_lease_touches_nothing(
+    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, make: Callable[[World, Caller], File]
+) -> None:
+    """What it would do can be undone, but not if it dies before."""
+    file = make(world, anna)
+    later = time.time() + world.stores.settings.processing_lease_seconds + 1
+    with (
+        just_before("s3.GetObject", lambda: monkeypatch.setattr(time, "time", lambda: later)),
+        aws_calls() as calls,
+        pytest.raises(Contended),
+    ):
+        process(world, file)
+    assert [call for call in calls if call.startswith("s3.")] == ["s3.GetObject"]
 
 
 def test_two_workers_at_once_complete_it_once(world: World, anna: Caller) -> None:

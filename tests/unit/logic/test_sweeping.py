@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import pytest
 
-from chalicelib.logic import uploads
-from chalicelib.logic.sweeping import sweep
+from chalicelib.logic import files, uploads
+from chalicelib.logic.processing import GAVE_UP
+from chalicelib.logic.sweeping import MAX_STARTS, sweep
 from chalicelib.records import Caller
 from tests.unit.calls import unreachable
 from tests.unit.world import World
@@ -68,6 +70,40 @@ def test_crashed_attempt_is_taken_up_when_its_lease_is_over(
     assert world.file(file.file_id).status == "completed"  # type: ignore[union-attr]
 
 
+def test_deletion_waits_for_the_lease_of_a_worker_that_may_still_copy(
+    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, unhurried: None
+) -> None:
+    file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
+    with unreachable("s3.GetObject"):
+        world.work()
+    files.delete_file(world.stores, anna, file.file_id)
+    assert sweep(world.stores, stale_seconds=0) == {"left": 1}
+    later = time.time() + 961
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert sweep(world.stores, stale_seconds=-2000) == {"deletions_finished": 1}
+    assert world.rows("files") == []
+
+
+def test_file_that_kills_every_worker_is_given_up(world: World, anna: Caller) -> None:
+    file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
+    world.forget_messages()
+    killed = replace(file, status="processing", attempts=MAX_STARTS, lease_owner="dead", lease_expires_at=1)
+    world.stores.files.replace(file, killed)
+    assert sweep(world.stores, stale_seconds=0)["failed"] == 1
+    after = world.file(file.file_id)
+    assert after is not None
+    assert (after.status, after.error_message) == ("failed", GAVE_UP)
+    assert list(world.temp().values()) == [b"x"], "the bytes stay, so that it can be processed again"
+
+
+def test_strays_are_found_on_every_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
+    for number in range(5):
+        world.put_temp(f"stray {number}", b"x")
+    assert sweep(world.stores, stale_seconds=-10) == {"strays_deleted": 5}
+    assert world.temp() == {}
+
+
 def test_strays_go_and_files_that_wait_stay(world: World, anna: Caller) -> None:
     waiting = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
     done = uploads.upload_form(world.stores, anna, "b.txt", None, b"y")
@@ -85,11 +121,11 @@ def test_strays_go_and_files_that_wait_stay(world: World, anna: Caller) -> None:
 def test_one_item_that_fails_does_not_hold_up_the_others(
     world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = [world.stores.files.create(uploads.new_file(anna, f"{n}.txt", None, 1)) for n in range(4)]
+    made = [world.stores.files.create(uploads.new_file(anna, f"{n}.txt", None, 1)) for n in range(4)]
     exists = world.stores.objects.temp_exists
 
     def broken_for_one(organization_id: str, file_id: str) -> bool:
-        if file_id == files[1].file_id:
+        if file_id == made[1].file_id:
             raise RuntimeError("poison")
         return exists(organization_id, file_id)
 

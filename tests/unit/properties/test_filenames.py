@@ -101,6 +101,8 @@ def test_temp_key_round_trip(organization: object, file: object) -> None:
 
 
 @given(st.text(max_size=100))
+@example(f"{'0' * 8}-0000-0000-0000-{'0' * 12}/{'0' * 8}-0000-0000-0000-{'0' * 12}/more")
+@example(f"{'0' * 8}-0000-0000-0000-{'0' * 12}/{'0' * 8}-0000-0000-0000-{'0' * 12}\n")
 def test_only_our_keys_are_parsed(key: str) -> None:
     parsed = keys.parse_temp_key(key)
     assert parsed is None or keys.temp_key(*parsed) == key

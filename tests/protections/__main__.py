@@ -1,0 +1,195 @@
+"""Takes each protection of the catalogue out, one by one, and runs the tests that must notice.
+
+``python -m tests.protections`` works in copies of the tree. First all named tests have to pass as the code is; then
+each edit is made, its tests run, and the edit is undone. ``--write`` writes docs/protections.md, ``--only WORDS`` tries
+the protections whose names have these words. Ends with 1 unless every edit applies and is noticed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+
+from tests.protections.catalogue import ALL, Protection
+from tests.protections.document import DOCUMENT, ROOT, render
+
+#: The slowest take some 20 s on two cores. One that hangs is not caught: nobody would learn what is wrong.
+LIMIT_SECONDS = 300
+UNCHANGED_LIMIT_SECONDS = 1200
+AT_ONCE = 2
+CAUGHT, NOT_CAUGHT, NO_EDIT = "caught", "NOT CAUGHT", "edit no longer applies"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    protection: Protection
+    outcome: str
+    seconds: float
+    #: What pytest said, of each test that failed, or why this is no verdict on the tests.
+    told: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Run:
+    exit_code: int | None
+    output: str
+
+    @property
+    def failed(self) -> list[str]:
+        """The lines of the summary that name a failed test."""
+        return re.findall(r"^(?:FAILED|ERROR) (tests/.+)$", self.output, re.MULTILINE)
+
+
+def copy_tree(target: Path) -> None:
+    """What git knows of, and what is new and not ignored; whole files, so that nothing is written to the original."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in listed.split("\0"):
+        if name and (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, target / name)
+
+
+def run_tests(tree: Path, tests: list[str], limit_seconds: float, *options: str) -> Run:
+    # Without bytecode, which some environments forbid to write, a start takes ten seconds instead of two.
+    bytecode = {"PYTHONPYCACHEPREFIX": f"{tree}-bytecode", "PYTHONDONTWRITEBYTECODE": ""}
+    environment = os.environ | bytecode | {"PYTHONPATH": str(tree), "COLUMNS": "200"}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE", *options, *tests]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=tree,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=limit_seconds,
+            text=True,
+        )
+    except subprocess.TimeoutExpired:
+        return Run(None, "")
+    return Run(done.returncode, done.stdout)
+
+
+def check_unchanged(tree: Path, protections: list[Protection]) -> bool:
+    """Each kind of test in a process of its own: the unit tests and the fault laboratory both own the mock of AWS."""
+    for kind in sorted({test.split("/")[1] for p in protections for test in p.tests}):
+        tests = sorted({test for p in protections for test in p.tests if test.startswith(f"tests/{kind}/")})
+        started = time.monotonic()
+        run = run_tests(tree, tests, UNCHANGED_LIMIT_SECONDS)
+        print(f"as it is: {len(tests)} tests of tests/{kind}, {time.monotonic() - started:.0f} s", flush=True)
+        if run.exit_code != 0:
+            print(f"They have to pass before anything is taken out.\n{run.output}", file=sys.stderr)
+            return False
+    return True
+
+
+def try_without(tree: Path, protection: Protection) -> Verdict:
+    source = tree / protection.file
+    whole = source.read_text(encoding="utf-8") if source.exists() else ""
+    if whole.count(protection.text) != 1:
+        return Verdict(protection, NO_EDIT, 0)
+    started = time.monotonic()
+    put(source, whole.replace(protection.text, protection.without))
+    try:
+        compile(source.read_text(encoding="utf-8"), protection.file, "exec")
+        # Of several tests each has to fail, so that one may not hide behind another.
+        options = ["-x"] if len(protection.tests) == 1 else []
+        run = run_tests(tree, list(protection.tests), LIMIT_SECONDS, *options)
+    except SyntaxError as error:
+        return Verdict(protection, NO_EDIT, 0, (f"the edit leaves no Python: {error}",))
+    finally:
+        put(source, whole)
+    return judge(protection, run, time.monotonic() - started)
+
+
+def put(source: Path, text: str) -> None:
+    """Bytecode counts as a file's while time, in seconds, and size are the same; so each text has a time of its own."""
+    changed_at = source.stat().st_mtime + 2
+    source.write_text(text, encoding="utf-8")
+    os.utime(source, (changed_at, changed_at))
+
+
+def judge(protection: Protection, run: Run, seconds: float) -> Verdict:
+    if run.exit_code is None:
+        return Verdict(protection, NOT_CAUGHT, seconds, (f"no end within {LIMIT_SECONDS} s",))
+    if run.exit_code not in (0, 1):
+        # A module that can't be imported fails every test, and says nothing about any of them.
+        return Verdict(protection, NOT_CAUGHT, seconds, (f"pytest ended with {run.exit_code}: {run.output[-500:]}",))
+    silent = [test for test in protection.tests if not any(line.startswith(test) for line in run.failed)]
+    if silent:
+        return Verdict(protection, NOT_CAUGHT, seconds, tuple(f"passes without it: {test}" for test in silent))
+    return Verdict(protection, CAUGHT, seconds, tuple(run.failed))
+
+
+def try_all(trees: list[Path], protections: list[Protection]) -> Iterator[Verdict]:
+    """One edit at a time in each tree; the verdicts come in the order of the catalogue."""
+    free: SimpleQueue[Path] = SimpleQueue()
+    for tree in trees:
+        free.put(tree)
+
+    def attempt(protection: Protection) -> Verdict:
+        tree = free.get()
+        try:
+            return try_without(tree, protection)
+        finally:
+            free.put(tree)
+
+    with ThreadPoolExecutor(len(trees)) as pool:
+        yield from pool.map(attempt, protections)
+
+
+def report(verdicts: list[Verdict], seconds: float) -> bool:
+    missed = [verdict for verdict in verdicts if verdict.outcome != CAUGHT]
+    print(f"\n{len(verdicts) - len(missed)} of {len(verdicts)} protections are caught, {seconds:.0f} s.")
+    for verdict in missed:
+        print(f"  {verdict.outcome}: {verdict.protection.name} ({verdict.protection.file})")
+        for line in verdict.told:
+            print(f"      {line}")
+    return not missed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.protections", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--write", action="store_true", help="write docs/protections.md")
+    parser.add_argument("--only", default="", metavar="WORDS", help="only protections whose names have these words")
+    parser.add_argument("--verbose", action="store_true", help="say how each test failed")
+    options = parser.parse_args()
+    chosen = [p for p in ALL if options.only.lower() in p.name.lower()]
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="protections-") as directory:
+        trees = [Path(directory).resolve() / f"tree{number}" for number in range(AT_ONCE)]
+        for tree in trees:
+            copy_tree(tree)
+        if not check_unchanged(trees[0], chosen):
+            return 1
+        verdicts = []
+        for verdict in try_all(trees, chosen):
+            verdicts.append(verdict)
+            place = f"[{len(verdicts):>3}/{len(chosen)}]"
+            print(f"{place} {verdict.outcome:<10} {verdict.seconds:5.1f} s  {verdict.protection.name}", flush=True)
+            if options.verbose:
+                print("".join(f"      {line}\n" for line in verdict.told), end="", flush=True)
+    if options.write:
+        DOCUMENT.write_text(render(), encoding="utf-8")
+    return 0 if report(verdicts, time.monotonic() - started) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

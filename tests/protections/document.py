@@ -1,0 +1,34 @@
+"""docs/protections.md, which is made of the catalogue and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.protections.catalogue import CATALOGUE, Protection
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "protections.md"
+HEAD = """# Protections
+
+Written by `make protections`, which takes each of these out of a copy of the code, one at a time, and runs the tests
+beside it: all of them have to fail then. The exact edits are in [the catalogue](../tests/protections/catalogue.py).
+"""
+
+
+def render() -> str:
+    lines = [HEAD]
+    for area, protections in CATALOGUE.items():
+        lines += [f"## {area}", "", "| protection | where | noticed by |", "|---|---|---|"]
+        lines += [_row(protection) for protection in protections]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _row(protection: Protection) -> str:
+    tests = "<br>".join(f"`{_short(test)}`" for test in protection.tests)
+    return f"| {protection.name} | `{protection.file}` | {tests} |"
+
+
+def _short(test: str) -> str:
+    """Without the case of a parametrised test, which may hold anything."""
+    return test.partition("[")[0]
