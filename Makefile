@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench test-browser deploy lock \
-        clean-data clean app emulator environments test-localstack openapi faults
+        clean-data clean app emulator environments test-localstack openapi faults protections
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -54,6 +54,9 @@ fuzz: app ## At least 10,000 generated requests against the API's own descriptio
 
 faults: app ## Inject every fault at every call, and write the table of docs/faults.md anew
 	@$(PY) -m tests.faults.matrix
+
+protections: app ## Take each protection out of a copy of the code, see its tests fail; writes docs/protections.md
+	@$(PY) -m tests.protections --write
 
 test-localstack: app ## The integration tests against LocalStack, without Docker (needs Python 3.13)
 	@$(PY) -m tests.localstack

@@ -42,6 +42,17 @@ def test_a_transaction_sent_twice_ends_well_where_tokens_are_not_known(lab: Lab,
         assert not result.wrong, (ready.points[position], result.wrong)
 
 
+def test_a_write_that_is_refused_by_its_own_success_is_a_success(lab: Lab) -> None:
+    """Its answer was lost, so the client sent it again: the condition is that of the row before."""
+    ready = prepare(lab, SCENARIOS["direct-parts"])
+    writes = [position for position, name in enumerate(ready.points) if name.startswith("DynamoDB PutItem files")]
+    assert writes
+    for position in writes:
+        result = run_point(lab, ready, position, Mode.ANSWER_LOST_ONCE)
+        assert not result.wrong
+        assert result.told == "201"
+
+
 def calls_of_processing(lab: Lab) -> list[str]:
     names = prepare(lab, SCENARIOS["process"]).points
     # Twice read, once named: a call that keeps failing is known by its name.

@@ -109,8 +109,8 @@ def test_the_cache_is_given_up_at_once(lab: Lab) -> None:
 
 
 def test_a_sweep_with_much_to_do_gives_up_in_time_when_storage_hangs(lab: Lab) -> None:
-    """Each item would hang; after some of them it is no longer the items."""
-    for number in range(MAX_ERRORS + 2):
+    """Each item would hang, and all of them for longer than there is; after some it is no longer the items."""
+    for number in range(3 * MAX_ERRORS):
         put_directly(lab, b"announcement lost", filename=f"{number}.txt")
     for message in lab.cloud.messages(aws.QUEUE):
         message.visible_at = float("inf")

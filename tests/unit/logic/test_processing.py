@@ -16,7 +16,7 @@ import pytest
 from pynamodb.exceptions import TransactWriteError
 
 from chalicelib.errors import Contended
-from chalicelib.logic import accounts, processing, uploads
+from chalicelib.logic import accounts, files, processing, uploads
 from chalicelib.logic.processing import Outcome, process_upload
 from chalicelib.records import Caller, File, Policy
 from chalicelib.stores.objects import ObjectStore
@@ -404,6 +404,31 @@ def test_worker_that_slept_for_longer_than_its_lease_touches_nothing(
     ):
         process(world, file)
     assert [call for call in calls if call.startswith("s3.")] == ["s3.GetObject"]
+
+
+def test_who_ends_a_file_that_was_completed_meanwhile_touches_nothing(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+    with unreachable("s3.GetObject"), pytest.raises(Exception, match=r"away\.example"):
+        process(world, file, "first")
+    as_swept = now(world, file)
+    process(world, file, "first")
+    with aws_calls() as calls, pytest.raises(Contended):
+        processing.end_as_failed(world.stores, as_swept, processing.GAVE_UP, "sweep")
+    assert not [call for call in calls if call.startswith("s3.")]
+    check_completed(world, file)
+
+
+def test_copy_under_way_at_a_deletion_goes_with_the_file(world: World, anna: Caller) -> None:
+    file = uploaded(world, anna)
+
+    def delete() -> None:
+        files.delete_file(world.stores, anna, file.file_id)
+        # Storage has begun to copy, and so has the bytes.
+        world.put_temp(world.temp_key(file.file_id), BODY)
+
+    with just_before("s3.CopyObject", delete):
+        assert process(world, file) is Outcome.UNKNOWN_FILE
+    assert (world.permanent(), world.temp(), usage(world)) == ({}, {}, (0, 0))
 
 
 def test_two_workers_at_once_complete_it_once(world: World, anna: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from chalicelib.logic import files, uploads
 from chalicelib.logic.processing import GAVE_UP
 from chalicelib.logic.sweeping import MAX_STARTS, sweep
 from chalicelib.records import Caller
-from tests.unit.calls import unreachable
+from tests.unit.calls import just_before, unreachable
 from tests.unit.world import World
 
 
@@ -70,18 +71,26 @@ def test_crashed_attempt_is_taken_up_when_its_lease_is_over(
     assert world.file(file.file_id).status == "completed"  # type: ignore[union-attr]
 
 
-def test_deletion_waits_for_the_lease_of_a_worker_that_may_still_copy(
+def test_copy_under_way_at_a_deletion_is_deleted_when_the_lease_of_its_worker_is_over(
     world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, unhurried: None
 ) -> None:
     file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
-    with unreachable("s3.GetObject"):
+
+    def delete_and_kill_the_worker() -> None:
+        files.delete_file(world.stores, anna, file.file_id)
+        # Storage has begun to copy, and so has the bytes.
+        world.put_temp(world.temp_key(file.file_id), b"x")
+        outage.enter_context(unreachable("dynamodb"))
+
+    with ExitStack() as outage, just_before("s3.CopyObject", delete_and_kill_the_worker):
         world.work()
-    files.delete_file(world.stores, anna, file.file_id)
-    assert sweep(world.stores, stale_seconds=0) == {"left": 1}
+    world.forget_messages()
+    assert list(world.permanent().values()) == [b"x"]
+    assert sweep(world.stores, stale_seconds=0)["left"] == 1
     later = time.time() + 961
     monkeypatch.setattr(time, "time", lambda: later)
-    assert sweep(world.stores, stale_seconds=-2000) == {"deletions_finished": 1}
-    assert world.rows("files") == []
+    assert sweep(world.stores, stale_seconds=-2000)["deletions_finished"] == 1
+    assert (world.rows("files"), world.temp(), world.permanent()) == ([], {}, {})
 
 
 def test_file_that_kills_every_worker_is_given_up(world: World, anna: Caller) -> None:

@@ -41,6 +41,8 @@ def test_cleaned_name_is_safe_everywhere(raw: str) -> None:
 
 
 @given(TEXTS)
+@example("\U00020000" * 255)
+@example("\U00020000" * 250 + ".txt")
 def test_key_of_any_name_fits(raw: str) -> None:
     key = keys.permanent_key(ORGANIZATION, FILE, keys.clean_filename(raw))
     assert len(key.encode()) <= 1024
