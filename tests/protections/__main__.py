@@ -15,9 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -87,13 +88,16 @@ def run_tests(tree: Path, tests: list[str], limit_seconds: float, *options: str)
     return Run(done.returncode, done.stdout)
 
 
-def check_unchanged(tree: Path, protections: list[Protection]) -> bool:
+def by_kind(tests: Iterable[str]) -> list[list[str]]:
     """Each kind of test in a process of its own: the unit tests and the fault laboratory both own the mock of AWS."""
-    for kind in sorted({test.split("/")[1] for p in protections for test in p.tests}):
-        tests = sorted({test for p in protections for test in p.tests if test.startswith(f"tests/{kind}/")})
+    return [list(kind) for _, kind in groupby(sorted(set(tests)), lambda test: test.split("/")[1])]
+
+
+def check_unchanged(tree: Path, protections: list[Protection]) -> bool:
+    for tests in by_kind(test for protection in protections for test in protection.tests):
         started = time.monotonic()
         run = run_tests(tree, tests, UNCHANGED_LIMIT_SECONDS)
-        print(f"as it is: {len(tests)} tests of tests/{kind}, {time.monotonic() - started:.0f} s", flush=True)
+        print(f"as it is: {len(tests)} tests like {tests[0]}, {time.monotonic() - started:.0f} s", flush=True)
         if run.exit_code != 0:
             print(f"They have to pass before anything is taken out.\n{run.output}", file=sys.stderr)
             return False
@@ -109,14 +113,16 @@ def try_without(tree: Path, protection: Protection) -> Verdict:
     put(source, whole.replace(protection.text, protection.without))
     try:
         compile(source.read_text(encoding="utf-8"), protection.file, "exec")
-        # Of several tests each has to fail, so that one may not hide behind another.
-        options = ["-x"] if len(protection.tests) == 1 else []
-        run = run_tests(tree, list(protection.tests), LIMIT_SECONDS, *options)
+        # Of several tests each has to fail, so that none hides behind another.
+        runs = [
+            run_tests(tree, tests, LIMIT_SECONDS, *(["-x"] if len(tests) == 1 else []))
+            for tests in by_kind(protection.tests)
+        ]
     except SyntaxError as error:
         return Verdict(protection, NO_EDIT, 0, (f"the edit leaves no Python: {error}",))
     finally:
         put(source, whole)
-    return judge(protection, run, time.monotonic() - started)
+    return judge(protection, runs, time.monotonic() - started)
 
 
 def put(source: Path, text: str) -> None:
@@ -126,16 +132,19 @@ def put(source: Path, text: str) -> None:
     os.utime(source, (changed_at, changed_at))
 
 
-def judge(protection: Protection, run: Run, seconds: float) -> Verdict:
-    if run.exit_code is None:
-        return Verdict(protection, NOT_CAUGHT, seconds, (f"no end within {LIMIT_SECONDS} s",))
-    if run.exit_code not in (0, 1):
-        # A module that can't be imported fails every test, and says nothing about any of them.
-        return Verdict(protection, NOT_CAUGHT, seconds, (f"pytest ended with {run.exit_code}: {run.output[-500:]}",))
-    silent = [test for test in protection.tests if not any(line.startswith(test) for line in run.failed)]
+def judge(protection: Protection, runs: list[Run], seconds: float) -> Verdict:
+    for run in runs:
+        if run.exit_code is None:
+            return Verdict(protection, NOT_CAUGHT, seconds, (f"no end within {LIMIT_SECONDS} s",))
+        if run.exit_code not in (0, 1):
+            # A module that can't be imported fails every test, and says nothing about any of them.
+            told = f"pytest ended with {run.exit_code}: {run.output[-500:]}"
+            return Verdict(protection, NOT_CAUGHT, seconds, (told,))
+    failed = [line for run in runs for line in run.failed]
+    silent = [test for test in protection.tests if not any(line.startswith(test) for line in failed)]
     if silent:
         return Verdict(protection, NOT_CAUGHT, seconds, tuple(f"passes without it: {test}" for test in silent))
-    return Verdict(protection, CAUGHT, seconds, tuple(run.failed))
+    return Verdict(protection, CAUGHT, seconds, tuple(failed))
 
 
 def try_all(trees: list[Path], protections: list[Protection]) -> Iterator[Verdict]:

@@ -51,6 +51,7 @@ _LISTING = f"{_UNIT}/http/test_listing.py"
 _LOGIN = f"{_UNIT}/http/test_login.py"
 _SESSIONS = f"{_UNIT}/http/test_sessions.py"
 _LIMITS = f"{_UNIT}/http/test_limits.py"
+_TENANCY = f"{_UNIT}/http/test_tenancy.py"
 _CSRF = f"{_UNIT}/http/test_csrf_and_cors.py"
 _ERRORS = f"{_UNIT}/http/test_errors.py"
 _CURSORS = f"{_UNIT}/properties/test_cursors.py"
@@ -235,7 +236,7 @@ PROCESSING_ONCE = (
         PROCESSING,
         "mark = stores.objects.delete_permanent(",
         "mark = stores.objects.temp_exists and None and (",
-        (f"{_CRASHES}::test_every_fault_ends_well[give-up]",),
+        (f"{_CRASHES}::test_a_call_that_keeps_failing_ends_in_failed_and_a_redrive_mends_it[answer lost]",),
     ),
     Protection(
         "A copy is refused when the object is not the one that was read",
@@ -299,6 +300,7 @@ PROCESSING_ONCE = (
         (
             f"{_REPETITION}::test_the_same_announcement_many_times_is_one_completion",
             f"{_REPETITION}::test_a_presigned_upload_used_again_after_completion_changes_nothing",
+            f"{_REPETITION}::test_a_presigned_upload_used_again_while_it_is_processed_ends_with_bytes_that_were_hashed",
         ),
     ),
     Protection(
@@ -380,7 +382,58 @@ PROCESSING_ONCE = (
     ),
 )
 
+ISOLATION = (
+    Protection(
+        "A file is found by its organisation only",
+        FILE_STORE,
+        "return _to_file(FileRow.get(organization_id, file_id, consistent_read=True))",
+        "return next((_to_file(row) for row in FileRow.scan(FileRow.file_id == file_id)), None)",
+        (f"{_TENANCY}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
+    ),
+    Protection(
+        "A list has the files of its organisation only",
+        FILE_STORE,
+        "return FileRow.query(organization_id, older, consistent_read=True, **options)",
+        "return FileRow.scan(limit=limit)",
+        (f"{_TENANCY}::test_list_shows_the_own_organization_only",),
+    ),
+    Protection(
+        "So has a list of one status",
+        KEYS,
+        'return f"{organization_id}#{status}"\n',
+        'return f"#{status}"\n',
+        (f"{_TENANCY}::test_list_shows_the_own_organization_only",),
+    ),
+    Protection(
+        "Two files never share an object",
+        KEYS,
+        'return f"{organization_id}/{file_id}_"',
+        'return f"{organization_id}/_"',
+        (
+            f"{_UPLOADS}::test_two_files_of_one_name_are_two_files",
+            f"{_REPETITION}::test_announcements_in_any_order_each_bring_their_own_file_to_its_end",
+        ),
+    ),
+    Protection(
+        "A stranger's file is unknown before anything is said of the request",
+        "chalicelib/routes/files.py",
+        "    files.get_file(stores(), caller, file_id)\n    return",
+        "    return",
+        (f"{_TENANCY}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
+    ),
+)
+
 QUEUE = (
+    Protection(
+        "Bytes that are gone are told at once",
+        PROCESSING,
+        "        raise PermanentFault(BYTES_GONE) from None",
+        "        raise",
+        (
+            f"{_ODD}::test_an_announcement_of_an_object_that_is_gone_fails_with_a_reason",
+            f"{_REPETITION}::test_an_object_deleted_between_hashing_and_copying_fails_with_a_reason",
+        ),
+    ),
     Protection(
         "A permanent fault is not tried again",
         PROCESSING,
@@ -489,6 +542,13 @@ QUEUE = (
 
 DELETION_AND_SWEEP = (
     Protection(
+        "An upload that never comes gives its room back",
+        SWEEPING,
+        "end_as_failed(stores, item, NEVER_ARRIVED, WORKER)",
+        "stores.files.replace(item, item)",
+        (f"{_SWEEPING}::test_upload_that_never_came_fails_and_gives_its_room_back",),
+    ),
+    Protection(
         "The note of a deletion stays until the objects are gone",
         FILES,
         '    discard_upload(stores, file)\n    if file.status == "processing":',
@@ -535,7 +595,10 @@ DELETION_AND_SWEEP = (
         FILE_STORE,
         "        note.unfinished_shard = keys.unfinished_shard(file.file_id)\n",
         "        note.unfinished_shard = None\n",
-        (f"{_FILES}::test_storage_away_while_deleting_is_finished_by_the_sweep",),
+        (
+            f"{_FILES}::test_storage_away_while_deleting_is_finished_by_the_sweep",
+            f"{_CRASHES}::test_every_fault_ends_well[delete-completed]",
+        ),
     ),
     Protection(
         "The sweep reads every page of the temp bucket",
@@ -720,7 +783,10 @@ SESSIONS_AND_LIMITS = (
         SESSIONS,
         "return stores.users.replace(user, changed, [token_hash])",
         "return stores.users.replace(user, changed, [])",
-        (f"{_SESSIONS}::test_after_logout_the_session_is_dead",),
+        (
+            f"{_SESSIONS}::test_after_logout_the_session_is_dead",
+            f"{_TENANCY}::test_session_that_was_ended_is_401_everywhere",
+        ),
     ),
     Protection(
         "Disabling a user, or a new password, ends every session",
@@ -799,6 +865,20 @@ SESSIONS_AND_LIMITS = (
         (f"{_LIMITS}::test_sixth_login_of_a_minute_is_429_even_with_the_right_password",),
     ),
     Protection(
+        "Each address has a limit of its own",
+        "chalicelib/logic/limits.py",
+        '"Too many login attempts.", "login-address", address',
+        '"Too many login attempts.", "login-address", "all"',
+        (f"{_LIMITS}::test_logins_are_counted_by_address",),
+    ),
+    Protection(
+        "Requests of a user are limited",
+        "chalicelib/logic/limits.py",
+        "stores.settings.rate_limit_signed_in,",
+        '"1000000/minute",',
+        (f"{_LIMITS}::test_signed_in_users_have_a_wide_limit_each",),
+    ),
+    Protection(
         "An address is not what the client says of itself",
         HTTP,
         'return str(request.context.get("identity", {}).get("sourceIp") or "unknown")',
@@ -846,6 +926,34 @@ SESSIONS_AND_LIMITS = (
         '"retry": Retry(NoBackoff(), retries=0),',
         '"retry": Retry(NoBackoff(), retries=3),',
         (f"{_LIMITED}::test_the_cache_is_given_up_at_once",),
+    ),
+    Protection(
+        "A request that waits for storage is answered before the gateway gives up",
+        "chalicelib/stores/aws.py",
+        "\nREAD_TIMEOUT_SECONDS = 6\n",
+        "\nREAD_TIMEOUT_SECONDS = 14\n",
+        (f"{_LIMITED}::test_the_api_answers_before_the_gateway_gives_up[('S3', 'SQS')]",),
+    ),
+    Protection(
+        "A request that waits for the tables is answered before the gateway gives up",
+        "chalicelib/stores/tables.py",
+        "READ_TIMEOUT_SECONDS = 2.5",
+        "READ_TIMEOUT_SECONDS = 10",
+        (f"{_LIMITED}::test_the_api_answers_before_the_gateway_gives_up[('DynamoDB',)]",),
+    ),
+    Protection(
+        "Processing that waits for a copy ends before its function is ended",
+        "chalicelib/stores/aws.py",
+        "COPY_READ_TIMEOUT_SECONDS = 300",
+        "COPY_READ_TIMEOUT_SECONDS = 450",
+        (f"{_LIMITED}::test_processing_fails_before_its_function_is_ended[process]",),
+    ),
+    Protection(
+        "A sweep that waits ends before its function is ended",
+        "chalicelib/stores/aws.py",
+        "\nREAD_TIMEOUT_SECONDS = 6\n",
+        "\nREAD_TIMEOUT_SECONDS = 200\n",
+        (f"{_LIMITED}::test_one_sweep_of_an_outage_fits_its_function",),
     ),
     Protection(
         "Calls to S3 have time-outs",
@@ -911,13 +1019,6 @@ ANSWERS = (
         (f"{_LISTING}::test_limit_is_kept_and_capped",),
     ),
     Protection(
-        "A stranger's file is unknown before anything is said of the request",
-        "chalicelib/routes/files.py",
-        "    files.get_file(stores(), caller, file_id)\n    return",
-        "    return",
-        ("tests/unit/http/test_tenancy.py::test_file_of_another_organization_is_404_and_stays_as_it_is",),
-    ),
-    Protection(
         "A download leaves as an attachment",
         FILES,
         "disposition=attachment(file.filename),",
@@ -956,7 +1057,7 @@ ANSWERS = (
         "A bug of ours is told without a word about the inside",
         HTTP,
         "return error_answer(request, StrongroomError())\n\n\ndef log_and_shape",
-        "return error_answer(request, StrongroomError(repr(error)))\n\n\ndef log_and_shape",
+        'return error_answer(request, StrongroomError(f"It failed: {error}."))\n\n\ndef log_and_shape',
         (f"{_ERRORS}::test_bug_of_ours_is_500_without_a_word_about_it",),
     ),
     Protection(
@@ -1064,6 +1165,7 @@ MIGRATIONS = (
 
 CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Rows, counters and quotas": ROWS_AND_COUNTERS,
+    "Isolation": ISOLATION,
     "Processing": PROCESSING_ONCE,
     "The queue": QUEUE,
     "Deletion and the sweep": DELETION_AND_SWEEP,

@@ -237,6 +237,7 @@ class TestParts:
             ([1], 400),
             ([{"part_number": 1}], 400),
             ([{"part_number": "1", "etag": "x"}], 400),
+            ([{"part_number": 1, "etag": "wrong"}, {"part_number": 2, "etag": "wrong"}], 400),
             ([{"part_number": 1, "etag": "wrong"}], 400),
             ([{"part_number": 9, "etag": "x"}], 400),
             ([], 409),
