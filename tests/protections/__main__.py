@@ -11,6 +11,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -47,9 +48,12 @@ class Run:
     output: str
 
     @property
-    def failed(self) -> list[str]:
+    def failures(self) -> list[str]:
         """The lines of the summary that name a failed test."""
         return re.findall(r"^(?:FAILED|ERROR) (tests/.+)$", self.output, re.MULTILINE)
+
+    def has_failed(self, test: str) -> bool:
+        return any(re.match(rf"{re.escape(test)}(\[| |$)", line) for line in self.failures)
 
 
 def copy_tree(target: Path) -> None:
@@ -72,20 +76,26 @@ def run_tests(tree: Path, tests: list[str], limit_seconds: float, *options: str)
     bytecode = {"PYTHONPYCACHEPREFIX": f"{tree}-bytecode", "PYTHONDONTWRITEBYTECODE": ""}
     environment = os.environ | bytecode | {"PYTHONPATH": str(tree), "COLUMNS": "200"}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE", *options, *tests]
+    process = subprocess.Popen(
+        command,
+        cwd=tree,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
     try:
-        done = subprocess.run(
-            command,
-            cwd=tree,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            timeout=limit_seconds,
-            text=True,
-        )
+        output, _ = process.communicate(timeout=limit_seconds)
     except subprocess.TimeoutExpired:
         return Run(None, "")
-    return Run(done.returncode, done.stdout)
+    finally:
+        if process.poll() is None:
+            # With what the tests have started.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+    return Run(process.returncode, output)
 
 
 def by_kind(tests: Iterable[str]) -> list[list[str]]:
@@ -97,7 +107,8 @@ def check_unchanged(tree: Path, protections: list[Protection]) -> bool:
     for tests in by_kind(test for protection in protections for test in protection.tests):
         started = time.monotonic()
         run = run_tests(tree, tests, UNCHANGED_LIMIT_SECONDS)
-        print(f"as it is: {len(tests)} tests like {tests[0]}, {time.monotonic() - started:.0f} s", flush=True)
+        folder = "/".join(tests[0].split("/")[:2])
+        print(f"as it is: {len(tests)} tests of {folder}, {time.monotonic() - started:.0f} s", flush=True)
         if run.exit_code != 0:
             print(f"They have to pass before anything is taken out.\n{run.output}", file=sys.stderr)
             return False
@@ -140,11 +151,10 @@ def judge(protection: Protection, runs: list[Run], seconds: float) -> Verdict:
             # A module that can't be imported fails every test, and says nothing about any of them.
             told = f"pytest ended with {run.exit_code}: {run.output[-500:]}"
             return Verdict(protection, NOT_CAUGHT, seconds, (told,))
-    failed = [line for run in runs for line in run.failed]
-    silent = [test for test in protection.tests if not any(line.startswith(test) for line in failed)]
+    silent = [test for test in protection.tests if not any(run.has_failed(test) for run in runs)]
     if silent:
         return Verdict(protection, NOT_CAUGHT, seconds, tuple(f"passes without it: {test}" for test in silent))
-    return Verdict(protection, CAUGHT, seconds, tuple(failed))
+    return Verdict(protection, CAUGHT, seconds, tuple(line for run in runs for line in run.failures))
 
 
 def try_all(trees: list[Path], protections: list[Protection]) -> Iterator[Verdict]:
@@ -176,7 +186,7 @@ def report(verdicts: list[Verdict], seconds: float) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.protections", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--write", action="store_true", help="write docs/protections.md")
+    parser.add_argument("--write", action="store_true", help="write docs/protections.md when all are caught")
     parser.add_argument("--only", default="", metavar="WORDS", help="only protections whose names have these words")
     parser.add_argument("--verbose", action="store_true", help="say how each test failed")
     options = parser.parse_args()
@@ -195,9 +205,11 @@ def main() -> int:
             print(f"{place} {verdict.outcome:<10} {verdict.seconds:5.1f} s  {verdict.protection.name}", flush=True)
             if options.verbose:
                 print("".join(f"      {line}\n" for line in verdict.told), end="", flush=True)
-    if options.write:
+    if not report(verdicts, time.monotonic() - started):
+        return 1
+    if options.write and chosen == ALL:
         DOCUMENT.write_text(render(), encoding="utf-8")
-    return 0 if report(verdicts, time.monotonic() - started) else 1
+    return 0
 
 
 if __name__ == "__main__":
