@@ -688,6 +688,20 @@ DIRECT_UPLOADS = (
         (f"{_COMPANION}::test_nobody_else_can_use_the_upload",),
     ),
     Protection(
+        "An answer in time, however long storage takes to put parts together",
+        DIRECT_STORE,
+        "        except (TimeoutError, ReadTimeoutError):\n            return False",
+        "        except ReadTimeoutError:\n            return False",
+        (f"{_DIRECT}::TestStorageTakesItsTime::test_answer_comes_before_storage_is_done",),
+    ),
+    Protection(
+        "The sweep asks again for parts that storage never put together",
+        DIRECT,
+        "return stores.files.replace(file, replace(file, completing=True))",
+        "return file",
+        (f"{_DIRECT}::TestStorageTakesItsTime::test_sweep_asks_again_when_storage_never_finished",),
+    ),
+    Protection(
         "Asking again to put parts together gives the same answer",
         DIRECT,
         'if file.status in ("processing", "completed"):',
