@@ -1,7 +1,7 @@
 # The front door. `make help` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench test-browser deploy lock \
+.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock \
         clean-data clean app emulator environments test-localstack openapi faults protections
 
 API_PORT   ?= 8000
@@ -66,6 +66,9 @@ test-browser: environments ## Uppy from npm, unmodified, in a real Chromium agai
 
 bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tables and writes JSON
 	@$(PY) -m benchmarks
+
+soak: environments ## Upload for SECONDS (120) in every way; nothing may be lost, fail or grow
+	@$(PY) -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS))
 
 lint: app ## ruff, mypy --strict on chalicelib, cfn-lint on the packaged template
 	@$(PY) -m ruff check .
