@@ -31,7 +31,13 @@ _ANSWERS: dict[str, tuple[int | None, str]] = {
     "DEFAULT_5XX": (None, "Something went wrong on our side. Try again."),
 }
 _RETRY_AFTER_SECONDS = {"THROTTLED": 1, "QUOTA_EXCEEDED": 60}
-_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# No Content-Security-Policy: its words are in quotes, and API Gateway's own quotes know no escape.
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
+}
 
 DEFINITION_KEY = "x-amazon-apigateway-gateway-responses"
 

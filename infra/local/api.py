@@ -29,6 +29,7 @@ from chalice.local import (
 )
 from chalice.local import create_local_server as make_chalice_local
 
+from chalicelib.routes.http import ALWAYS
 from infra.local.page import find_asset
 from infra.local.processes import HOST
 
@@ -199,7 +200,7 @@ class RequestHandler(ChaliceRequestHandler):
     def _send(self, status: int, headers: dict[str, Any], body: str | bytes | None) -> None:
         payload = body.encode() if isinstance(body, str) else (body or b"")
         self.send_response(status)
-        for name, value in {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", **headers}.items():
+        for name, value in {**ALWAYS, **headers}.items():
             for one in value if isinstance(value, list) else [value]:
                 self.send_header(name, one)
         if status != 204:

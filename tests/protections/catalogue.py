@@ -1063,8 +1063,8 @@ ANSWERS = (
     Protection(
         "No answer is kept by a cache or taken for another type",
         HTTP,
-        'ALWAYS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}',
-        "ALWAYS: dict[str, str] = {}",
+        '    "Cache-Control": "no-store",\n    "X-Content-Type-Options": "nosniff",\n',
+        "",
         (f"{_SESSIONS}::test_me_tells_who_is_signed_in",),
     ),
     Protection(

@@ -237,6 +237,8 @@ def test_gateway_error_has_the_shape_of_every_error(kind: str) -> None:
     headers = answer["responseParameters"]
     assert headers["gatewayresponse.header.Cache-Control"] == "'no-store'"
     assert headers["gatewayresponse.header.X-Content-Type-Options"] == "'nosniff'"
+    assert headers["gatewayresponse.header.Strict-Transport-Security"].startswith("'max-age=")
+    assert all(value.count("'") == 2 for value in headers.values()), "API Gateway knows no escape for quotes"
 
 
 @pytest.mark.parametrize(
