@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from moto.core.botocore_stubber import BotocoreStubber
 
 from chalicelib.logic import accounts, sessions
 from chalicelib.logic.sessions import MAX_LIVE_SESSIONS
@@ -172,6 +175,19 @@ def test_expired_sessions_take_no_room(
     assert len(world.stores.users.find_by_username("anna").live_sessions) == 1  # type: ignore[union-attr]
 
 
+@pytest.fixture
+def whole_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """moto undoes a failed transaction by putting back all tables as they were, and with them what others wrote."""
+    lock, answer = threading.Lock(), BotocoreStubber.__call__
+
+    def answer_alone(*arguments: Any, **options: Any) -> Any:
+        with lock:
+            return answer(*arguments, **options)
+
+    monkeypatch.setattr(BotocoreStubber, "__call__", answer_alone)
+
+
+@pytest.mark.usefixtures("whole_calls")
 def test_many_logins_at_once_all_work(world: World) -> None:
     with ThreadPoolExecutor(4) as pool:
         signed_in = list(pool.map(lambda _: sessions.login(world.stores, "anna", "correct-horse-anna"), range(4)))
