@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
@@ -52,13 +53,18 @@ class DirectUploadStore:
     ) -> None:
         self._bucket = temp_bucket
         self._s3: S3Client = aws.s3_client(addressing_style)
-        self._completer: S3Client = aws.s3_client(
-            addressing_style,
-            read_timeout_seconds=aws.COMPLETE_PATIENCE_SECONDS,
-            max_attempts=aws.COMPLETE_MAX_ATTEMPTS,
-        )
+        self._addressing_style: aws.AddressingStyle = addressing_style
         self._signer: S3Client = (
             aws.s3_client(addressing_style, public_endpoint_url) if public_endpoint_url else self._s3
+        )
+
+    @cached_property
+    def _completer(self) -> "S3Client":
+        # Made when parts are put together and not before: a client costs a cold start time.
+        return aws.s3_client(
+            self._addressing_style,
+            read_timeout_seconds=aws.COMPLETE_PATIENCE_SECONDS,
+            max_attempts=aws.COMPLETE_MAX_ATTEMPTS,
         )
 
     @property
