@@ -1,7 +1,8 @@
 """A batch of announcements from the uploads queue: each message on its own, failures one by one.
 
 The queue gives each message MAX_RECEIVES tries and then moves it to the dead-letter queue. We set the wait before the
-next try ourselves, by the message's visibility, and write ``failed`` into the row when there will be none.
+next try ourselves, by the message's visibility, and write ``failed`` into the row when there will be none. An outage is
+not the file's fault: after such a round of tries it is announced anew, for later, until it has had MAX_STARTS.
 """
 
 import json
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
-from chalicelib.logic.processing import give_up, process_upload
+from chalicelib.logic.processing import give_up, postpone, process_upload
 from chalicelib.wiring import Stores
 
 #: As in the queue's redrive policy (maxReceiveCount in infra's template; a test holds the two together).
@@ -93,10 +94,10 @@ def _process_key(stores: Stores, message: Message, key: str) -> bool:
         outcome = process_upload(stores, key, worker=message.message_id)
         _log.info("Processed upload %s: %s", key, outcome)
         return True
-    except Exception:
+    except Exception as error:
         _log.exception("Attempt %d of %d at upload %s failed", message.receives, MAX_RECEIVES, key)
-    if _is_last(message):
-        _give_up(stores, message, key)
+        if _is_last(message) and _end_tries(stores, message, key, error):
+            return True
     _show_again(stores, message)
     return False
 
@@ -105,12 +106,20 @@ def _is_last(message: Message) -> bool:
     return message.receives >= MAX_RECEIVES
 
 
-def _give_up(stores: Stores, message: Message, key: str) -> None:
-    """Best effort: without it the sweep ends the row."""
+def _end_tries(stores: Stores, message: Message, key: str, error: Exception) -> bool:
+    """Announce the upload anew when the fault was an outage, else end it as failed.
+
+    Best effort: what comes to nothing is left to the sweep.
+
+    :returns: whether the message is done with; if not, it goes to the dead-letter queue.
+    """
     try:
+        if stores.is_outage(error) and postpone(stores, key, worker=message.message_id):
+            return True
         give_up(stores, key, worker=message.message_id)
-    except Exception as error:
-        _log.warning("Could not end upload %s as failed: %s", key, type(error).__name__)
+    except Exception as next_error:
+        _log.warning("Upload %s is left to the sweep: %s", key, type(next_error).__name__)
+    return False
 
 
 def _show_again(stores: Stores, message: Message) -> None:

@@ -27,6 +27,14 @@ _log = logging.getLogger(__name__)
 GAVE_UP = (
     "The file could not be processed after several attempts. It can be retried; if it fails again, contact support."
 )
+#: Each start of processing counts; a file that crashes its worker every time must not go round for ever.
+MAX_STARTS = 9
+#: Between two rounds of tries while something that we depend on is away; five times as long each. SQS delays a message
+#: by at most 15 minutes (AWS limit).
+OUTAGE_PAUSE_SECONDS = 60
+OUTAGE_PAUSE_FACTOR = 5
+OUTAGE_MAX_PAUSE_SECONDS = 900
+STARTS_IN_A_ROUND = 3
 BYTES_GONE = "The uploaded bytes are gone. Upload the file again."
 
 
@@ -89,6 +97,26 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
     except PermanentFault as fault:
         _require_lease(taken)
         return _fail(stores, taken, fault.reason, discard_bytes=fault.discard_bytes)
+
+
+def postpone(stores: Stores, key: str, worker: str) -> bool:
+    """The tries failed because something is away: let go of the file and announce it anew, for later.
+
+    :returns: False when it has had all its starts.
+    """
+    parsed = keys.parse_temp_key(key)
+    file = stores.files.find(*parsed) if parsed is not None else None
+    if file is None or not file.is_open or _held_by_another(file, worker):
+        return True
+    if file.attempts >= MAX_STARTS:
+        return False
+    # The next announcement is another worker, which would take the lease for somebody's who is still at it.
+    stores.files.replace(file, replace(file, lease_owner=None, lease_expires_at=0))
+    rounds = file.attempts // STARTS_IN_A_ROUND
+    pause_seconds = min(OUTAGE_PAUSE_SECONDS * OUTAGE_PAUSE_FACTOR ** max(0, rounds - 1), OUTAGE_MAX_PAUSE_SECONDS)
+    stores.queue.announce(file.organization_id, file.file_id, delay_seconds=pause_seconds)
+    _log.warning("Upload %s waits %d s: something is away", file.file_id, pause_seconds)
+    return True
 
 
 def give_up(stores: Stores, key: str, worker: str) -> None:

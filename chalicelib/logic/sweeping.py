@@ -14,15 +14,13 @@ from functools import partial
 from chalicelib import keys
 from chalicelib.errors import Contended
 from chalicelib.logic.direct_uploads import complete_again
-from chalicelib.logic.processing import GAVE_UP, end_as_failed, remove_leftovers
+from chalicelib.logic.processing import GAVE_UP, MAX_STARTS, end_as_failed, remove_leftovers
 from chalicelib.records import File, timestamp
 from chalicelib.stores.files import RemovedFile
 from chalicelib.wiring import Stores
 
 #: A form upload takes seconds; what is silent for longer than this is not coming by itself.
 STALE_SECONDS = 15 * 60
-#: Each start of processing counts; a file that crashes its worker every time must not go round for ever.
-MAX_STARTS = 9
 #: After so many that went wrong it is not the items: something that we depend on is away.
 MAX_ERRORS = 10
 #: Holds the lease of what the sweep ends.

@@ -18,8 +18,11 @@ class UploadsQueue:
         self._temp_bucket = temp_bucket
         self._sqs: SQSClient = aws.sqs_client()
 
-    def announce(self, organization_id: str, file_id: str) -> None:
-        """Say again that an upload has arrived, in the form in which S3 says it."""
+    def announce(self, organization_id: str, file_id: str, delay_seconds: int = 0) -> None:
+        """Say again that an upload has arrived, in the form in which S3 says it.
+
+        :param delay_seconds: until anybody hears it, at most 900 (SQS limit).
+        """
         record = {
             "eventSource": "aws:s3",
             "eventName": "ObjectCreated:Announced",
@@ -28,7 +31,8 @@ class UploadsQueue:
                 "object": {"key": keys.temp_key(organization_id, file_id)},
             },
         }
-        self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps({"Records": [record]}))
+        body = json.dumps({"Records": [record]})
+        self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay_seconds)
 
     def delay(self, receipt_handle: str, seconds: int) -> None:
         """Show a failed message again after this time, instead of after the queue's visibility time-out."""

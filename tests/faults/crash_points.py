@@ -11,7 +11,7 @@ from tests.faults.people import Answer
 from tests.faults.scenarios import Scenario
 from tests.faults.wire import Call, Mode
 
-MODES = tuple(mode for mode in Mode if mode is not Mode.HANGS)
+MODES = tuple(mode for mode in Mode if mode not in (Mode.HANGS, Mode.REFUSED))
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ def last_attempt(lab: Lab) -> Any:
 
 
 def copy_fails(call: Call) -> Mode | None:
-    return Mode.SERVER_ERROR if "CopyObject" in call.name else None
+    return Mode.REFUSED if "CopyObject" in call.name else None
 
 
 # ---- deletion ----------------------------------------------------------------------------------------------------

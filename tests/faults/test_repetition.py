@@ -79,7 +79,7 @@ def test_a_worker_on_its_last_attempt_does_not_fail_what_another_holds(lab: Lab)
     announce(lab, key)
     first, second = lab.receive(), lab.receive()
     for _ in range(2):
-        with lab.wire.watched(lambda call: Mode.SERVER_ERROR if "Get" in call.name else None):
+        with lab.wire.watched(lambda call: Mode.REFUSED if "Get" in call.name else None):
             lab.handle(second)
         lab.clock.forward(10)
         second = lab.receive()
@@ -87,7 +87,7 @@ def test_a_worker_on_its_last_attempt_does_not_fail_what_another_holds(lab: Lab)
         lab.handle(first)
 
     def fails_once(call: Call) -> Mode | None:
-        return Mode.SERVER_ERROR if call.name.startswith("DynamoDB TransactGetItems") or call.position == 1 else None
+        return Mode.REFUSED if call.name.startswith("DynamoDB TransactGetItems") or call.position == 1 else None
 
     with lab.wire.watched(fails_once):
         lab.handle(second)
@@ -130,7 +130,7 @@ def test_a_failed_attempt_is_shown_again_after_two_to_the_power_of_its_number_of
     waits = []
     for _ in range(3):
         messages = lab.receive()
-        with lab.wire.watched(lambda call: Mode.SERVER_ERROR if "CopyObject" in call.name else None):
+        with lab.wire.watched(lambda call: Mode.REFUSED if "CopyObject" in call.name else None):
             lab.handle(messages)
         (message,) = lab.cloud.messages(aws.QUEUE)
         waits.append(round(message.visible_at / 1000 - lab.clock.now()))
@@ -141,7 +141,7 @@ def test_a_failed_attempt_is_shown_again_after_two_to_the_power_of_its_number_of
 def test_a_file_that_failed_three_times_is_a_dead_letter_that_can_be_redriven(lab: Lab) -> None:
     file_id, key = upload(lab)
     for _ in range(3):
-        with lab.wire.watched(lambda call: Mode.SERVER_ERROR if "CopyObject" in call.name else None):
+        with lab.wire.watched(lambda call: Mode.REFUSED if "CopyObject" in call.name else None):
             lab.handle(lab.receive())
         lab.clock.forward(10)
     lab.deliver()

@@ -41,6 +41,8 @@ class Mode(StrEnum):
     ANSWER_LOST_ONCE = "answer lost once"
     THROTTLED = "throttled"
     SERVER_ERROR = "server error"
+    #: No outage and nothing that passes: a permission is missing, a request is not understood.
+    REFUSED = "refused"
     #: For measuring time only; what becomes of it is what becomes of no connection.
     HANGS = "hangs"
 
@@ -160,6 +162,8 @@ class Wire:
                 return refusal(request.url, *_THROTTLED[service]), None
             if call.mode is Mode.SERVER_ERROR:
                 return refusal(request.url, *_BROKEN[service]), None
+            if call.mode is Mode.REFUSED:
+                return refusal(request.url, "AccessDenied", 403), None
         with self._lock:
             # moto's state is plain Python: one request at a time, as a real service serialises those of one item.
             answer = self.gaps.answer(request, model) or original(endpoint, request, model, context)

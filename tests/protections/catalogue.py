@@ -445,7 +445,7 @@ QUEUE = (
     Protection(
         "The last attempt writes failed into the row",
         EVENTS,
-        "        _give_up(stores, message, key)",
+        "        give_up(stores, key, worker=message.message_id)",
         "        pass",
         (f"{_REPETITION}::test_a_file_that_failed_three_times_is_a_dead_letter_that_can_be_redriven",),
     ),
@@ -686,6 +686,27 @@ DIRECT_UPLOADS = (
         "if upload_id is not None and upload_id != file.multipart_upload_id:",
         "if False:",
         (f"{_COMPANION}::test_nobody_else_can_use_the_upload",),
+    ),
+    Protection(
+        "An outage ends no file after its first three tries",
+        EVENTS,
+        "if stores.is_outage(error) and postpone(stores, key, worker=message.message_id):",
+        "if False:",
+        (f"{_EVENTS}::test_outage_is_waited_for",),
+    ),
+    Protection(
+        "Waiting for the end of an outage has an end",
+        PROCESSING,
+        "if file.attempts >= MAX_STARTS:",
+        "if False:",
+        (f"{_EVENTS}::test_outage_is_not_waited_for_without_end",),
+    ),
+    Protection(
+        "Who waits for the end of an outage lets go of the file",
+        PROCESSING,
+        "stores.files.replace(file, replace(file, lease_owner=None, lease_expires_at=0))",
+        "pass",
+        (f"{_EVENTS}::test_outage_is_waited_for",),
     ),
     Protection(
         "An answer in time, however long storage takes to put parts together",

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.exceptions import EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
@@ -84,6 +84,18 @@ def unreachable(*operations: str) -> Iterator[list[str]]:
 
     with listening(refuse):
         yield tried
+
+
+@contextmanager
+def refused(*operations: str) -> Iterator[None]:
+    """AWS says no to these operations, and would say so again: no outage."""
+
+    def refuse(operation: str) -> None:
+        if operation in operations:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation.partition(".")[2])
+
+    with listening(refuse):
+        yield
 
 
 @contextmanager

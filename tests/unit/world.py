@@ -314,18 +314,15 @@ class World:
         return failures
 
     def hidden_for_seconds(self) -> list[int]:
-        """How long each message that failed stays out of sight from now."""
+        """How long each message that failed, or was sent for later, stays out of sight from now."""
         now_ms = time.time() * 1000
-        return sorted(
-            max(0, round((message.visible_at - now_ms) / 1000))
-            for message in self._queue()._messages
-            if message.visible_at > now_ms
-        )
+        seen_at = [max(message.visible_at, message.delayed_until) for message in self._queue()._messages]
+        return sorted(round((moment - now_ms) / 1000) for moment in seen_at if moment > now_ms)
 
     def forward(self) -> None:
         """Let the time pass that hidden messages are to wait, without waiting."""
         for message in self._queue()._messages:
-            message.visible_at = 0
+            message.visible_at = message.delayed_until = 0
 
     def drain(self) -> None:
         """Work until the queue is empty: retries included, each after its wait."""

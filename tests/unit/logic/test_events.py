@@ -9,10 +9,12 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from chalicelib.logic import events
+from chalicelib.logic.processing import MAX_STARTS
+from chalicelib.logic.sweeping import sweep
 from infra import template
 from infra.local.consumer import Consumer
 from tests.unit.api import Api, Session
-from tests.unit.calls import unreachable
+from tests.unit.calls import refused, unreachable
 from tests.unit.logbook import Logbook
 from tests.unit.world import PERMANENT_BUCKET, World, s3_notification
 
@@ -35,7 +37,7 @@ def test_failed_attempts_wait_2_and_4_seconds_and_then_it_is_over(
 ) -> None:
     file_id = api.upload(anna).json["id"]
     waits = []
-    with unreachable("s3.GetObject"):
+    with refused("s3.GetObject"):
         for attempt in range(1, 4):
             (failed,) = world.work(batch=1)
             assert len(failed) == 1
@@ -58,7 +60,7 @@ def test_failed_attempts_wait_2_and_4_seconds_and_then_it_is_over(
 
 def test_dead_letter_sent_again_completes_the_file(api: Api, anna: Session, world: World, unhurried: None) -> None:
     file_id = api.upload(anna, b"hello").json["id"]
-    with unreachable("s3.GetObject"):
+    with refused("s3.GetObject"):
         world.drain()
     assert status(world, file_id) == "failed"
     world.send(world.dead_letters()[0])
@@ -67,6 +69,46 @@ def test_dead_letter_sent_again_completes_the_file(api: Api, anna: Session, worl
     usage = world.organization().usage
     assert (usage.bytes_used, usage.files_used) == (5, 1)
     assert world.file(file_id).error_message is None  # type: ignore[union-attr]
+
+
+def test_outage_is_waited_for(api: Api, anna: Session, world: World, unhurried: None) -> None:
+    """Three tries, a minute, three tries, five minutes; and nobody is told that the file is to blame."""
+    file_id = api.upload(anna, b"hello").json["id"]
+    waits = []
+    with unreachable("s3.GetObject"):
+        for _ in range(6):
+            world.work(batch=1)
+            waits += world.hidden_for_seconds()
+            assert status(world, file_id) == "processing"
+            world.forward()
+    assert waits == [2, 4, 60, 2, 4, 300]
+    assert world.work() == [[]]
+    assert status(world, file_id) == "completed"
+    assert world.dead_letters() == []
+
+
+def test_outage_is_not_waited_for_without_end(api: Api, anna: Session, world: World, unhurried: None) -> None:
+    file_id = api.upload(anna, b"hello").json["id"]
+    with unreachable("s3.GetObject"):
+        world.drain()
+    file = world.file(file_id)
+    assert file is not None
+    # Ending it takes the lease once more.
+    assert (file.status, file.attempts, file.unrecoverable) == ("failed", MAX_STARTS + 1, False)
+    assert len(world.dead_letters()) == 1
+    assert world.organization().usage.bytes_used == 0
+
+
+def test_outage_that_takes_the_queue_along_is_left_to_the_sweep(
+    api: Api, anna: Session, world: World, unhurried: None
+) -> None:
+    file_id = api.upload(anna, b"hello").json["id"]
+    with unreachable("s3.GetObject", "sqs.SendMessage"):
+        world.drain()
+    assert status(world, file_id) == "processing"
+    assert sweep(world.stores, stale_seconds=-1)["requeued"] == 1
+    world.drain()
+    assert status(world, file_id) == "completed"
 
 
 def test_success_after_a_failure_is_a_success(api: Api, anna: Session, world: World, unhurried: None) -> None:

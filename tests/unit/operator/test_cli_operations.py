@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.logic import accounts
 from tests.unit.api import Api, Session
-from tests.unit.calls import unreachable
+from tests.unit.calls import refused, unreachable
 from tests.unit.conftest import Configure
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import ACCOUNT, PERMANENT_BUCKET, REGION, STACK, TEMP_BUCKET, World
@@ -96,7 +96,7 @@ def test_status_reads_only(operator: Operator, world: World, anna: Session) -> N
 # ---- reprocess ---------------------------------------------------------------------------------------------------
 def test_failed_file_is_processed_again(operator: Operator, world: World, api: Api, anna: Session) -> None:
     file_id = upload(api, anna)
-    with unreachable("s3.GetObject"):
+    with refused("s3.GetObject"):
         world.drain()
     assert status_of(api, anna, file_id) == "failed"
     said = operator.done("reprocess", anna.caller.organization_id, file_id)

@@ -8,7 +8,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from infra.redrive import redrive
 from tests.unit.api import Api, Session
-from tests.unit.calls import just_before, listening, unreachable
+from tests.unit.calls import just_before, listening, refused, unreachable
 from tests.unit.conftest import Configure
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import DEAD_LETTER_QUEUE, QUEUE, World, s3_notification
@@ -39,7 +39,7 @@ def test_file_that_failed_is_completed_after_a_redrive(
     operator: Operator, world: World, api: Api, anna: Session
 ) -> None:
     file_id = api.upload(anna, b"hello").json["id"]
-    with unreachable("s3.GetObject"):
+    with refused("s3.GetObject"):
         world.drain()
     assert api.get(f"/files/{file_id}", anna).json["status"] == "failed"
     assert len(world.dead_letters()) == 1
