@@ -36,7 +36,7 @@ CHECKS = (
     "content_type_conformance",
     "response_headers_conformance",
     "response_schema_conformance",
-    "negative_data_rejection",
+    "wrong_input_is_refused",
     "missing_required_header",
     "unsupported_method",
     "use_after_free",

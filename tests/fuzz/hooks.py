@@ -16,6 +16,7 @@ from typing import Any
 
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from tests.fuzz import server
 
@@ -113,6 +114,16 @@ def requests_in_all() -> int:
 
 def _remember(kind: str, thing: Any) -> None:
     _known[kind] = [*_known[kind][-_MOST_KNOWN:], thing]
+
+
+@schemathesis.check
+def wrong_input_is_refused(
+    ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
+) -> bool | None:
+    """But for the type of a form's part: whatever was generated, what is sent are bytes, and any bytes are a file."""
+    if case.media_type == "multipart/form-data" and isinstance(case.body, dict) and "file" in case.body:
+        return True
+    return negative_data_rejection(ctx, response, case)
 
 
 @schemathesis.check
