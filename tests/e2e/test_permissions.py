@@ -112,13 +112,11 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
         "read the sweep's index": query_unfinished,
         "write a temp object": s3_call("put_object", "TempBucket", Key="x/y", Body=b""),
         "read a permanent object": s3_call("get_object", "PermanentBucket", Key="x/y"),
-        "send messages": sqs_call("send_message", "UploadsQueueUrl", MessageBody="x"),
     },
     "SweepRole": {
         "read users": get_row("users"),
         "read user names": get_row("usernames"),
         "read sessions": get_row("sessions"),
-        "write a temp object": s3_call("put_object", "TempBucket", Key="x/y", Body=b""),
         "read a permanent object": s3_call("get_object", "PermanentBucket", Key="x/y"),
         "take messages": sqs_call("receive_message", "UploadsQueueUrl"),
     },
