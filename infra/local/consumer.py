@@ -23,6 +23,10 @@ ROOT = Path(__file__).resolve().parents[2]
 #: As the event source's maximum concurrency in the stack, scaled to a laptop.
 WORKERS = 4
 LONG_POLL_SECONDS = 5
+#: The emulator does one thing at a time, and putting two gigabytes together is one thing.
+READ_TIMEOUT_SECONDS = 60
+#: A message whose delivery got lost on the way to us shows up again after this, not after the queue's hour and more.
+DELIVERY_SECONDS = 30
 OUTAGE_PAUSE_SECONDS = 2.0
 SWEEP_INTERVAL_SECONDS = float(os.environ.get("SWEEP_INTERVAL_SECONDS", "300"))
 
@@ -68,10 +72,11 @@ class Consumer:
         self._handler = handler
         self._sqs: Any = boto3.client(
             "sqs",
-            config=Config(connect_timeout=2, read_timeout=LONG_POLL_SECONDS + 10, retries={"total_max_attempts": 1}),
+            config=Config(connect_timeout=2, read_timeout=READ_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}),
         )
         self._region = self._sqs.meta.region_name
         self._queue_arn = ""
+        self._visibility_seconds = 0
         self._stopping = threading.Event()
 
     def stop(self) -> None:
@@ -105,16 +110,24 @@ class Consumer:
         What the handler reports, or all of the batch when it raises, stays and shows up again.
         """
         if not self._queue_arn:
-            attributes = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=["QueueArn"])
-            self._queue_arn = attributes["Attributes"]["QueueArn"]
+            names = ["QueueArn", "VisibilityTimeout"]
+            found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=names)["Attributes"]
+            self._queue_arn, self._visibility_seconds = found["QueueArn"], int(found["VisibilityTimeout"])
         messages = self._sqs.receive_message(
             QueueUrl=self._queue_url,
             MaxNumberOfMessages=1,
             WaitTimeSeconds=wait_seconds,
+            VisibilityTimeout=DELIVERY_SECONDS,
             MessageSystemAttributeNames=["All"],
         ).get("Messages", [])
         if not messages:
             return 0
+        for message in messages:
+            self._sqs.change_message_visibility(
+                QueueUrl=self._queue_url,
+                ReceiptHandle=message["ReceiptHandle"],
+                VisibilityTimeout=self._visibility_seconds,
+            )
         event = lambda_event(self._queue_arn, self._region, messages)
         answer = self._handler(event, LambdaContext(messages[0]["MessageId"])) or {}
         kept = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures", [])}

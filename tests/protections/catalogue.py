@@ -523,6 +523,20 @@ QUEUE = (
         (f"{_ODD}::test_other_events_of_s3_are_dropped",),
     ),
     Protection(
+        "A delivery that the local consumer never got comes again soon",
+        "infra/local/consumer.py",
+        "            VisibilityTimeout=DELIVERY_SECONDS,\n",
+        "",
+        (f"{_EVENTS}::test_delivery_that_the_local_consumer_never_got_comes_again_soon",),
+    ),
+    Protection(
+        "A message in work is hidden for as long as the queue says",
+        "infra/local/consumer.py",
+        "VisibilityTimeout=self._visibility_seconds,",
+        "VisibilityTimeout=DELIVERY_SECONDS,",
+        (f"{_EVENTS}::test_message_in_work_is_hidden_for_as_long_as_the_queue_says",),
+    ),
+    Protection(
         "The local consumer deletes only what was handled",
         "infra/local/consumer.py",
         'if message["MessageId"] not in kept:',

@@ -324,6 +324,11 @@ class World:
         for message in self._queue()._messages:
             message.visible_at = message.delayed_until = 0
 
+    def hidden_seconds(self) -> float:
+        """How long the one message of the queue stays hidden from now on."""
+        (message,) = self._queue()._messages
+        return message.visible_at / 1000 - time.time()
+
     def drain(self) -> None:
         """Work until the queue is empty: retries included, each after its wait."""
         for _ in range(20):

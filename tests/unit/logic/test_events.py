@@ -7,12 +7,13 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.logic import events
 from chalicelib.logic.processing import MAX_STARTS
 from chalicelib.logic.sweeping import sweep
 from infra import template
-from infra.local.consumer import Consumer
+from infra.local.consumer import DELIVERY_SECONDS, Consumer
 from tests.unit.api import Api, Session
 from tests.unit.calls import refused, unreachable
 from tests.unit.logbook import Logbook
@@ -262,6 +263,23 @@ def test_local_consumer_deletes_only_what_was_handled(api: Api, anna: Session, w
     world.forward()
     assert consumer.poll_once(0) == 1
     assert (status(world, file_id), world.queued()) == ("completed", 0)
+
+
+def test_delivery_that_the_local_consumer_never_got_comes_again_soon(api: Api, anna: Session, world: World) -> None:
+    """By the queue's own time it would stay hidden for an hour and a half."""
+    api.upload(anna)
+    consumer = Consumer(world.queue_url, lambda event, _: pytest.fail("it has not got the message for sure"))
+    with unreachable("sqs.ChangeMessageVisibility"), pytest.raises(EndpointConnectionError):
+        consumer.poll_once(0)
+    assert 0 < world.hidden_seconds() <= DELIVERY_SECONDS
+
+
+def test_message_in_work_is_hidden_for_as_long_as_the_queue_says(api: Api, anna: Session, world: World) -> None:
+    api.upload(anna)
+    queue = template.data_plane("test")["Resources"]["UploadsQueue"]["Properties"]
+    meanwhile: list[float] = []
+    Consumer(world.queue_url, lambda event, _: meanwhile.append(world.hidden_seconds())).poll_once(0)
+    assert queue["VisibilityTimeout"] - 60 < meanwhile[0] <= queue["VisibilityTimeout"]
 
 
 def test_event_of_the_wrong_shape_is_an_error_of_the_function(world: World) -> None:
