@@ -16,11 +16,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import keys
 from chalicelib.errors import ObjectChanged, ObjectMissing
 from chalicelib.stores import aws
+from chalicelib.stores.streams import read_through
 
 if TYPE_CHECKING:
+    from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
 
-CHUNK_BYTES = 1024 * 1024
 #: CopyObject takes at most 5 GiB (AWS limit); above it the copy goes part by part.
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * 1024 * 1024
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
@@ -87,22 +88,30 @@ class ObjectStore:
     def open_temp(self, organization_id: str, file_id: str) -> Iterator[TempObject]:
         """Open an upload for one read. Closing it early leaves the rest of the bytes where they are.
 
-        :raises ObjectMissing: it is not there.
+        :raises ObjectMissing: it is not there. While reading: it went away.
+        :raises ObjectChanged: while reading: it was overwritten.
         """
+        bucket, key = self._temp_bucket, keys.temp_key(organization_id, file_id)
         with _missing_as_error():
-            answer = self._reader.get_object(
-                Bucket=self._temp_bucket, Key=keys.temp_key(organization_id, file_id), ChecksumMode="ENABLED"
-            )
-        body = answer["Body"]
+            answer = self._reader.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+
+        def reopen(first_byte: int) -> "StreamingBody":
+            with _missing_as_error(), _changed_as_error():
+                rest = self._reader.get_object(
+                    Bucket=bucket, Key=key, Range=f"bytes={first_byte}-", IfMatch=answer["ETag"]
+                )
+            return rest["Body"]
+
+        chunks = read_through(answer["Body"], answer["ContentLength"], reopen)
         try:
             yield TempObject(
                 etag=answer["ETag"],
                 size_bytes=answer["ContentLength"],
                 verified_sha256=_verified_sha256(answer),
-                chunks=body.iter_chunks(CHUNK_BYTES),
+                chunks=chunks,
             )
         finally:
-            body.close()
+            chunks.close()
 
     def temp_exists(self, organization_id: str, file_id: str) -> bool:
         try:

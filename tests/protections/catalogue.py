@@ -537,6 +537,27 @@ QUEUE = (
         (f"{_EVENTS}::test_message_in_work_is_hidden_for_as_long_as_the_queue_says",),
     ),
     Protection(
+        "A connection that breaks while an upload is read is taken up where it broke",
+        "chalicelib/stores/streams.py",
+        "if position == opened_at:",
+        "if True:",
+        ("tests/faults/test_broken_connections.py::test_breaks_in_the_middle_cost_no_attempt",),
+    ),
+    Protection(
+        "A connection that breaks after the last byte is not taken up",
+        "chalicelib/stores/streams.py",
+        "if position >= size_bytes:",
+        "if False:",
+        ("tests/faults/test_broken_connections.py::test_breaks_in_the_middle_cost_no_attempt",),
+    ),
+    Protection(
+        "What is read after a break belongs to the same bytes",
+        OBJECT_STORE,
+        'Range=f"bytes={first_byte}-", IfMatch=answer["ETag"]',
+        'Range=f"bytes={first_byte}-"',
+        ("tests/faults/test_broken_connections.py::test_bytes_of_two_uploads_are_never_mixed",),
+    ),
+    Protection(
         "The local consumer deletes only what was handled",
         "infra/local/consumer.py",
         'if message["MessageId"] not in kept:',
