@@ -40,7 +40,7 @@ test: environments ## Run the unit and integration tests
 	@$(PY) -m pytest tests/integration -n 2 --dist loadgroup
 	@$(PY) -m pytest tests/fuzz
 
-test-unit: app ## Run the unit tests only: in process, under a minute
+test-unit: app ## Run the unit tests only: in process, some two minutes on two cores
 	@$(PY) -m pytest tests/unit -n 2
 
 test-integration: environments ## Run the tests against the emulator and a real Valkey

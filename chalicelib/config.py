@@ -17,6 +17,10 @@ MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
 TEBIBYTE = 1024 * GIBIBYTE
 
+#: More than anyone has, and far from the 38 digits that a number of DynamoDB can have.
+MAX_QUOTA_BYTES = 2**60
+MAX_QUOTA_FILES = 10**12
+
 #: bcrypt's own bounds are 4 to 31; each step doubles the work. OWASP's password storage sheet asks for at least 10.
 BCRYPT_COST_BOUNDS = (4, 16)
 
@@ -195,8 +199,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         rate_limit_signed_in=read.matching("RATE_LIMIT_SIGNED_IN", "1200/minute", _is_rate_limit, rate),
         log_format=read.choice("LOG_FORMAT", "json", ("json", "text")),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
-        default_quota_bytes=read.integer("DEFAULT_QUOTA_BYTES", TEBIBYTE, 0, 2**60),
-        default_quota_files=read.integer("DEFAULT_QUOTA_FILES", 1_000_000, 0, 10**12),
+        default_quota_bytes=read.integer("DEFAULT_QUOTA_BYTES", TEBIBYTE, 0, MAX_QUOTA_BYTES),
+        default_quota_files=read.integer("DEFAULT_QUOTA_FILES", 1_000_000, 0, MAX_QUOTA_FILES),
         download_url_ttl_seconds=read.integer("DOWNLOAD_URL_TTL_SECONDS", 300, 10, PRESIGNED_URL_MAX_SECONDS),
         # Off only for an emulator that ignores Range for a request that names a version.
         download_pins_version=read.boolean("DOWNLOAD_PINS_VERSION", True),

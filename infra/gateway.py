@@ -39,11 +39,20 @@ _HEADERS = {
     "Strict-Transport-Security": "max-age=63072000; includeSubDomains",
 }
 
+# Without these a page of another origin could not read why it was refused. The gateway can't compare a request's origin
+# with a list, so the first configured one has to do.
+_FIRST_ORIGIN = {"Fn::Sub": ["'${Origin}'", {"Origin": {"Fn::Select": [0, {"Ref": "CorsOrigins"}]}}]}
+_CORS_HEADERS: dict[str, Any] = {
+    "Access-Control-Allow-Origin": _FIRST_ORIGIN,
+    "Access-Control-Allow-Credentials": "'true'",
+    "Access-Control-Expose-Headers": "'Retry-After'",
+}
+
 DEFINITION_KEY = "x-amazon-apigateway-gateway-responses"
 
 
 def gateway_responses() -> dict[str, dict[str, Any]]:
-    """Response type -> its answer, as the definition of an API holds it."""
+    """Response type -> its answer, as the definition of an API in our template holds it."""
     return {kind: _answer(kind, status, sentence) for kind, (status, sentence) in _ANSWERS.items()}
 
 
@@ -52,8 +61,11 @@ def _answer(kind: str, status: int | None, sentence: str) -> dict[str, Any]:
     if kind in _RETRY_AFTER_SECONDS:
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS[kind])
     body = {"error": sentence, "message": sentence, "request_id": "$context.requestId"}
+    values: dict[str, Any] = {name: f"'{value}'" for name, value in headers.items()}
+    for name, value in _CORS_HEADERS.items():
+        values[name] = {"Fn::If": ["HasCors", value, {"Ref": "AWS::NoValue"}]}
     answer: dict[str, Any] = {
-        "responseParameters": {f"gatewayresponse.header.{name}": f"'{value}'" for name, value in headers.items()},
+        "responseParameters": {f"gatewayresponse.header.{name}": value for name, value in values.items()},
         "responseTemplates": {"application/json": json.dumps(body)},
     }
     if status is not None:
@@ -74,7 +86,9 @@ def ensure_gateway_responses(apigateway: Any, api_id: str, stage_name: str) -> l
         if found.get(kind, {}).get("responseTemplates") != answer["responseTemplates"]
     }
     for kind, answer in missing.items():
-        apigateway.put_gateway_response(restApiId=api_id, responseType=kind, **answer)
+        # What depends on the template's parameters is CloudFormation's to put in.
+        plain = {name: value for name, value in answer["responseParameters"].items() if isinstance(value, str)}
+        apigateway.put_gateway_response(restApiId=api_id, responseType=kind, **{**answer, "responseParameters": plain})
     if missing:
         apigateway.create_deployment(restApiId=api_id, stageName=stage_name, description="error answers")
     return sorted(missing)

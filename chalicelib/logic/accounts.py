@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from chalicelib import keys
+from chalicelib.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
 from chalicelib.errors import BadInput, Conflict, Contended
 from chalicelib.logic.passwords import hash_password
 from chalicelib.logic.sessions import ended_sessions, is_username, normalize_username
@@ -19,7 +20,7 @@ _TYPE_PATTERN = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+_-]*)")
 def create_organization(
     stores: Stores, name: str, *, quota_bytes: int | None = None, quota_files: int | None = None
 ) -> Organization:
-    """:raises BadInput: an empty or overlong name, a negative quota."""
+    """:raises BadInput: an empty or overlong name, a quota out of bounds."""
     name = name.strip()
     if not name or len(name) > MAX_NAME_CHARACTERS:
         raise BadInput(f"An organisation's name has from 1 to {MAX_NAME_CHARACTERS} characters.")
@@ -28,8 +29,8 @@ def create_organization(
         keys.new_organization_id(),
         name,
         timestamp(),
-        _not_negative("bytes", settings.default_quota_bytes if quota_bytes is None else quota_bytes),
-        _not_negative("files", settings.default_quota_files if quota_files is None else quota_files),
+        _quota("bytes", settings.default_quota_bytes if quota_bytes is None else quota_bytes, MAX_QUOTA_BYTES),
+        _quota("files", settings.default_quota_files if quota_files is None else quota_files, MAX_QUOTA_FILES),
     )
 
 
@@ -48,18 +49,20 @@ def get_organization(stores: Stores, organization_id: str) -> Organization:
 def set_quota(stores: Stores, organization_id: str, quota_bytes: int, quota_files: int) -> None:
     get_organization(stores, organization_id)
     stores.organizations.set_quota(
-        organization_id, _not_negative("bytes", quota_bytes), _not_negative("files", quota_files)
+        organization_id,
+        _quota("bytes", quota_bytes, MAX_QUOTA_BYTES),
+        _quota("files", quota_files, MAX_QUOTA_FILES),
     )
 
 
 def set_policy(stores: Stores, organization_id: str, policy: Policy) -> None:
-    """:raises BadInput: an entry is not ``type/subtype`` or ``type/*``, or the size is not positive."""
+    """:raises BadInput: an entry is not ``type/subtype`` or ``type/*``, or the size is out of bounds."""
     get_organization(stores, organization_id)
     for entry in (*policy.allowed_types, *policy.refused_types):
         if not _TYPE_PATTERN.fullmatch(entry):
             raise BadInput(f"{entry!r} is not a type such as image/png or image/*.")
-    if policy.max_file_bytes is not None and policy.max_file_bytes < 1:
-        raise BadInput("The largest file size must be at least 1 byte.")
+    if policy.max_file_bytes is not None and not 1 <= policy.max_file_bytes <= MAX_QUOTA_BYTES:
+        raise BadInput(f"The largest file size is from 1 to {MAX_QUOTA_BYTES} bytes.")
     stores.organizations.set_policy(organization_id, policy)
 
 
@@ -130,7 +133,7 @@ def _change_user(
     raise Conflict(f"The user {username!r} is being changed by others; try again.")
 
 
-def _not_negative(what: str, number: int) -> int:
-    if number < 0:
-        raise BadInput(f"A quota of {what} can't be negative.")
+def _quota(what: str, number: int, most: int) -> int:
+    if not 0 <= number <= most:
+        raise BadInput(f"A quota of {what} is from 0 to {most}.")
     return number

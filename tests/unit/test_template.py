@@ -234,7 +234,7 @@ def test_gateway_error_has_the_shape_of_every_error(kind: str) -> None:
     assert set(body) == {"error", "message", "request_id"}
     assert body["error"] == body["message"]
     assert body["request_id"] == "$context.requestId"
-    headers = answer["responseParameters"]
+    headers = {name: value for name, value in answer["responseParameters"].items() if isinstance(value, str)}
     assert headers["gatewayresponse.header.Cache-Control"] == "'no-store'"
     assert headers["gatewayresponse.header.X-Content-Type-Options"] == "'nosniff'"
     assert headers["gatewayresponse.header.Strict-Transport-Security"].startswith("'max-age=")
@@ -258,6 +258,15 @@ def test_gateway_error_has_the_right_status(kind: str, status: str) -> None:
 def test_throttled_answer_says_when_to_come_back() -> None:
     headers = gateway.gateway_responses()["THROTTLED"]["responseParameters"]
     assert headers["gatewayresponse.header.Retry-After"] == "'1'"
+
+
+@pytest.mark.parametrize("kind", sorted(gateway.gateway_responses()))
+def test_gateway_error_can_be_read_by_pages_of_the_first_origin(kind: str) -> None:
+    headers = gateway.gateway_responses()[kind]["responseParameters"]
+    condition, value, otherwise = headers["gatewayresponse.header.Access-Control-Allow-Origin"]["Fn::If"]
+    assert (condition, otherwise) == ("HasCors", {"Ref": "AWS::NoValue"})
+    assert value["Fn::Sub"][1] == {"Origin": {"Fn::Select": [0, {"Ref": "CorsOrigins"}]}}
+    assert headers["gatewayresponse.header.Access-Control-Allow-Credentials"]["Fn::If"][1] == "'true'"
 
 
 def test_access_log_has_no_path_and_no_query() -> None:
