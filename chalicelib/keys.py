@@ -51,6 +51,12 @@ def parse_temp_key(key: str) -> tuple[str, str] | None:
     return (match[1], match[2]) if match else None
 
 
+def named_by(key: str) -> dict[str, str]:
+    """What a log line says of a temp object's key; of one that we did not make, nothing."""
+    parsed = parse_temp_key(key)
+    return {"organization_id": parsed[0], "file_id": parsed[1]} if parsed else {}
+
+
 def permanent_prefix(organization_id: str, file_id: str) -> str:
     """What the permanent keys of one file start with, whatever its name."""
     return f"{organization_id}/{file_id}_"

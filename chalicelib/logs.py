@@ -7,6 +7,8 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
@@ -21,6 +23,7 @@ _SECRETS = re.compile(
 )
 #: Up to the last @: a password may hold any character, and one that should have been escaped may not have been.
 _URL_PASSWORDS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*(?=@)")
+_TOLD_BY_MESSAGES = frozenset(("route", "status", "outcome"))
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -31,6 +34,16 @@ def add_context(**fields: Any) -> None:
 
 def clear_context() -> None:
     _context.set({})
+
+
+@contextmanager
+def about(**fields: Any) -> Iterator[None]:
+    """Within, every line carries these fields besides."""
+    token = _context.set({**(_context.get() or {}), **fields})
+    try:
+        yield
+    finally:
+        _context.reset(token)
 
 
 def mask(text: str) -> str:
@@ -56,11 +69,8 @@ class JsonFormatter(logging.Formatter):
 
 class TextFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        # The request line says these already.
-        fields = {
-            k: v for k, v in {**(_context.get() or {}), **_extras(record)}.items() if k not in ("route", "status")
-        }
-        told = " ".join(f"{key}={value}" for key, value in fields.items())
+        fields = {**(_context.get() or {}), **_extras(record)}
+        told = " ".join(f"{key}={value}" for key, value in fields.items() if key not in _TOLD_BY_MESSAGES)
         line = f"{timestamp()[11:23]} {record.levelname:<7} {record.getMessage()} {told}".rstrip()
         # A message may quote a key or a name; a line break in it must not look like a second line.
         line = line.replace("\n", "\\n").replace("\r", "\\r")

@@ -7,10 +7,12 @@ not the file's fault: after such a round of tries it is announced anew, for late
 
 import json
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
 
+from chalicelib import keys, logs
 from chalicelib.logic.processing import give_up, postpone, process_upload
 from chalicelib.wiring import Stores
 
@@ -85,17 +87,22 @@ def _process_message(stores: Stores, message: Message) -> bool:
         _log.error("Message %s is not an S3 notification: %s", message.message_id, error)
         _show_again(stores, message)
         return False
-    done = [_process_key(stores, message, key) for key in uploaded]
+    done = []
+    for key in uploaded:
+        with logs.about(attempt=message.receives, **keys.named_by(key)):
+            done.append(_process_key(stores, message, key))
     return all(done)
 
 
 def _process_key(stores: Stores, message: Message, key: str) -> bool:
+    started = time.perf_counter()
     try:
         outcome = process_upload(stores, key, worker=message.message_id)
-        _log.info("Processed upload %s: %s", key, outcome)
+        milliseconds = round((time.perf_counter() - started) * 1000)
+        _log.info("Processed upload: %s", outcome, extra={"outcome": str(outcome), "milliseconds": milliseconds})
         return True
     except Exception as error:
-        _log.exception("Attempt %d of %d at upload %s failed", message.receives, MAX_RECEIVES, key)
+        _log.exception("Attempt %d of %d at processing an upload failed", message.receives, MAX_RECEIVES)
         if _is_last(message) and _end_tries(stores, message, key, error):
             return True
     _show_again(stores, message)

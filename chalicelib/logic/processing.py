@@ -268,6 +268,7 @@ def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Ou
         stores.files.replace(file, failed)
     except Contended:
         return _lost_the_row(stores, file, mark)
+    _log.warning("Upload %s failed: %s", file.file_id, reason)
     if discard_bytes:
         # After the row: if they were gone first, a crash in between would make lost bytes of what is a refusal.
         stores.objects.delete_temp(file.organization_id, file.file_id)

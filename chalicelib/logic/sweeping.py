@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from chalicelib import keys
+from chalicelib import keys, logs
 from chalicelib.errors import Contended
 from chalicelib.logic.direct_uploads import complete_again
 from chalicelib.logic.processing import GAVE_UP, MAX_STARTS, end_as_failed, remove_leftovers
@@ -42,9 +42,12 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
     done: Counter[str] = Counter()
     moment = datetime.now(UTC) - timedelta(seconds=stale_seconds)
     for item in stores.files.unfinished(timestamp(moment)):
-        _do(done, partial(_finish, stores, item))
+        file = item.file if isinstance(item, RemovedFile) else item
+        with logs.about(organization_id=file.organization_id, file_id=file.file_id):
+            _do(done, partial(_finish, stores, item))
     for key in stores.objects.temp_keys_before(moment):
-        _do(done, partial(_check_temp, stores, key))
+        with logs.about(**keys.named_by(key)):
+            _do(done, partial(_check_temp, stores, key))
     _log.info("Swept: %s", dict(done) or "nothing to do")
     return dict(done)
 

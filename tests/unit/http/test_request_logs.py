@@ -6,7 +6,9 @@ import json
 
 import pytest
 
+from chalicelib.logic.sweeping import sweep
 from tests.unit.api import Api, Session
+from tests.unit.calls import unreachable
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.logbook import Logbook
 from tests.unit.world import World
@@ -72,11 +74,38 @@ def test_processing_says_what_it_did_to_which_file(api: Api, anna: Session, logb
     logbook.output = ""
     world.drain()
     (line,) = [line for line in logbook.lines if "Processed" in line["message"]]
-    assert file_id in line["message"]
-    assert "completed" in line["message"]
+    assert line["message"] == "Processed upload: completed"
+    assert (line["organization_id"], line["file_id"]) == (anna.caller.organization_id, file_id)
+    assert (line["outcome"], line["attempt"]) == ("completed", 1)
+    assert line["milliseconds"] >= 0
     assert line["request_id"]
     assert line["request_id"] != uploading["request_id"], "it is a call of its own"
     assert "user_id" not in line
+
+
+def test_what_fails_is_told_with_its_reason_and_its_file(
+    api: Api, anna: Session, logbook: Logbook, world: World
+) -> None:
+    file_id = api.upload(anna).json["id"]
+    world.stores.objects.delete_temp(anna.caller.organization_id, file_id)
+    logbook.output = ""
+    world.drain()
+    failure, outcome = logbook.lines
+    assert failure["level"] == "WARNING"
+    assert api.get(f"/files/{file_id}", anna).json["error_message"] in failure["message"]
+    assert (failure["organization_id"], failure["file_id"]) == (anna.caller.organization_id, file_id)
+    assert outcome["outcome"] == "failed"
+
+
+def test_sweep_says_which_file_it_failed_at(api: Api, anna: Session, logbook: Logbook, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    logbook.output = ""
+    with unreachable("sqs"):
+        sweep(world.stores, stale_seconds=-1)
+    error, summary = logbook.lines
+    assert "away.example" in error["exception"]
+    assert (error["organization_id"], error["file_id"]) == (anna.caller.organization_id, file_id)
+    assert "file_id" not in summary
 
 
 def test_laptop_gets_readable_lines(api: Api, configure: Configure, logbook: Logbook) -> None:
