@@ -52,7 +52,8 @@ def read_file(request: Request) -> SentFile:
         raise BadInput(f"The form has {len(parts)} parts named {FILE_FIELD!r}; send one file a request.")
     part = parts[0]
     if not (part.filename or "").strip():
-        raise BadInput("The file part has no filename.")
+        # RFC 7578, 4.2, rules out filename*, which some clients send for names that are not ASCII.
+        raise BadInput('The file part has no filename: send it as filename="...", in UTF-8.')
     declared = part.content_type[:MAX_DECLARED_TYPE_CHARACTERS]
     return SentFile(filename=part.filename, declared_type=declared, body=part.raw)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,6 +23,11 @@ HOST = "127.0.0.1"
 #: The emulator writes its state down on SIGTERM, which takes a moment per gigabyte.
 STOP_PATIENCE_SECONDS = 20.0
 _PR_SET_PDEATHSIG = 1
+#: Below the range that systems take the ports of outgoing connections from, any of which may take a port in between.
+_FREE_PORTS = range(15_000, 32_000)
+
+# Each process begins elsewhere: those that run side by side don't draw the same.
+_next_port = itertools.islice(itertools.cycle(_FREE_PORTS), secrets.randbelow(len(_FREE_PORTS)), None)
 
 Sink = Callable[[str, str], None]
 
@@ -100,10 +107,13 @@ def _die_with_parent() -> None:
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Another one at each call, so that two that are asked for before either is listened on differ."""
+    for _ in _FREE_PORTS:
+        port = next(_next_port)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((HOST, port))
+            return port
+    raise StartError(f"No port from {_FREE_PORTS.start} to {_FREE_PORTS.stop - 1} is free.")
 
 
 def require_free(port: int, variable: str, what: str) -> None:
