@@ -85,10 +85,12 @@ class UnsupportedMediaType(StrongroomError):
     sentence = "The content type of the request is not one that this path reads."
 
 
-class Unprocessable(StrongroomError):
+class WrongPassword(StrongroomError):
+    """Of somebody who is signed in: no 401, which pages take for the end of the session."""
+
     status = 422
-    code = "unprocessable"
-    sentence = "The request is well-formed but can't be carried out."
+    code = "wrong_password"
+    sentence = "The current password is wrong. Nothing was changed."
 
 
 class TooManyRequests(StrongroomError):
@@ -105,11 +107,11 @@ class TooManyRequests(StrongroomError):
 
 
 class Unavailable(StrongroomError):
-    """Something that we depend on does not answer. Nothing was accepted, so trying again is safe."""
+    """Something that we depend on does not answer. It may have done what we asked all the same, so we don't deny it."""
 
     status = 503
     code = "unavailable"
-    sentence = "The service can't reach its storage at the moment. Nothing was changed; try again shortly."
+    sentence = "The service can't reach its storage at the moment. Try again shortly."
 
 
 class PermanentFault(Exception):

@@ -1,4 +1,4 @@
-"""Organisations and users, as operators make and change them."""
+"""Organisations and users, as operators make and change them; and the password, as its user does."""
 
 import re
 from collections.abc import Iterator
@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from chalicelib import keys
 from chalicelib.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
-from chalicelib.errors import BadInput, Conflict, Contended
-from chalicelib.logic.passwords import hash_password
-from chalicelib.logic.sessions import ended_sessions, is_username, normalize_username
-from chalicelib.records import Organization, Policy, User, timestamp
+from chalicelib.errors import BadInput, Conflict, Contended, NotSignedIn, WrongPassword
+from chalicelib.logic.passwords import hash_password, password_matches
+from chalicelib.logic.sessions import is_username, normalize_username, open_sessions
+from chalicelib.records import Caller, Organization, Policy, User, timestamp, token_digest
 from chalicelib.wiring import Stores
 
 MAX_NAME_CHARACTERS = 200
@@ -103,6 +103,35 @@ def set_password(stores: Stores, username: str, password: str) -> None:
     _change_user(stores, username, password_hash=password_hash)
 
 
+def change_password(stores: Stores, caller: Caller, token: str, current: str, new: str) -> None:
+    """Ends every other session of the user in the same moment (OWASP ASVS 5, 7.4.3); this one goes on.
+
+    :param token: of the session that asks.
+    :raises WrongPassword: ``current`` is not the password.
+    :raises BadInput: ``new`` can't be one.
+    :raises NotSignedIn: the session was ended meanwhile, as by somebody who changes the password too.
+    """
+    cost, token_hash, written = stores.settings.bcrypt_cost, token_digest(token), None
+    for _ in range(MAX_ATTEMPTS):
+        user = stores.users.find(caller.organization_id, caller.user_id)
+        if user is not None and user.password_hash == written:
+            # Only the answer was lost. Hashes are salted, so nobody else has written this one.
+            return
+        if user is None or token_hash not in open_sessions(user):
+            raise NotSignedIn
+        if not password_matches(current, user.password_hash, cost):
+            raise WrongPassword
+        kept = tuple(entry for entry in user.live_sessions if entry.endswith(f":{token_hash}"))
+        written = hash_password(new, cost)
+        changed = replace(user, password_hash=written, live_sessions=kept, version=user.version + 1)
+        try:
+            stores.users.replace(user, changed, [ended for ended in open_sessions(user) if ended != token_hash])
+            return
+        except Contended:
+            continue
+    raise Conflict("Your account is being changed by others; try again.")
+
+
 def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
     """A disabled user can't log in, and every session ends at once.
 
@@ -127,7 +156,7 @@ def _change_user(
             version=user.version + 1,
         )
         try:
-            return stores.users.replace(user, changed, ended_sessions(user))
+            return stores.users.replace(user, changed, open_sessions(user))
         except Contended:
             continue
     raise Conflict(f"The user {username!r} is being changed by others; try again.")

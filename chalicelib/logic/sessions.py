@@ -90,7 +90,7 @@ def is_username(name: str) -> bool:
     return re.fullmatch(r"[\w.@+-]{1,128}", name) is not None
 
 
-def ended_sessions(user: User) -> list[str]:
+def open_sessions(user: User) -> list[str]:
     """The token hashes of all that the user has open, to be deleted with a change of the user."""
     return [entry.partition(":")[2] for entry in user.live_sessions]
 

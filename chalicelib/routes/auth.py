@@ -1,11 +1,11 @@
-"""Login, logout, who am I."""
+"""Login, logout, who am I, another password."""
 
 from datetime import UTC, datetime
 
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib import logs
-from chalicelib.logic import limits, sessions, tickets
+from chalicelib.logic import accounts, limits, sessions, tickets
 from chalicelib.records import Caller, timestamp
 from chalicelib.routes.http import (
     answer,
@@ -50,6 +50,18 @@ def logout(request: Request, caller: Caller) -> Response:
 @signed_in(routes)
 def me(request: Request, caller: Caller) -> Response:
     return answer({"user": user_json(caller)})
+
+
+@routes.route("/auth/password", methods=["POST"], content_types=[])
+@signed_in(routes)
+def change_password(request: Request, caller: Caller) -> Response:
+    body = json_object(request)
+    current, new = text_field(body, "current_password"), text_field(body, "new_password")
+    # A stolen session must not be a way to guess the password faster than the front door allows.
+    tell_limit(request, limits.count_login(stores(), source_address(request), caller.username))
+    token, _ = token_of(request)
+    accounts.change_password(stores(), caller, token or "", current, new)
+    return answer({"success": True})
 
 
 @routes.route("/auth/ticket", methods=["POST"], content_types=[])

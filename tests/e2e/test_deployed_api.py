@@ -119,6 +119,15 @@ def test_session_is_dead_after_logout(stack: DeployedStack) -> None:
     assert stack.api.get("/auth/me", headers=member.headers).status_code == 401
 
 
+def test_new_password_ends_the_other_sessions(stack: DeployedStack) -> None:
+    member = stack.sign_up("Changer")
+    other = {"Authorization": f"Bearer {stack.sign_in(member.username, member.password)}"}
+    passwords = {"current_password": member.password, "new_password": "another correct horse"}
+    assert stack.api.post("/auth/password", headers=member.headers, json=passwords).status_code == 200
+    assert stack.api.get("/auth/me", headers=member.headers).status_code == 200
+    assert stack.api.get("/auth/me", headers=other).status_code == 401
+
+
 def test_counters_live_in_the_real_cache(stack: DeployedStack, acme: Member, cache_port: int) -> None:
     stack.api.get("/auth/me", headers=acme.headers)
     with redis.Redis(port=cache_port) as cache:

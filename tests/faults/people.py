@@ -47,14 +47,17 @@ class Person:
     organization: Organization
     token: str | None = None
 
-    def login(self) -> Answer:
-        answer = self.request("POST", "/auth/login", json_body={"username": self.username, "password": PASSWORD})
+    def login(self, password: str = PASSWORD) -> Answer:
+        answer = self.request("POST", "/auth/login", json_body={"username": self.username, "password": password})
         if answer.status == 200:
             self.token = _cookie(answer.headers)
         return answer
 
     def logout(self) -> Answer:
         return self.request("POST", "/auth/logout")
+
+    def change_password(self, new: str) -> Answer:
+        return self.request("POST", "/auth/password", json_body={"current_password": PASSWORD, "new_password": new})
 
     def me(self) -> Answer:
         return self.request("GET", "/auth/me")

@@ -52,6 +52,13 @@ SCENARIOS: dict[str, Scenario] = {
         again=steps.sign_in_again,
     ),
     "logout": Scenario("Logout", "A user signs out; if that fails, once more.", steps.logout, again=steps.end_session),
+    "password": Scenario(
+        "Another password",
+        "A user takes another password; if the answer is not 200, the user finds out which one counts and goes on.",
+        steps.change_password,
+        steps.session_elsewhere,
+        again=steps.find_the_password,
+    ),
     "upload": Scenario(
         "Form upload",
         "A user sends a file; if the answer is not 201, the user sends it again as another file.",

@@ -15,6 +15,7 @@ from tests.faults.people import Accepted, Answer
 from tests.faults.wire import Call, Mode
 
 TEXT = b"The quarterly report.\n" * 40
+NEW_PASSWORD = "entirely-new-password"
 #: Above the threshold of direct uploads in parts.
 BIG = b"0123456789abcdef" * 330_000
 #: More than one piece of the stream.
@@ -39,6 +40,30 @@ def logout(lab: Lab, prepared: Any) -> Answer:
 def end_session(lab: Lab, prepared: Any) -> None:
     assert lab.people["anna"].logout().status in (200, 401), "can't sign out afterwards"
     assert lab.people["anna"].me().status == 401, "the session is still alive"
+
+
+def session_elsewhere(lab: Lab) -> Any:
+    """The token of another session of the same user."""
+    person = lab.people["anna"]
+    elsewhere = replace(person)
+    assert elsewhere.login().status == 200
+    return elsewhere
+
+
+def change_password(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].change_password(NEW_PASSWORD)
+
+
+def find_the_password(lab: Lab, elsewhere: Any) -> None:
+    """One of the two is the password; with the old one, nothing has happened."""
+    person = lab.people["anna"]
+    if person.login(NEW_PASSWORD).status == 200:
+        assert elsewhere.me().status == 401, "a session outlived its password"
+        return
+    assert elsewhere.me().status == 200, "a session ended, but the password is the old one"
+    assert person.login().status == 200, "neither password is right"
+    assert change_password(lab, None).status == 200, "can't change it afterwards"
+    assert elsewhere.me().status == 401, "a session outlived its password"
 
 
 # ---- uploads -----------------------------------------------------------------------------------------------------

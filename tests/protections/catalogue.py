@@ -49,6 +49,7 @@ _FILES = f"{_UNIT}/http/test_files.py"
 _UPLOADS = f"{_UNIT}/http/test_uploads.py"
 _LISTING = f"{_UNIT}/http/test_listing.py"
 _LOGIN = f"{_UNIT}/http/test_login.py"
+_PASSWORD = f"{_UNIT}/http/test_password.py"
 _SESSIONS = f"{_UNIT}/http/test_sessions.py"
 _LIMITS = f"{_UNIT}/http/test_limits.py"
 _TENANCY = f"{_UNIT}/http/test_tenancy.py"
@@ -861,12 +862,40 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "Disabling a user, or a new password, ends every session",
         ACCOUNTS,
-        "return stores.users.replace(user, changed, ended_sessions(user))",
+        "return stores.users.replace(user, changed, open_sessions(user))",
         "return stores.users.replace(user, changed, [])",
         (
             f"{_SESSIONS}::test_disabled_user_is_out_at_once",
             f"{_SESSIONS}::test_changed_password_ends_every_session",
         ),
+    ),
+    Protection(
+        "Another password is taken only from who knows the present one",
+        ACCOUNTS,
+        "if not password_matches(current, user.password_hash, cost):",
+        "if not current:",
+        (f"{_PASSWORD}::test_wrong_current_password_changes_nothing",),
+    ),
+    Protection(
+        "One's own new password ends every other session",
+        ACCOUNTS,
+        "[ended for ended in open_sessions(user) if ended != token_hash]",
+        "[]",
+        (f"{_PASSWORD}::test_every_other_session_ends_and_this_one_goes_on",),
+    ),
+    Protection(
+        "A session that was ended meanwhile changes no password",
+        ACCOUNTS,
+        "if user is None or token_hash not in open_sessions(user):",
+        "if user is None:",
+        (f"{_PASSWORD}::test_session_that_is_ended_meanwhile_changes_nothing",),
+    ),
+    Protection(
+        "A stolen session is no way to guess the password",
+        "chalicelib/routes/auth.py",
+        "limits.count_login(stores(), source_address(request), caller.username)",
+        "limits.count_request(stores(), caller)",
+        (f"{_PASSWORD}::test_guessing_is_limited_like_logging_in",),
     ),
     Protection(
         "A session expires by our clock",
