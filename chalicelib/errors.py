@@ -111,7 +111,7 @@ class Unavailable(StrongroomError):
 
     status = 503
     code = "unavailable"
-    sentence = "The service can't reach its storage at the moment. Try again shortly."
+    sentence = "The service can't reach its storage at the moment; try again shortly."
 
 
 class PermanentFault(Exception):

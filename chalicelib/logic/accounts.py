@@ -66,8 +66,10 @@ def set_policy(stores: Stores, organization_id: str, policy: Policy) -> None:
     stores.organizations.set_policy(organization_id, policy)
 
 
-def create_user(stores: Stores, organization_id: str, username: str, password: str) -> User:
-    """:raises BadInput: no such organisation, an unusable username or password.
+def create_user(stores: Stores, organization_id: str, username: str, password: str, *, guessable: bool = False) -> User:
+    """
+    :param guessable: take even a password that is tried first, as for a laptop's first user.
+    :raises BadInput: no such organisation, an unusable username or password.
     :raises Conflict: the username is taken, in whichever organisation.
     """
     get_organization(stores, organization_id)
@@ -78,7 +80,7 @@ def create_user(stores: Stores, organization_id: str, username: str, password: s
         organization_id=organization_id,
         user_id=keys.new_user_id(),
         username=username,
-        password_hash=hash_password(password, stores.settings.bcrypt_cost),
+        password_hash=hash_password(password, stores.settings.bcrypt_cost, None if guessable else username),
         disabled=False,
         created_at=timestamp(),
     )
@@ -99,7 +101,7 @@ def set_password(stores: Stores, username: str, password: str) -> None:
 
     :raises BadInput: no such user, or an unusable password.
     """
-    password_hash = hash_password(password, stores.settings.bcrypt_cost)
+    password_hash = hash_password(password, stores.settings.bcrypt_cost, normalize_username(username))
     _change_user(stores, username, password_hash=password_hash)
 
 
@@ -122,7 +124,7 @@ def change_password(stores: Stores, caller: Caller, token: str, current: str, ne
         if not password_matches(current, user.password_hash, cost):
             raise WrongPassword
         kept = tuple(entry for entry in user.live_sessions if entry.endswith(f":{token_hash}"))
-        written = hash_password(new, cost)
+        written = hash_password(new, cost, user.username)
         changed = replace(user, password_hash=written, live_sessions=kept, version=user.version + 1)
         try:
             stores.users.replace(user, changed, [ended for ended in open_sessions(user) if ended != token_hash])

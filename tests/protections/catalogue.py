@@ -877,6 +877,16 @@ SESSIONS_AND_LIMITS = (
         (f"{_PASSWORD}::test_wrong_current_password_changes_nothing",),
     ),
     Protection(
+        "A password that is tried first is refused",
+        "chalicelib/logic/passwords.py",
+        "if username is not None and _is_tried_first(password, username):",
+        "if username is None:",
+        (
+            f"{_PASSWORD}::test_unusable_one_is_named_and_changes_nothing",
+            f"{_UNIT}/logic/test_accounts.py::test_username_is_no_password",
+        ),
+    ),
+    Protection(
         "One's own new password ends every other session",
         ACCOUNTS,
         "[ended for ended in open_sessions(user) if ended != token_hash]",

@@ -67,6 +67,8 @@ def test_wrong_current_password_changes_nothing(any_api: Api, sign_in: SignIn, w
         ({"current_password": OLD, "new_password": "seven 7"}, "8 characters"),
         ({"current_password": OLD, "new_password": "x" * 73}, "72 bytes"),
         ({"current_password": OLD, "new_password": "long enough\x00"}, "NUL"),
+        ({"current_password": OLD, "new_password": "Password1!"}, "too easy"),
+        ({"current_password": OLD, "new_password": "1234-anna-5678"}, "too easy"),
         ({"current_password": [OLD], "new_password": NEW}, "current_password"),
     ],
 )

@@ -25,6 +25,14 @@ def acme(world: World) -> str:
         ("ä" * 37, "74"),
         ("😀" * 19, "76"),
         ("nul\x00inside", "NUL"),
+        ("password", "too easy"),
+        ("PassWord", "too easy"),
+        ("Password1!", "too easy"),
+        ("2026-sunshine-2026", "too easy"),
+        ("  qwertyuiop  ", "too easy"),
+        ("12345678", "too easy"),
+        ("abababababab", "too easy"),
+        ("x" * 72, "too easy"),
     ],
 )
 def test_unusable_password_is_refused_with_the_reason(world: World, acme: str, password: str, sentence: str) -> None:
@@ -36,16 +44,33 @@ def test_unusable_password_is_refused_with_the_reason(world: World, acme: str, p
     assert world.snapshot() == before
 
 
-@pytest.mark.parametrize("password", ["x" * 72, "ä" * 36, "😀" * 18, "  spaces  ", "12345678", "ünï cødé"])
+@pytest.mark.parametrize(
+    "password", ["abcd" * 18, "äöüß" * 9, "😀🙃😇🤓" * 4, "  space  ", "password sunshine", "ünï cødé"]
+)
 def test_longest_and_oddest_passwords_work(password: str) -> None:
-    hashed = hash_password(password, 4)
+    hashed = hash_password(password, 4, "anna")
     assert password_matches(password, hashed, 4)
     assert not password_matches(password + "x", hashed, 4)
     assert not password_matches(password[:-1], hashed, 4)
 
 
 def test_same_password_has_another_hash_each_time() -> None:
-    assert hash_password("a-good-password", 4) != hash_password("a-good-password", 4)
+    assert hash_password("a-good-password", 4, "anna") != hash_password("a-good-password", 4, "anna")
+
+
+@pytest.mark.parametrize(
+    "password", ["jane@example.com", "JANE@example.com", "jane@example.com2026!", "1jane@example.com"]
+)
+def test_username_is_no_password(world: World, acme: str, password: str) -> None:
+    accounts.create_user(world.stores, acme, "Jane@Example.com", "a-good-password")
+    with pytest.raises(BadInput, match="too easy"):
+        accounts.set_password(world.stores, "Jane@Example.com", password)
+    with pytest.raises(BadInput, match="too easy"):
+        accounts.create_user(world.stores, acme, "Jane@Example.com", password)
+
+
+def test_first_user_of_a_laptop_may_have_the_known_password(world: World, acme: str) -> None:
+    accounts.create_user(world.stores, acme, "new", "password", guessable=True)
 
 
 @pytest.mark.parametrize("name", ["anna", "ANNA", "  Anna  ", "berta"])
