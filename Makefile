@@ -34,7 +34,7 @@ up: environments ## Set everything up and run it on this machine, on 127.0.0.1 o
 smoke: app ## Walk through the API of a running stack (BASE_URL), step by step
 	@$(PY) -m infra.smoke
 
-test: environments ## Run the unit and integration tests
+test: environments ## Run the tests: unit, faults, integration, fuzz
 	@$(PY) -m pytest tests/unit -n 2
 	@$(PY) -m pytest tests/faults -n 2
 	@$(PY) -m pytest tests/integration -n 2 --dist loadgroup

@@ -67,6 +67,8 @@ class Organization:
     usage: Usage
     policy: Policy
     counts: dict[str, int]
+    #: How often usage or counts have changed.
+    counter_changes: int
     #: Key of the MAC over this organisation's list cursors; never leaves the service.
     cursor_key: bytes = field(repr=False)
 

@@ -62,7 +62,7 @@ def recount(stores: Stores, organization_id: str) -> Recount:
             bytes_used += file.reserved_bytes
             files_used += file.status != "failed"
         after = stores.organizations.find(organization_id)
-        if after is not None and (after.usage, after.counts) == (before.usage, before.counts):
+        if after is not None and after.counter_changes == before.counter_changes:
             return Recount(after, bytes_used, files_used, dict(counts))
     raise Contended(f"Organisation {organization_id} is too busy to be counted; try when it is quieter.")
 

@@ -215,6 +215,7 @@ class FileStore:
             OrganizationRow.bytes_available.add(-difference.reserved_bytes),
             OrganizationRow.files_used.add(difference.reserved_files),
             OrganizationRow.files_available.add(-difference.reserved_files),
+            OrganizationRow.counter_changes.add(1),
         ]
         for key, change in difference.counts.items():
             if change:

@@ -84,7 +84,10 @@ class OrganizationStore:
 
         :raises Contended: they are not as read any more.
         """
-        usage = as_read.usage
+        unchanged = OrganizationRow.counter_changes == as_read.counter_changes
+        if not as_read.counter_changes:
+            # Rows of before there was this number don't have it until their first change.
+            unchanged |= OrganizationRow.counter_changes.does_not_exist()
         with contention_on_condition():
             OrganizationRow(as_read.organization_id).update(
                 actions=[
@@ -93,10 +96,9 @@ class OrganizationStore:
                     OrganizationRow.bytes_available.set(OrganizationRow.quota_bytes - bytes_used),
                     OrganizationRow.files_available.set(OrganizationRow.quota_files - files_used),
                     Path("counts").set({key: count for key, count in counts.items() if count}),
+                    OrganizationRow.counter_changes.add(1),
                 ],
-                condition=(OrganizationRow.bytes_used == usage.bytes_used)
-                & (OrganizationRow.files_used == usage.files_used)
-                & (Path("counts") == as_read.counts),
+                condition=unchanged,
             )
 
 
@@ -118,6 +120,7 @@ def to_organization(row: OrganizationRow) -> Organization:
             refused_types=tuple(row.refused_types),
             max_file_bytes=int(row.max_file_bytes) if row.max_file_bytes is not None else None,
         ),
+        counter_changes=int(row.counter_changes),
         counts={key: int(count) for key, count in row.counts.attribute_values.items()},
         cursor_key=row.cursor_key,
     )

@@ -69,6 +69,8 @@ class OrganizationRow(Model):
     # What is left, kept beside what is used: a condition can compare it with a size, but can't subtract.
     bytes_available = NumberAttribute()
     files_available = NumberAttribute()
+    # Two changes can leave the counters as they were, but not this: a recount has to know that there were any.
+    counter_changes = NumberAttribute(default=0)
     counts: MapAttribute[str, Any] = MapAttribute(default=dict)  # type: ignore[no-untyped-call]
     allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)

@@ -165,16 +165,24 @@ ROWS_AND_COUNTERS = (
     Protection(
         "A recount during which something changed counts for nothing",
         "chalicelib/logic/recounting.py",
-        "if after is not None and (after.usage, after.counts) == (before.usage, before.counts):",
+        "if after is not None and after.counter_changes == before.counter_changes:",
         "if after is not None:",
         (f"{_RECOUNT}::test_count_during_which_something_changed_is_made_again",),
     ),
     Protection(
+        "An exchange that leaves the counters as they were is a change too",
+        FILE_STORE,
+        "            OrganizationRow.counter_changes.add(1),\n",
+        "",
+        (
+            f"{_RECOUNT}::test_exchange_that_leaves_the_counters_as_they_were_is_a_change",
+            f"{_RECOUNT}::test_exchange_since_the_count_is_not_overwritten",
+        ),
+    ),
+    Protection(
         "Counters that moved since the recount are not overwritten",
         ORGANIZATION_STORE,
-        "                condition=(OrganizationRow.bytes_used == usage.bytes_used)\n"
-        "                & (OrganizationRow.files_used == usage.files_used)\n"
-        '                & (Path("counts") == as_read.counts),\n',
+        "                condition=unchanged,\n",
         "",
         (f"{_RECOUNT}::test_counters_that_moved_since_they_were_counted_are_not_overwritten",),
     ),

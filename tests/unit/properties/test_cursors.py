@@ -25,6 +25,7 @@ def an_organization(organization_id: object, cursor_key: bytes) -> Organization:
         usage=Usage(bytes_used=0, bytes_available=0, files_used=0, files_available=0),
         policy=Policy(),
         counts={},
+        counter_changes=0,
         cursor_key=cursor_key,
     )
 
