@@ -1,6 +1,10 @@
-"""What may be a password, and its hashing with bcrypt."""
+"""What may be a password, and its hashing with bcrypt.
+
+Keyboards differ in how they encode an accent, so passwords are hashed in Unicode's form NFC (RFC 8265, 4.2.2).
+"""
 
 import string
+from unicodedata import normalize
 
 import bcrypt
 
@@ -9,6 +13,8 @@ from chalicelib.errors import BadInput
 #: bcrypt reads no more than 72 bytes; bcrypt 5 raises instead of cutting. OWASP's advice is to refuse longer ones.
 MAX_PASSWORD_BYTES = 72
 MIN_PASSWORD_CHARACTERS = 8
+#: What is longer is refused in any encoding, and composing it would take time with the square of its accents.
+MAX_COMPOSED_CHARACTERS = 4 * MAX_PASSWORD_BYTES
 MIN_DIFFERENT_CHARACTERS = 4
 _DECORATION = string.digits + string.punctuation + string.whitespace
 
@@ -20,7 +26,7 @@ def hash_password(password: str, cost: int, username: str | None) -> str:
     """
     if len(password) < MIN_PASSWORD_CHARACTERS:
         raise BadInput(f"A password needs at least {MIN_PASSWORD_CHARACTERS} characters.")
-    encoded = password.encode("utf-8", "surrogatepass")
+    encoded = _encoded(password)
     if len(encoded) > MAX_PASSWORD_BYTES:
         raise BadInput(
             f"A password may take at most {MAX_PASSWORD_BYTES} bytes in UTF-8; this one takes {len(encoded)}."
@@ -40,7 +46,7 @@ def password_matches(password: str, password_hash: str | None, cost: int) -> boo
 
     :param password_hash: None for an unknown user.
     """
-    encoded = password.encode("utf-8", "surrogatepass")
+    encoded = _encoded(password)
     comparable = len(encoded) <= MAX_PASSWORD_BYTES and b"\x00" not in encoded
     if password_hash is None or not comparable:
         bcrypt.checkpw(encoded[:MAX_PASSWORD_BYTES].replace(b"\x00", b"x"), _decoy(cost))
@@ -52,6 +58,11 @@ def _decoy(cost: int) -> bytes:
     """A salt and a hash of that cost that belong to no password: all zero bits. Made of nothing, so that the first
     unknown user of a process costs no more than the next."""
     return b"$2b$%02d$" % cost + b"." * 53
+
+
+def _encoded(password: str) -> bytes:
+    composed = normalize("NFC", password) if len(password) <= MAX_COMPOSED_CHARACTERS else password
+    return composed.encode("utf-8", "surrogatepass")
 
 
 def _is_tried_first(password: str, username: str) -> bool:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.fuzz.__main__ import running_server
 from tests.fuzz.hooks import log_in
-from tests.fuzz.server import FOREIGN_USERNAME, USERNAME
+from tests.fuzz.server import FOREIGN_USERNAME, UPLOADING_USERNAME
 
 PATIENCE_SECONDS = 30
 
@@ -109,4 +109,4 @@ def check_refusal(answer: Answer, *statuses: int) -> None:
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     with tempfile.TemporaryFile() as log, running_server(log) as base_url:
-        yield Site(base_url, log_in(base_url, USERNAME), log_in(base_url, FOREIGN_USERNAME))
+        yield Site(base_url, log_in(base_url, UPLOADING_USERNAME), log_in(base_url, FOREIGN_USERNAME))

@@ -14,7 +14,9 @@ from typing import Any
 REGION = "us-east-1"
 STACK = "strongroom-fuzz"
 TEMP_BUCKET, PERMANENT_BUCKET, QUEUE = f"{STACK}-temp", f"{STACK}-permanent", f"{STACK}-uploads"
-USERNAME, PASSWORD = "admin", "password"
+#: As in the document's example of a login.
+USERNAME, KNOWN_PASSWORD = "admin", "password"
+PASSWORD = "a password of the fuzzer"
 #: Who uploads, and who logs out, during a run; and somebody else.
 UPLOADING_USERNAME, LEAVING_USERNAME, FOREIGN_USERNAME = "uploader", "leaver", "stranger"
 FAILED_FILES = 20
@@ -75,7 +77,8 @@ def add_users() -> None:
     ):
         made = accounts.create_organization(stores(), organization)
         for username in usernames:
-            accounts.create_user(stores(), made.organization_id, username, PASSWORD)
+            password = KNOWN_PASSWORD if username == USERNAME else PASSWORD
+            accounts.create_user(stores(), made.organization_id, username, password, guessable=username == USERNAME)
 
 
 def add_failed_files() -> None:

@@ -895,6 +895,27 @@ SESSIONS_AND_LIMITS = (
         ),
     ),
     Protection(
+        "A name of endless accents keeps no login busy",
+        SESSIONS,
+        "if len(name) > MAX_TYPED_CHARACTERS:",
+        "if False:",
+        (f"{_UNIT}/http/test_login.py::test_accents_without_end_keep_nobody_busy",),
+    ),
+    Protection(
+        "A password of endless accents keeps no login busy",
+        "chalicelib/logic/passwords.py",
+        " if len(password) <= MAX_COMPOSED_CHARACTERS else password",
+        "",
+        (f"{_UNIT}/http/test_login.py::test_accents_without_end_keep_nobody_busy",),
+    ),
+    Protection(
+        "A filename of endless accents keeps no upload busy",
+        KEYS,
+        "if len(name) > 2 * MAX_HALF_CHARACTERS:",
+        "if False:",
+        (f"{_UNIT}/properties/test_filenames.py::test_beginning_and_end_of_a_name_of_megabytes_are_kept",),
+    ),
+    Protection(
         "One's own new password ends every other session",
         ACCOUNTS,
         "[ended for ended in open_sessions(user) if ended != token_hash]",

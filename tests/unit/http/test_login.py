@@ -8,6 +8,7 @@ from typing import Any
 import bcrypt
 import pytest
 
+from chalicelib.errors import Conflict
 from chalicelib.logic import accounts
 from tests.unit.api import Api
 from tests.unit.calls import aws_calls, just_before
@@ -28,6 +29,28 @@ def test_right_password_gives_a_session(any_api: Api, world: World) -> None:
     me = any_api.get("/auth/me", headers={"Cookie": f"session={answer.token}"})
     check_success(me)
     assert me.json == {"user": user}
+
+
+def test_accents_may_come_in_either_encoding(api: Api, world: World) -> None:
+    """One keyboard sends é as one character, another as e and an accent."""
+    composed, decomposed = ("jos\u00e9", "contrase\u00f1a larga"), ("jose\u0301", "contrasen\u0303a larga")
+    acme = world.organizations["Acme"].organization_id
+    accounts.create_user(world.stores, acme, *decomposed)
+    check_success(api.login(*composed))
+    check_success(api.login(*decomposed))
+    check_success(api.login(decomposed[0].upper(), composed[1]))
+    with pytest.raises(Conflict):
+        accounts.create_user(world.stores, acme, *composed)
+
+
+ACCENTS = "a" + "\u0301\u0316" * 100_000
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(("username", "password"), [(ACCENTS, PASSWORD), ("anna", ACCENTS)], ids=["name", "password"])
+def test_accents_without_end_keep_nobody_busy(api: Api, username: str, password: str) -> None:
+    """Composing them takes time with the square of their number: for these a minute."""
+    check_error(api.login(username, password), 401)
 
 
 def test_username_is_taken_without_regard_to_case_and_space(api: Api) -> None:
