@@ -179,7 +179,7 @@ def welcome(ports: Ports, folder: Path) -> str:
     return f"""
 Strongroom is up.
 
-  Page       {api}/           user admin, password password, of Acme Corp
+  Page       {api}/           user admin of Acme Corp, at first with the password: password
   API        {api}
   AWS        {emulator.endpoint(ports.aws)}            emulated: S3, SQS, DynamoDB
   Cache      {cache_url(ports.cache)}      Valkey

@@ -209,7 +209,7 @@ def test_it_says_what_is_where(first_run: FirstRun) -> None:
         f"redis://{HOST}:{ports['CACHE_PORT']}/0",
         f"make smoke API_PORT={ports['API_PORT']}",
         str(first_run.up.folder),
-        "user admin, password password",
+        "user admin of Acme Corp, at first with the password: password",
     ):
         assert address in first_run.output
     assert "Made Acme Corp with the user admin." in first_run.output
