@@ -20,6 +20,7 @@ from infra.template import Template, data_plane
 from tests.integration.conftest import (  # noqa: F401 - pytest finds fixtures by their names here
     Machine,
     Output,
+    api_port,
     await_condition,
     running,
     stores,
