@@ -11,14 +11,14 @@ import zlib
 
 import uuid6
 
+from chalicelib.nfc import MAX_COMPOSED_CHARACTERS, compose
+
 #: An S3 key is at most 1,024 bytes of UTF-8 (AWS limit).
 MAX_OBJECT_KEY_BYTES = 1024
 #: What most file systems take for a name, in characters; so a download keeps its name.
 MAX_FILENAME_CHARACTERS = 255
 #: Spreads the rows that still have work to do over partitions of the index that the sweep reads.
 UNFINISHED_SHARDS = 8
-#: Of a longer name only both ends are looked at: composing accents takes time with the square of their number.
-MAX_HALF_CHARACTERS = 1024
 FALLBACK_FILENAME = "unnamed"
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -76,12 +76,13 @@ def clean_filename(raw: str) -> str:
     cut keeps its extension.
     """
     name = raw.replace("\\", "/").rsplit("/", 1)[-1]
-    if len(name) > 2 * MAX_HALF_CHARACTERS:
-        name = name[:MAX_HALF_CHARACTERS] + name[-MAX_HALF_CHARACTERS:]
-    name = unicodedata.normalize("NFC", name)
+    if len(name) > MAX_COMPOSED_CHARACTERS:
+        half = MAX_COMPOSED_CHARACTERS // 2
+        name = name[:half] + name[-half:]
+    name = compose(name)
     kept = "".join(c for c in name if c in " .-_" or c.isalnum() or unicodedata.category(c) in ("Mn", "Mc"))
     # Removing may have brought together what composes, and the name of a name must be itself.
-    kept = unicodedata.normalize("NFC", kept)
+    kept = compose(kept)
     if kept.startswith(".") and not name.startswith("."):
         # "😀.jpg": nothing is left of the stem, but what kind of file it is should stay.
         kept = FALLBACK_FILENAME + kept

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 from chalicelib import keys
 from chalicelib.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
@@ -123,12 +124,9 @@ def change_password(stores: Stores, caller: Caller, token: str, current: str, ne
             raise NotSignedIn
         if not password_matches(current, user.password_hash, cost):
             raise WrongPassword
-        kept = tuple(entry for entry in user.live_sessions if entry.endswith(f":{token_hash}"))
-        written = hash_password(new, cost, user.username)
-        changed = replace(user, password_hash=written, live_sessions=kept, version=user.version + 1)
+        written = written or hash_password(new, cost, user.username)
         try:
-            stores.users.replace(user, changed, [ended for ended in open_sessions(user) if ended != token_hash])
-            return
+            return _write(stores, user, kept_session=token_hash, password_hash=written)
         except Contended:
             continue
     raise Conflict("Your account is being changed by others; try again.")
@@ -142,26 +140,28 @@ def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
     _change_user(stores, username, disabled=disabled)
 
 
-def _change_user(
-    stores: Stores, username: str, *, password_hash: str | None = None, disabled: bool | None = None
-) -> None:
+def _change_user(stores: Stores, username: str, **changes: Any) -> None:
     for _ in range(MAX_ATTEMPTS):
         name = normalize_username(username)
         user = stores.users.find_by_username(name) if is_username(name) else None
         if user is None:
             raise BadInput(f"There is no user {username!r}.")
-        changed = replace(
-            user,
-            password_hash=password_hash or user.password_hash,
-            disabled=user.disabled if disabled is None else disabled,
-            live_sessions=(),
-            version=user.version + 1,
-        )
         try:
-            return stores.users.replace(user, changed, open_sessions(user))
+            return _write(stores, user, kept_session=None, **changes)
         except Contended:
             continue
     raise Conflict(f"The user {username!r} is being changed by others; try again.")
+
+
+def _write(stores: Stores, user: User, *, kept_session: str | None, **changes: Any) -> None:
+    """Change the user and end every session but the one whose token hash is named, all in one transaction.
+
+    :raises Contended: the user is not as read any more.
+    """
+    ended = [token_hash for token_hash in open_sessions(user) if token_hash != kept_session]
+    live = tuple(entry for entry in user.live_sessions if entry.partition(":")[2] == kept_session)
+    changed = replace(user, **changes, live_sessions=live, version=user.version + 1)
+    stores.users.replace(user, changed, ended)
 
 
 def _quota(what: str, number: int, most: int) -> int:

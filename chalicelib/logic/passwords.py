@@ -1,20 +1,15 @@
-"""What may be a password, and its hashing with bcrypt.
-
-Keyboards differ in how they encode an accent, so passwords are hashed in Unicode's form NFC (RFC 8265, 4.2.2).
-"""
+"""What may be a password, and its hashing with bcrypt."""
 
 import string
-from unicodedata import normalize
 
 import bcrypt
 
 from chalicelib.errors import BadInput
+from chalicelib.nfc import compose
 
 #: bcrypt reads no more than 72 bytes; bcrypt 5 raises instead of cutting. OWASP's advice is to refuse longer ones.
 MAX_PASSWORD_BYTES = 72
 MIN_PASSWORD_CHARACTERS = 8
-#: What is longer is refused in any encoding, and composing it would take time with the square of its accents.
-MAX_COMPOSED_CHARACTERS = 4 * MAX_PASSWORD_BYTES
 MIN_DIFFERENT_CHARACTERS = 4
 _DECORATION = string.digits + string.punctuation + string.whitespace
 
@@ -61,8 +56,7 @@ def _decoy(cost: int) -> bytes:
 
 
 def _encoded(password: str) -> bytes:
-    composed = normalize("NFC", password) if len(password) <= MAX_COMPOSED_CHARACTERS else password
-    return composed.encode("utf-8", "surrogatepass")
+    return compose(password).encode("utf-8", "surrogatepass")
 
 
 def _is_tried_first(password: str, username: str) -> bool:
@@ -73,6 +67,6 @@ def _is_tried_first(password: str, username: str) -> bool:
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # type: ignore[import-untyped]
 
     plain = password.casefold()
-    bare = plain.strip(_DECORATION)
-    easy = {username.casefold(), *FREQUENCY_LISTS["passwords"]}
-    return plain in easy or bare in easy or len(set(plain)) < MIN_DIFFERENT_CHARACTERS
+    forms = {plain, plain.strip(_DECORATION)}
+    tried_first = username.casefold() in forms or not forms.isdisjoint(FREQUENCY_LISTS["passwords"])
+    return tried_first or len(set(plain)) < MIN_DIFFERENT_CHARACTERS

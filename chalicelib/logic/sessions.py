@@ -5,10 +5,10 @@ import re
 import secrets
 import time
 from dataclasses import dataclass, replace
-from unicodedata import normalize
 
 from chalicelib.errors import Contended, NotSignedIn, Unavailable, WrongCredentials
 from chalicelib.logic.passwords import password_matches
+from chalicelib.nfc import compose
 from chalicelib.records import Caller, Session, User, timestamp, token_digest
 from chalicelib.wiring import Stores
 
@@ -18,8 +18,6 @@ MAX_LIVE_SESSIONS = 20
 MAX_LOGIN_ATTEMPTS = 8
 #: Longer than any token that we make; what is longer is not looked up.
 MAX_TOKEN_CHARACTERS = 128
-#: What is longer is nobody's name, and composing it would take time with the square of its accents.
-MAX_TYPED_CHARACTERS = 1024
 #: Looked up in place of what can't be a username, for the same work; nobody can be called so.
 _NOBODYS_NAME = " "
 
@@ -85,10 +83,7 @@ def logout(stores: Stores, caller: Caller, token: str) -> None:
 
 def normalize_username(username: str) -> str:
     """Usernames are compared without regard to case, surrounding space and how their accents are encoded."""
-    name = username.strip()
-    if len(name) > MAX_TYPED_CHARACTERS:
-        return name
-    return normalize("NFC", normalize("NFC", name).casefold())
+    return compose(compose(username.strip()).casefold())
 
 
 def is_username(name: str) -> bool:

@@ -11,7 +11,7 @@ DOCUMENT = ROOT / "docs" / "protections.md"
 HEAD = """# Protections
 
 Written by `make protections`, which takes each of these out of a copy of the code, one at a time, and runs the tests
-beside it: all of them have to fail then. The exact edits are in [the catalogue](../tests/protections/catalogue.py).
+beside it: all of them have to fail then. The exact edits are in [the catalogue](../tests/protections/catalogue).
 """
 
 

@@ -1,0 +1,33 @@
+"""What protects the promises, as small edits that take each protection out, and the tests that must fail then.
+
+An edit leaves code that runs and does what it is for while nobody is hostile and nothing goes wrong. `text` occurs
+exactly once in its file.
+"""
+
+from __future__ import annotations
+
+from tests.protections.catalogue.answers import ANSWERS
+from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
+from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
+from tests.protections.catalogue.isolation import ISOLATION
+from tests.protections.catalogue.migrations import MIGRATIONS
+from tests.protections.catalogue.processing_once import PROCESSING_ONCE
+from tests.protections.catalogue.protection import Protection
+from tests.protections.catalogue.queue import QUEUE
+from tests.protections.catalogue.rows_and_counters import ROWS_AND_COUNTERS
+from tests.protections.catalogue.sessions_and_limits import SESSIONS_AND_LIMITS
+
+__all__ = ["ALL", "CATALOGUE", "Protection"]
+
+CATALOGUE: dict[str, tuple[Protection, ...]] = {
+    "Rows, counters and quotas": ROWS_AND_COUNTERS,
+    "Isolation": ISOLATION,
+    "Processing": PROCESSING_ONCE,
+    "The queue": QUEUE,
+    "Deletion and the sweep": DELETION_AND_SWEEP,
+    "Uploads straight to S3": DIRECT_UPLOADS,
+    "Sessions and limits": SESSIONS_AND_LIMITS,
+    "Answers, names and logs": ANSWERS,
+    "Migrations": MIGRATIONS,
+}
+ALL = [protection for area in CATALOGUE.values() for protection in area]

@@ -1,0 +1,53 @@
+"""Isolation."""
+
+from __future__ import annotations
+
+from tests.protections.catalogue.places import (
+    FILE_STORE,
+    KEYS,
+    REPETITION_TESTS,
+    TENANCY_TESTS,
+    UPLOADS_TESTS,
+)
+from tests.protections.catalogue.protection import Protection
+
+ISOLATION = (
+    Protection(
+        "A file is found by its organisation only",
+        FILE_STORE,
+        "return _to_file(FileRow.get(organization_id, file_id, consistent_read=True))",
+        "return next((_to_file(row) for row in FileRow.scan(FileRow.file_id == file_id)), None)",
+        (f"{TENANCY_TESTS}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
+    ),
+    Protection(
+        "A list has the files of its organisation only",
+        FILE_STORE,
+        "return FileRow.query(organization_id, older, consistent_read=True, **options)",
+        "return FileRow.scan(limit=limit)",
+        (f"{TENANCY_TESTS}::test_list_shows_the_own_organization_only",),
+    ),
+    Protection(
+        "So has a list of one status",
+        KEYS,
+        'return f"{organization_id}#{status}"\n',
+        'return f"#{status}"\n',
+        (f"{TENANCY_TESTS}::test_list_shows_the_own_organization_only",),
+    ),
+    Protection(
+        "Two files never share an object",
+        KEYS,
+        'return f"{organization_id}/{file_id}_"',
+        'return f"{organization_id}/_"',
+        (
+            f"{UPLOADS_TESTS}::test_two_files_of_one_name_are_two_files",
+            f"{REPETITION_TESTS}::test_announcements_in_any_order_each_bring_their_own_file_to_its_end",
+        ),
+    ),
+    Protection(
+        "A stranger's file is unknown before anything is said of the request",
+        "chalicelib/routes/files.py",
+        "    files.get_file(stores(), caller, file_id)\n    return",
+        "    return",
+        (f"{TENANCY_TESTS}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
+    ),
+)
