@@ -4,11 +4,16 @@ from typing import Any
 
 from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
-from chalicelib import logs
-from chalicelib.config import settings
-from chalicelib.routes import auth, companion, direct, files, health, openapi
-from chalicelib.routes.cors import register_preflight
-from chalicelib.routes.http import log_and_shape
+from chalicelib.accounts import routes as auth
+from chalicelib.files import routes as files
+from chalicelib.health import routes as health
+from chalicelib.kernel import logs
+from chalicelib.kernel.config import settings
+from chalicelib.uploads import companion_routes as companion
+from chalicelib.uploads import direct_routes as direct
+from chalicelib.web import openapi
+from chalicelib.web.cors import register_preflight
+from chalicelib.web.http import log_and_shape
 from chalicelib.wiring import stores
 
 app = Chalice(app_name="strongroom")
@@ -23,7 +28,7 @@ app.register_middleware(log_and_shape, "http")
 @app.middleware("all")
 def set_up_logging(event: Any, get_response: Any) -> Any:
     logs.configure(settings())
-    # An HTTP request's context is a dictionary, and routes/http.py names it; other events come with Lambda's own.
+    # An HTTP request's context is a dictionary, and web/http.py names it; other events come with Lambda's own.
     request_id = getattr(getattr(event, "context", None), "aws_request_id", None)
     if request_id is not None:
         logs.clear_context()
@@ -33,13 +38,13 @@ def set_up_logging(event: Any, get_response: Any) -> Any:
 
 @app.on_sqs_message(queue="uploads", name="process_uploads", batch_size=1)
 def process_uploads(event: SQSEvent) -> dict[str, Any]:
-    from chalicelib.logic.events import process_batch, read_batch
+    from chalicelib.processing.announcements import process_batch, read_batch
 
     return process_batch(stores(), read_batch(event.to_dict()))
 
 
 @app.schedule(Rate(15, unit=Rate.MINUTES), name="sweep")
 def sweep(event: LambdaFunctionEvent) -> dict[str, int]:
-    from chalicelib.logic.sweeping import sweep as run_sweep
+    from chalicelib.sweep.sweeping import sweep as run_sweep
 
     return run_sweep(stores())

@@ -33,7 +33,7 @@ def main() -> None:
     with started_machine() as environment:
         os.environ.update(environment)
         from benchmarks import calls, coldstart, listing, processing
-        from chalicelib.stores import tables
+        from chalicelib.platform import tables
 
         # The emulator sorts the whole partition for every Query; at 100,000 rows that takes longer than our clients
         # wait.

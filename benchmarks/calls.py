@@ -22,8 +22,8 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     from chalice.test import Client
 
     import app
-    from chalicelib.logic import accounts
-    from chalicelib.logic.processing import process_upload
+    from chalicelib.accounts import administration as accounts
+    from chalicelib.processing.processing import process_upload
     from chalicelib.wiring import stores
 
     organization = accounts.create_organization(stores(), "Benchmark")

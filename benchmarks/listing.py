@@ -8,12 +8,14 @@ from typing import Any
 
 from benchmarks.table import show
 from chalicelib import keys
-from chalicelib.logic import accounts
-from chalicelib.logic.cursors import make_cursor
-from chalicelib.logic.files import list_files
-from chalicelib.records import Caller, File, timestamp
-from chalicelib.stores.files import _to_row
-from chalicelib.stores.tables import FileRow
+from chalicelib.accounts import administration as accounts
+from chalicelib.files.cursors import make_cursor
+from chalicelib.files.logic import list_files
+from chalicelib.files.record import File
+from chalicelib.files.store import _to_row
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.clock import timestamp
+from chalicelib.platform.tables import FileRow
 from chalicelib.wiring import stores
 
 REPEATS = 7

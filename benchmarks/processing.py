@@ -20,9 +20,10 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.table import show
-from chalicelib.logic import accounts
-from chalicelib.logic.uploads import new_file
-from chalicelib.records import Caller, File
+from chalicelib.accounts import administration as accounts
+from chalicelib.files.record import File
+from chalicelib.kernel.caller import Caller
+from chalicelib.uploads.form_uploads import new_file
 from chalicelib.wiring import stores
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,8 +36,8 @@ from chalicelib.stores import aws, tables
 # The emulator does one thing at a time, and copying 2 GB in its memory takes it longer than S3 takes for an answer.
 aws.READ_TIMEOUT_SECONDS = aws.COPY_READ_TIMEOUT_SECONDS = 900
 tables.READ_TIMEOUT_SECONDS = tables.ClientLimits.read_timeout_seconds = 900
-from chalicelib.logic.mime import detect_type
-from chalicelib.logic.processing import process_upload
+from chalicelib.processing.mime import detect_type
+from chalicelib.processing.processing import process_upload
 from chalicelib.wiring import stores
 detect_type(b"warm")
 stores().files.find("nobody", "nothing"), stores().objects

@@ -77,7 +77,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     with started_machine() as environment, running_parts(environment) as (base_url, gauges):
-        from chalicelib.config import load
+        from chalicelib.kernel.config import load
         from chalicelib.wiring import Stores
 
         os.environ.update(environment)
@@ -126,7 +126,7 @@ def running_parts(environment: dict[str, str]) -> Iterator[tuple[str, list[Gauge
 
 def make_users(stores: Any, base_url: str, organizations: int, users: int) -> tuple[list[str], list[str]]:
     """:returns: the organisations' ids, and a session's token of each user."""
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
 
     ids, tokens = [], []
     for number in range(organizations):
@@ -187,7 +187,7 @@ def verdict(book: Book, gauges: list[Gauge]) -> list[str]:
 
 def left_behind(stores: Any, organizations: list[str]) -> list[str]:
     """Every file was deleted, so nothing may be left anywhere, and all counters are zero."""
-    from chalicelib.logic.recounting import recount
+    from chalicelib.tenants.recounting import recount
 
     wrong = []
     for organization_id in organizations:

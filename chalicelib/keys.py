@@ -11,7 +11,7 @@ import zlib
 
 import uuid6
 
-from chalicelib.nfc import MAX_COMPOSED_CHARACTERS, compose
+from chalicelib.kernel.nfc import MAX_COMPOSED_CHARACTERS, compose
 
 #: An S3 key is at most 1,024 bytes of UTF-8 (AWS limit).
 MAX_OBJECT_KEY_BYTES = 1024

@@ -7,17 +7,17 @@ cache or S3 does not pay for loading their clients at cold start.
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
-from chalicelib.config import Settings, settings
+from chalicelib.kernel.config import Settings, settings
 
 if TYPE_CHECKING:
-    from chalicelib.stores.direct import DirectUploadStore
-    from chalicelib.stores.files import FileStore
-    from chalicelib.stores.objects import ObjectStore
-    from chalicelib.stores.organizations import OrganizationStore
-    from chalicelib.stores.queue import UploadsQueue
-    from chalicelib.stores.rate_counters import RateCounters
-    from chalicelib.stores.tables import Tables
-    from chalicelib.stores.users import SessionStore, UserStore
+    from chalicelib.accounts.store import SessionStore, UserStore
+    from chalicelib.files.store import FileStore
+    from chalicelib.platform.objects import ObjectStore
+    from chalicelib.platform.queue import UploadsQueue
+    from chalicelib.platform.rate_counters import RateCounters
+    from chalicelib.platform.tables import Tables
+    from chalicelib.tenants.store import OrganizationStore
+    from chalicelib.uploads.store import DirectUploadStore
 
 
 class Stores:
@@ -26,63 +26,63 @@ class Stores:
 
     @cached_property
     def tables(self) -> "Tables":
-        from chalicelib.stores.tables import Tables
+        from chalicelib.platform.tables import Tables
 
         return Tables(self.settings.table_prefix)
 
     @cached_property
     def organizations(self) -> "OrganizationStore":
-        from chalicelib.stores.organizations import OrganizationStore
+        from chalicelib.tenants.store import OrganizationStore
 
         return OrganizationStore(self.tables)
 
     @cached_property
     def users(self) -> "UserStore":
-        from chalicelib.stores.users import UserStore
+        from chalicelib.accounts.store import UserStore
 
         return UserStore(self.tables)
 
     @cached_property
     def sessions(self) -> "SessionStore":
-        from chalicelib.stores.users import SessionStore
+        from chalicelib.accounts.store import SessionStore
 
         return SessionStore(self.tables)
 
     @cached_property
     def files(self) -> "FileStore":
-        from chalicelib.stores.files import FileStore
+        from chalicelib.files.store import FileStore
 
         return FileStore(self.tables)
 
     @cached_property
     def objects(self) -> "ObjectStore":
-        from chalicelib.stores.objects import ObjectStore
+        from chalicelib.platform.objects import ObjectStore
 
         s = self.settings
         return ObjectStore(s.temp_bucket, s.permanent_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
 
     @cached_property
-    def direct(self) -> "DirectUploadStore":
-        from chalicelib.stores.direct import DirectUploadStore
+    def direct_uploads(self) -> "DirectUploadStore":
+        from chalicelib.uploads.store import DirectUploadStore
 
         s = self.settings
         return DirectUploadStore(s.temp_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
 
     @cached_property
     def queue(self) -> "UploadsQueue":
-        from chalicelib.stores.queue import UploadsQueue
+        from chalicelib.platform.queue import UploadsQueue
 
         return UploadsQueue(self.settings.uploads_queue_url, self.settings.temp_bucket)
 
     @cached_property
     def counters(self) -> "RateCounters":
-        from chalicelib.stores.rate_counters import RateCounters
+        from chalicelib.platform.rate_counters import RateCounters
 
         return RateCounters(self.settings.cache_url)
 
     def is_outage(self, error: Exception) -> bool:
         """Whether something that we depend on is away, as opposed to a bug."""
-        from chalicelib.stores.faults import is_outage
+        from chalicelib.platform.outages import is_outage
 
         return is_outage(error)
 

@@ -30,12 +30,12 @@ for command in (*accounts.COMMANDS, *data.COMMANDS, *operations.COMMANDS):
 
 def main() -> None:
     """Turn what an operator can do something about into one sentence and exit code 1; usage errors are 2."""
-    from chalicelib.config import ConfigurationError
-    from chalicelib.errors import Contended, StrongroomError
+    from chalicelib.kernel.config import ConfigurationError
+    from chalicelib.kernel.errors import StrongroomError, VersionConflict
     from infra.deployment import DeploymentError
     from infra.migrations.ledger import MigrationError
 
-    expected = (StrongroomError, Contended, NotReachable, MigrationError, DeploymentError, ConfigurationError)
+    expected = (StrongroomError, VersionConflict, NotReachable, MigrationError, DeploymentError, ConfigurationError)
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

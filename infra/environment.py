@@ -64,7 +64,7 @@ def open_stores(stage: str) -> Stores:
 
     :raises NotReachable: as :func:`stage_environment`.
     """
-    from chalicelib.config import load
+    from chalicelib.kernel.config import load
     from chalicelib.wiring import Stores
 
     return Stores(load(stage_environment(stage)))

@@ -1,4 +1,4 @@
-"""Turns docs/openapi.yaml, which people write, into chalicelib/openapi.json, which the API serves.
+"""Turns docs/openapi.yaml, which people write, into chalicelib/web/openapi.json, which the API serves.
 
 The deployment package holds nothing but app.py and chalicelib, and no YAML parser; so the JSON is made beforehand and
 kept in the repository. A test holds the two together. Run it with `make openapi`.

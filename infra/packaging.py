@@ -39,7 +39,7 @@ UNUSED = frozenset(
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # What a function cannot run without, as the start of a name in the zip.
 REQUIRED = (
-    "app.py", "chalicelib/config.py", "chalice/app.py", "botocore/data/s3/", "botocore/data/endpoints.json",
+    "app.py", "chalicelib/kernel/config.py", "chalice/app.py", "botocore/data/s3/", "botocore/data/endpoints.json",
     "magic/__init__.py", "pylibmagic/libmagic.so.1", "pylibmagic/magic.mgc", "bcrypt/", "pynamodb/", "redis/",
     "limits/",
 )  # fmt: skip

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from infra.environment import NotReachable
 
 if TYPE_CHECKING:
-    from chalicelib.config import Settings
+    from chalicelib.kernel.config import Settings
 
 BATCH_MESSAGES = 10
 WAIT_SECONDS = 2

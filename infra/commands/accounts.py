@@ -27,7 +27,7 @@ def organizations() -> None:
 @json_option
 def create_organization(name: str, quota_bytes: int | None, quota_files: int | None, stage: str, as_json: bool) -> None:
     """Create an organisation."""
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     made = accounts.create_organization(open_stores(stage), name, quota_bytes=quota_bytes, quota_files=quota_files)
@@ -39,7 +39,7 @@ def create_organization(name: str, quota_bytes: int | None, quota_files: int | N
 @json_option
 def list_organizations(stage: str, as_json: bool) -> None:
     """List all organisations with what they use."""
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     rows = [
@@ -64,7 +64,7 @@ def list_organizations(stage: str, as_json: bool) -> None:
 @stage_option
 def set_quota(organization_id: str, quota_bytes: int, quota_files: int, stage: str) -> None:
     """Set what an organisation may keep. A quota below what it uses stops uploads; nothing is deleted."""
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     accounts.set_quota(open_stores(stage), organization_id, quota_bytes, quota_files)
@@ -81,8 +81,8 @@ def set_policy(
     organization_id: str, allow: tuple[str, ...], refuse: tuple[str, ...], max_file_bytes: int | None, stage: str
 ) -> None:
     """Replace the rules on which files an organisation takes, by the type that is detected in the bytes."""
-    from chalicelib.logic import accounts
-    from chalicelib.records import Policy
+    from chalicelib.accounts import administration as accounts
+    from chalicelib.tenants.organization import Policy
     from infra.environment import open_stores
 
     accounts.set_policy(open_stores(stage), organization_id, Policy(allow, refuse, max_file_bytes))
@@ -108,7 +108,7 @@ def users() -> None:
 @stage_option
 def create_user(organization_id: str, username: str, password_stdin: bool, stage: str) -> None:
     """Create a user of an organisation. Asks for the password."""
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     stores = open_stores(stage)
@@ -123,7 +123,7 @@ def create_user(organization_id: str, username: str, password_stdin: bool, stage
 @json_option
 def list_users(organization_id: str, stage: str, as_json: bool) -> None:
     """List the users of an organisation."""
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     rows = [
@@ -163,7 +163,7 @@ def enable_user(username: str, stage: str) -> None:
 @stage_option
 def set_password(username: str, password_stdin: bool, stage: str) -> None:
     """Set a user's password, and end every session of theirs at once."""
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     accounts.set_password(open_stores(stage), username, read_password(password_stdin))
@@ -171,7 +171,7 @@ def set_password(username: str, password_stdin: bool, stage: str) -> None:
 
 
 def _set_disabled(username: str, stage: str, disabled: bool) -> None:
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     accounts.set_disabled(open_stores(stage), username, disabled)

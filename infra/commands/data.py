@@ -50,7 +50,7 @@ def seed_data(stage: str) -> None:
             f"seed-data makes a user with a known password, so it works on the stage local only, not on {stage}. "
             "Use: organizations create, users create."
         )
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from infra.environment import open_stores
 
     stores = open_stores(stage)

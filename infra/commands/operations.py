@@ -89,7 +89,7 @@ def redrive(stage: str, limit: int | None) -> None:
 @stage_option
 def reprocess(organization_id: str, file_id: str, stage: str) -> None:
     """Have a failed or stuck file processed again, if its bytes are still there."""
-    from chalicelib.errors import BadInput
+    from chalicelib.kernel.errors import BadInput
     from infra.environment import open_stores
 
     stores = open_stores(stage)
@@ -111,7 +111,7 @@ def reprocess(organization_id: str, file_id: str, stage: str) -> None:
 )
 def sweep(stage: str, stale_seconds: int | None) -> None:
     """Repair what was left open: stuck files, unfinished deletions, objects that nobody owns. Also runs by itself."""
-    from chalicelib.logic import sweeping
+    from chalicelib.sweep import sweeping
     from infra.environment import open_stores
 
     seconds = sweeping.STALE_SECONDS if stale_seconds is None else stale_seconds
@@ -129,7 +129,7 @@ def sweep(stage: str, stale_seconds: int | None) -> None:
 @stage_option
 def recount(organization_id: str, repair: bool, stage: str) -> None:
     """Prove an organisation's counters and quota use against its rows. Exit code 1 when they differ and stay so."""
-    from chalicelib.logic import recounting
+    from chalicelib.tenants import recounting
     from infra.environment import open_stores
 
     stores = open_stores(stage)

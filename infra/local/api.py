@@ -29,7 +29,7 @@ from chalice.local import (
 )
 from chalice.local import create_local_server as make_chalice_local
 
-from chalicelib.routes.http import ALWAYS
+from chalicelib.web.http import RESPONSE_HEADERS
 from infra.local.page import find_asset
 from infra.local.processes import HOST
 
@@ -141,8 +141,8 @@ class RequestHandler(ChaliceRequestHandler):
         return int(raw)
 
     def _too_large(self) -> str:
-        from chalicelib.config import settings
-        from chalicelib.logic.uploads import form_too_large
+        from chalicelib.kernel.config import settings
+        from chalicelib.uploads.form_uploads import form_too_large
 
         return form_too_large(settings().max_upload_bytes, settings().max_direct_upload_bytes)
 
@@ -200,7 +200,7 @@ class RequestHandler(ChaliceRequestHandler):
     def _send(self, status: int, headers: dict[str, Any], body: str | bytes | None) -> None:
         payload = body.encode() if isinstance(body, str) else (body or b"")
         self.send_response(status)
-        for name, value in {**ALWAYS, **headers}.items():
+        for name, value in {**RESPONSE_HEADERS, **headers}.items():
             for one in value if isinstance(value, list) else [value]:
                 self.send_header(name, one)
         if status != 204:
@@ -225,9 +225,9 @@ class Server(ThreadedHTTPServer):
 
 def make_server(host: str, port: int) -> LocalDevServer:
     """The server of this process's application, bound but not serving yet."""
-    from chalicelib import logs
-    from chalicelib.config import settings
-    from chalicelib.routes.forms import FORM_OVERHEAD_BYTES
+    from chalicelib.kernel import logs
+    from chalicelib.kernel.config import settings
+    from chalicelib.web.forms import FORM_OVERHEAD_BYTES
 
     logs.configure(settings())
     sys.path.insert(0, str(ROOT))

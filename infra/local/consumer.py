@@ -154,8 +154,8 @@ def sweep_until(stopping: threading.Event, handler: Any) -> None:
 def main() -> None:
     sys.path.insert(0, str(ROOT))
     import app
-    from chalicelib import logs
-    from chalicelib.config import settings
+    from chalicelib.kernel import logs
+    from chalicelib.kernel.config import settings
 
     logs.configure(settings())
     consumer = Consumer(settings().uploads_queue_url, app.process_uploads)

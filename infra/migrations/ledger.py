@@ -19,7 +19,7 @@ from pynamodb.exceptions import DeleteError, PutError, TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.records import timestamp
+from chalicelib.kernel.clock import timestamp
 
 LOCK_ID = "lock"
 #: A runner renews at every step; one that is silent for longer than this is taken for dead.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pynamodb.exceptions import UpdateError
 
 from chalicelib import keys
-from chalicelib.stores.tables import FileRow
+from chalicelib.platform.tables import FileRow
 from infra.migrations.runner import Context
 
 DESCRIPTION = "derive the index keys of all file rows anew"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.logic.recounting import recount
+from chalicelib.tenants.recounting import recount
 from tests.browser.conftest import Visit, number_of
 from tests.browser.environment import LINES
 from tests.integration.conftest import Running, await_condition
@@ -179,7 +179,7 @@ def test_cancel_gives_everything_back(uppy: Visit, large_file: Path, running: Ru
 
 
 def test_refusal_reaches_the_page(uppy: Visit, running: Running) -> None:
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
 
     accounts.set_quota(running.stores, uppy.tenant.organization_id, 1000, 10)
     uppy.open_uppy(uppy.draw_ticket())

@@ -10,8 +10,8 @@ from typing import Any
 import boto3
 import httpx
 
-from chalicelib import config
-from chalicelib.logic import accounts
+from chalicelib.accounts import administration as accounts
+from chalicelib.kernel import config
 from chalicelib.wiring import Stores
 from infra.release import Release
 

@@ -50,9 +50,9 @@ def test_application_imports_with_nothing_but_the_package(contents: Path) -> Non
     loaded = run_alone(
         contents,
         "import app\n"
-        "import chalicelib.stores.objects, chalicelib.stores.files, chalicelib.stores.rate_counters\n"
-        "import chalicelib.stores.queue, chalicelib.stores.users, chalicelib.stores.large_copy\n"
-        "import chalicelib.logic.events, chalicelib.logic.sweeping, chalicelib.logic.passwords\n"
+        "import chalicelib.platform.objects, chalicelib.files.store, chalicelib.platform.rate_counters\n"
+        "import chalicelib.platform.queue, chalicelib.accounts.store, chalicelib.platform.large_copy\n"
+        "import chalicelib.processing.announcements, chalicelib.sweep.sweeping, chalicelib.accounts.passwords\n"
         "print(sorted({getattr(m, '__file__', None) or '' for m in sys.modules.values()}))\n"
         "assert app.app.routes and app.process_uploads and app.sweep",
     )
@@ -62,7 +62,7 @@ def test_application_imports_with_nothing_but_the_package(contents: Path) -> Non
 def test_types_are_recognised_by_the_packaged_libmagic(contents: Path) -> None:
     said = run_alone(
         contents,
-        "from chalicelib.logic.mime import detect_type\n"
+        "from chalicelib.processing.mime import detect_type\n"
         "print(detect_type(b'%PDF-1.7 a document'), detect_type(b'GIF89a' + bytes(64)))\n"
         "print({line.split()[-1] for line in open('/proc/self/maps') if 'magic' in line})",
     )

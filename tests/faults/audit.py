@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from chalicelib import keys
-from chalicelib.stores.tables import FileRow, OrganizationRow, SessionRow, UserRow
+from chalicelib.platform.tables import FileRow, OrganizationRow, SessionRow, UserRow
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
 

@@ -14,7 +14,7 @@ from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 from pynamodb.models import Model
 
-from chalicelib.stores.tables import Tables
+from chalicelib.platform.tables import Tables
 from infra import template
 from tests.faults.moto_gaps import ACCOUNT
 
@@ -109,7 +109,7 @@ class Cloud:
         # Kept here too: other tests in this process may empty moto.
         self._queues = {name: _queues().queues[name] for name in (QUEUE, DEAD_LETTER_QUEUE)}
 
-    def keep(self) -> Kept:
+    def copy_to_permanent(self) -> Kept:
         """All that is stored, to come back to."""
         return Kept(
             tables=copy.deepcopy(_tables().tables),

@@ -47,9 +47,9 @@ def prepare(lab: Lab, scenario: Scenario) -> Prepared:
 
 def _prepare(lab: Lab, scenario: Scenario) -> Prepared:
     lab.start_over()
-    ready = Prepared(scenario, lab.keep(), None, [])
+    ready = Prepared(scenario, lab.copy_to_permanent(), None, [])
     ready.subject = scenario.prepare(lab)
-    ready.state = lab.keep()
+    ready.state = lab.copy_to_permanent()
     _start(lab, ready)
     with lab.wire.watched(scenario.standing_fault) as calls:
         answer = scenario.act(lab, ready.subject)

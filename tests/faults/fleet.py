@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from chalicelib.logic.sweeping import sweep
+from chalicelib.sweep.sweeping import sweep
 from chalicelib.wiring import Stores
 from tests.integration.conftest import await_condition
 

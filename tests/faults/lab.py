@@ -26,11 +26,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalice.test import Client
 
 import app as application
-from chalicelib import config, keys, wiring
-from chalicelib.logic import accounts
-from chalicelib.stores.objects import MAX_SINGLE_COPY_BYTES
-from chalicelib.stores.rate_counters import RateCounters
-from chalicelib.stores.tables import FileRow, Tables
+from chalicelib import keys, wiring
+from chalicelib.accounts import administration as accounts
+from chalicelib.kernel import config
+from chalicelib.platform.objects import MAX_SINGLE_COPY_BYTES
+from chalicelib.platform.rate_counters import RateCounters
+from chalicelib.platform.tables import FileRow, Tables
 from infra.local.cache import cache_url, start_cache
 from infra.local.consumer import LambdaContext, lambda_event
 from infra.local.processes import free_port
@@ -86,7 +87,7 @@ class Lab:
         """Come back to a kept state; by default to the organisations and their signed-in users and nothing else."""
         if not self.people:
             self._populate()
-            self._empty = self.keep()
+            self._empty = self.copy_to_permanent()
         state = state or self._empty
         self.clock.back_to(state.moment)
         self.cloud.rewind(state.stored)
@@ -100,10 +101,10 @@ class Lab:
         self.new_process()
         self.stores.objects._max_single_copy_bytes = MAX_SINGLE_COPY_BYTES
 
-    def keep(self) -> State:
+    def copy_to_permanent(self) -> State:
         """Making a state takes a hundred times longer than coming back to it."""
         return State(
-            stored=self.cloud.keep(),
+            stored=self.cloud.copy_to_permanent(),
             moment=time.time(),
             accepted=copy.deepcopy(self.accepted),
             tokens={person.username: person.token for person in self.people.values()},

@@ -19,7 +19,7 @@ from tests.faults.wire import Mode
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
 BEGIN, END = "<!-- generated: make faults -->", "<!-- end of what is generated -->"
 #: What differs most: these are tried at every call that writes, the others in turn.
-ALWAYS = (Mode.DIES_BEFORE, Mode.DIES_AFTER, Mode.ANSWER_LOST)
+RESPONSE_HEADERS = (Mode.DIES_BEFORE, Mode.DIES_AFTER, Mode.ANSWER_LOST)
 _READS = re.compile(r"Redis |\w+ (Get|TransactGet|Query|List|Head)")
 
 
@@ -27,8 +27,8 @@ def sampled(name: str, position: int) -> tuple[Mode, ...]:
     """The ways that the test suite tries at this call. A call that changes nothing of ours gets one, each its own."""
     if _READS.match(name):
         return (MODES[position % len(MODES)],)
-    rest = [mode for mode in MODES if mode not in ALWAYS]
-    return (*ALWAYS, rest[position % len(rest)])
+    rest = [mode for mode in MODES if mode not in RESPONSE_HEADERS]
+    return (*RESPONSE_HEADERS, rest[position % len(rest)])
 
 
 def run_all(lab: Lab, ready: Prepared) -> Iterator[tuple[int, Mode, Result]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalice.test import HTTPResponse
 
 from chalicelib import keys
-from chalicelib.records import Organization
+from chalicelib.tenants.organization import Organization
 from tests.faults import cloud as aws
 from tests.faults.wire import SimulatedCrash
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.logic import accounts
-from chalicelib.logic.sweeping import MAX_STARTS
-from chalicelib.logic.uploads import new_file
-from chalicelib.records import Caller, Policy
+from chalicelib.accounts import administration as accounts
+from chalicelib.kernel.caller import Caller
+from chalicelib.sweep.sweeping import MAX_STARTS
+from chalicelib.tenants.organization import Policy
+from chalicelib.uploads.form_uploads import new_file
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
 from tests.faults.people import Accepted, Answer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.logic.events import MAX_RECEIVES
-from chalicelib.logic.sweeping import MAX_STARTS
+from chalicelib.processing.announcements import MAX_RECEIVES
+from chalicelib.sweep.sweeping import MAX_STARTS
 from tests.faults.audit import audit
 from tests.faults.crash_points import prepare, run_point
 from tests.faults.lab import Lab

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib import keys
-from chalicelib.logic import processing
+from chalicelib.processing import processing
 from tests.faults import cloud as aws
 from tests.faults.announcements import NOWHERE, announce, send, status, upload
 from tests.faults.audit import audit

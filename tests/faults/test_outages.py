@@ -17,10 +17,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chalicelib.config import load
-from chalicelib.logic import accounts
-from chalicelib.logic.health import PATIENCE_SECONDS as HEALTH_PATIENCE_SECONDS
-from chalicelib.logic.recounting import recount
+from chalicelib.accounts import administration as accounts
+from chalicelib.health.probes import PATIENCE_SECONDS as HEALTH_PATIENCE_SECONDS
+from chalicelib.kernel.config import load
+from chalicelib.tenants.recounting import recount
 from chalicelib.wiring import Stores
 from infra.local import emulator
 from infra.local.cache import start_cache

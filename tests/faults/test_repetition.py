@@ -8,8 +8,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from chalicelib import keys
-from chalicelib.errors import ObjectChanged
-from chalicelib.logic import processing
+from chalicelib.kernel.errors import ObjectChanged
+from chalicelib.processing import processing
 from tests.faults import cloud as aws
 from tests.faults.announcements import NOWHERE, announce, status, upload
 from tests.faults.audit import audit
@@ -256,7 +256,7 @@ def test_the_copy_is_refused_when_the_object_has_changed(lab: Lab) -> None:
     with lab.stores.objects.open_temp(organization_id, NOWHERE) as source:
         lab.cloud.s3.put_object(Bucket=aws.TEMP_BUCKET, Key=keys.temp_key(organization_id, NOWHERE), Body=b"B")
         with pytest.raises(ObjectChanged):
-            lab.stores.objects.keep(
+            lab.stores.objects.copy_to_permanent(
                 organization_id, NOWHERE, "name", source, content_type="text/plain", disposition="attachment"
             )
     with pytest.raises(ClientError):

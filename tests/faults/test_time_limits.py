@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.logic.sweeping import MAX_ERRORS
-from chalicelib.stores import rate_counters
-from chalicelib.stores.tables import FileRow, Tables
+from chalicelib.platform import rate_counters
+from chalicelib.platform.tables import FileRow, Tables
+from chalicelib.sweep.sweeping import MAX_ERRORS
 from tests.faults import cloud as aws
 from tests.faults.crash_points import prepare
 from tests.faults.lab import Lab
@@ -84,7 +84,7 @@ def clients(lab: Lab) -> dict[str, Any]:
         "objects": stores.objects._s3,
         "objects, reading": stores.objects._reader,
         "objects, copying": stores.objects._copier,
-        "direct uploads": stores.direct._s3,
+        "direct uploads": stores.direct_uploads._s3,
         "queue": stores.queue._sqs,
         "tables": stores.tables.connection.client,
         "tables, by model": FileRow._get_connection().connection.client,

@@ -22,7 +22,7 @@ import redis.exceptions
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, ResponseStreamingError
 from botocore.response import StreamingBody
 
-from chalicelib.stores import aws
+from chalicelib.platform import aws
 from tests.faults.clock import Clock
 from tests.faults.moto_gaps import MotoGaps, refusal
 

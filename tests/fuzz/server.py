@@ -47,7 +47,7 @@ def build_aws() -> None:
     """Tables, buckets and the queue that hears of uploads."""
     import boto3
 
-    from chalicelib.stores.tables import Tables
+    from chalicelib.platform.tables import Tables
 
     Tables(STACK)
     for model in Tables.MODELS:
@@ -68,7 +68,7 @@ def build_aws() -> None:
 
 
 def add_users() -> None:
-    from chalicelib.logic import accounts
+    from chalicelib.accounts import administration as accounts
     from chalicelib.wiring import stores
 
     for organization, usernames in (
@@ -86,9 +86,9 @@ def add_failed_files() -> None:
     import boto3
 
     from chalicelib import keys
-    from chalicelib.logic.processing import give_up
-    from chalicelib.logic.uploads import upload_form
-    from chalicelib.records import Caller
+    from chalicelib.kernel.caller import Caller
+    from chalicelib.processing.processing import give_up
+    from chalicelib.uploads.form_uploads import upload_form
     from chalicelib.wiring import stores
 
     user = stores().users.find_by_username(UPLOADING_USERNAME)

@@ -19,8 +19,8 @@ import boto3
 import httpx
 import pytest
 
-from chalicelib.config import load
-from chalicelib.logic import accounts
+from chalicelib.accounts import administration as accounts
+from chalicelib.kernel.config import load
 from chalicelib.wiring import Stores
 from infra.local import emulator
 from infra.local.cache import start_cache

@@ -14,10 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from chalicelib.errors import QuotaExceeded
-from chalicelib.logic import accounts, direct_uploads
-from chalicelib.logic.direct_uploads import Announced
-from chalicelib.records import Caller
+from chalicelib.accounts import administration as accounts
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.errors import QuotaExceeded
+from chalicelib.uploads import direct_uploads
+from chalicelib.uploads.direct_uploads import UploadIntent
 from chalicelib.wiring import Stores
 from tests.integration.conftest import Running, Tenant
 
@@ -94,12 +95,12 @@ def test_concurrent_starts_never_exceed_the_quota(tenant: Tenant, stores: Stores
 
     def attempt(_: int) -> bool:
         try:
-            direct_uploads.start_upload(stores, caller, Announced("a", 100))
+            direct_uploads.start_upload(stores, caller, UploadIntent("a", 100))
         except QuotaExceeded:
             return False
         return True
 
-    _ = stores.direct, stores.files  # built once, not by every thread
+    _ = stores.direct_uploads, stores.files  # built once, not by every thread
     with ThreadPoolExecutor(16) as pool:
         started = list(pool.map(attempt, range(attempts)))
     assert sum(started) == 10

@@ -11,11 +11,14 @@ from typing import Any
 import pytest
 
 from chalicelib import keys
-from chalicelib.errors import ObjectChanged, ObjectMissing
-from chalicelib.logic import accounts, files, uploads
-from chalicelib.logic.processing import Outcome, process_upload
-from chalicelib.records import Caller, File
-from chalicelib.stores.objects import ObjectStore
+from chalicelib.accounts import administration as accounts
+from chalicelib.files import logic as files
+from chalicelib.files.record import File
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
+from chalicelib.platform.objects import ObjectStore
+from chalicelib.processing.processing import Outcome, process_upload
+from chalicelib.uploads import form_uploads as uploads
 from chalicelib.wiring import Stores
 from tests.integration.conftest import Machine
 
@@ -74,12 +77,12 @@ def test_copy_of_an_overwritten_object_is_refused(quiet: Stores, machine: Machin
     with quiet.objects.open_temp(file.organization_id, file.file_id) as source:
         quiet.objects.put_temp(file.organization_id, file.file_id, b"others", hashlib.sha256(b"others").hexdigest())
         with pytest.raises(ObjectChanged):
-            quiet.objects.keep(
+            quiet.objects.copy_to_permanent(
                 file.organization_id, file.file_id, "a.txt", source, content_type="text/plain", disposition="attachment"
             )
         quiet.objects.delete_temp(file.organization_id, file.file_id)
         with pytest.raises((ObjectMissing, ObjectChanged)):
-            quiet.objects.keep(
+            quiet.objects.copy_to_permanent(
                 file.organization_id, file.file_id, "a.txt", source, content_type="text/plain", disposition="attachment"
             )
     with pytest.raises(Exception, match="NoSuchKey"):
@@ -89,7 +92,7 @@ def test_copy_of_an_overwritten_object_is_refused(quiet: Stores, machine: Machin
 def test_object_above_the_limit_of_one_copy_goes_in_parts(
     quiet: Stores, machine: Machine, caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chalicelib.stores import large_copy
+    from chalicelib.platform import large_copy
 
     monkeypatch.setattr(large_copy, "PREFERRED_PART_BYTES", 5 * 1024 * 1024)
     settings = quiet.settings

@@ -17,7 +17,7 @@ from chalice.local import LambdaContext, RouteMatcher
 from chalice.test import Client
 
 import app as application
-from chalicelib.records import Caller
+from chalicelib.kernel.caller import Caller
 
 Transport = Literal["local", "gateway"]
 ADDRESS = "203.0.113.7"

@@ -114,7 +114,7 @@ def test_only_config_reads_the_environment() -> None:
     readers = {
         module for module, path in MODULES.items() if re.search(r"\benviron\b|getenv", path.read_text(encoding="utf-8"))
     }
-    assert readers == {"chalicelib.config"}
+    assert readers == {"chalicelib.kernel.config"}
 
 
 def test_no_cycles() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from chalicelib import config
+from chalicelib.kernel import config
 from infra.packaging import ROOT
 
 FILE = ROOT / "docker-compose.yml"

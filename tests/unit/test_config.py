@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from chalicelib.config import ConfigurationError, Settings, load
+from chalicelib.kernel.config import ConfigurationError, Settings, load
 from tests.unit.world import ENVIRONMENT
 
 REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "UPLOADS_QUEUE_URL")

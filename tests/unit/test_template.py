@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib import config
-from chalicelib.logic import events
-from chalicelib.stores.tables import Tables
+from chalicelib.kernel import config
+from chalicelib.platform.tables import Tables
+from chalicelib.processing import announcements as events
 from infra import gateway
 from infra.packaging import ROOT
 from infra.template import FOLDER, Template, data_plane, everything_but_chalice, load, merge

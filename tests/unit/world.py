@@ -21,10 +21,14 @@ from moto.s3.models import FakeKey, FakeMultipart, s3_backends
 from moto.sqs.models import sqs_backends
 
 import app as application
-from chalicelib import config, keys, wiring
-from chalicelib.logic import accounts, sessions
-from chalicelib.records import Caller, File, Organization
-from chalicelib.stores.tables import Tables
+from chalicelib import keys, wiring
+from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import sessions
+from chalicelib.files.record import File
+from chalicelib.kernel import config
+from chalicelib.kernel.caller import Caller
+from chalicelib.platform.tables import Tables
+from chalicelib.tenants.organization import Organization
 from infra import template
 
 Made = TypeVar("Made")

@@ -23,21 +23,21 @@ from tests.protections.catalogue.protection import Protection
 ANSWERS = (
     Protection(
         "A cursor is good for its organisation only",
-        "chalicelib/logic/cursors.py",
+        "chalicelib/files/cursors.py",
         "[organization.organization_id, status or",
         "[status or",
         (f"{CURSORS_TESTS}::test_other_organization_is_refused_even_with_the_same_key",),
     ),
     Protection(
         "A cursor is good for its filters only",
-        "chalicelib/logic/cursors.py",
+        "chalicelib/files/cursors.py",
         'organization.organization_id, status or "", mime_type or ""]',
         "organization.organization_id]",
         (f"{CURSORS_TESTS}::test_other_filters_are_refused",),
     ),
     Protection(
         "A changed cursor is refused",
-        "chalicelib/logic/cursors.py",
+        "chalicelib/files/cursors.py",
         " or not hmac.compare_digest(mac, _mac(organization, status, mime_type, raw)):\n"
         "        raise BadInput(_WRONG)\n"
         "    # Base64 has several spellings of the same bytes; only ours is accepted.\n"
@@ -48,7 +48,7 @@ ANSWERS = (
     ),
     Protection(
         "A cursor has one spelling",
-        "chalicelib/logic/cursors.py",
+        "chalicelib/files/cursors.py",
         "if make_cursor(organization, status, mime_type, last_id) != cursor:",
         "if False:",
         (f"{CURSORS_TESTS}::test_other_spelling_of_the_same_bytes_is_refused",),
@@ -76,7 +76,7 @@ ANSWERS = (
     ),
     Protection(
         "A filename can't leave its place in the header (RFC 6266)",
-        "chalicelib/logic/disposition.py",
+        "chalicelib/files/disposition.py",
         "c not in '\"\\\\' and ",
         "",
         (f"{FILENAMES_TESTS}::test_disposition_is_a_header_that_keeps_the_name",),
@@ -125,14 +125,14 @@ ANSWERS = (
     ),
     Protection(
         "A secret that slips into a log is masked",
-        "chalicelib/logs.py",
+        "chalicelib/kernel/logs.py",
         'return _URL_PASSWORDS.sub(r"\\1***", _SECRETS.sub(r"\\1***", text))',
         "return text",
         (f"{MASKING_TESTS}::test_password_of_a_cache_url_is_masked_whole",),
     ),
     Protection(
         "Nothing that is logged makes a second line",
-        "chalicelib/logs.py",
+        "chalicelib/kernel/logs.py",
         'line = line.replace("\\n", "\\\\n").replace("\\r", "\\\\r")',
         "pass",
         (f"{MASKING_TESTS}::test_readable_line_is_one_line",),
@@ -146,14 +146,14 @@ ANSWERS = (
     ),
     Protection(
         "A form has a bounded number of parts",
-        "chalicelib/routes/forms.py",
+        "chalicelib/web/forms.py",
         "part_limit=MAX_PARTS,",
         "part_limit=len(body) + 1,",
         (f"{UPLOADS_TESTS}::test_form_without_exactly_one_named_file_is_400",),
     ),
     Protection(
         "The header of a part is bounded",
-        "chalicelib/routes/forms.py",
+        "chalicelib/web/forms.py",
         "headersize_limit=MAX_HEADER_BYTES,",
         "headersize_limit=len(body) + 1,",
         (f"{UPLOADS_TESTS}::test_form_without_exactly_one_named_file_is_400",),

@@ -45,7 +45,7 @@ ISOLATION = (
     ),
     Protection(
         "A stranger's file is unknown before anything is said of the request",
-        "chalicelib/routes/files.py",
+        "chalicelib/files/routes.py",
         "    files.get_file(stores(), caller, file_id)\n    return",
         "    return",
         (f"{TENANCY_TESTS}::test_file_of_another_organization_is_404_and_stays_as_it_is",),

@@ -88,14 +88,14 @@ PROCESSING_ONCE = (
     ),
     Protection(
         "So is each part of a copy in parts",
-        "chalicelib/stores/large_copy.py",
+        "chalicelib/platform/large_copy.py",
         "            CopySourceIfMatch=etag,\n",
         "",
         (f"{REPETITION_TESTS}::test_an_object_overwritten_between_hashing_and_copying_is_hashed_again[in parts]",),
     ),
     Protection(
         "A failed copy in parts leaves no parts",
-        "chalicelib/stores/large_copy.py",
+        "chalicelib/platform/large_copy.py",
         "s3.abort_multipart_upload(Bucket=target_bucket, Key=target_key, UploadId=upload_id)",
         "pass",
         (f"{PROCESSING_TESTS}::test_failed_copy_in_parts_leaves_no_parts",),

@@ -128,14 +128,14 @@ QUEUE = (
     ),
     Protection(
         "A connection that breaks while an upload is read is taken up where it broke",
-        "chalicelib/stores/streams.py",
+        "chalicelib/platform/streams.py",
         "if position == opened_at:",
         "if True:",
         ("tests/faults/test_broken_connections.py::test_breaks_in_the_middle_cost_no_attempt",),
     ),
     Protection(
         "A connection that breaks after the last byte is not taken up",
-        "chalicelib/stores/streams.py",
+        "chalicelib/platform/streams.py",
         "if position >= size_bytes:",
         "if False:",
         ("tests/faults/test_broken_connections.py::test_breaks_in_the_middle_cost_no_attempt",),

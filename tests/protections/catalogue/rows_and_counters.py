@@ -114,7 +114,7 @@ ROWS_AND_COUNTERS = (
     ),
     Protection(
         "A recount during which something changed counts for nothing",
-        "chalicelib/logic/recounting.py",
+        "chalicelib/tenants/recounting.py",
         "if after is not None and after.counter_changes == before.counter_changes:",
         "if after is not None:",
         (f"{RECOUNT_TESTS}::test_count_during_which_something_changed_is_made_again",),

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from chalicelib.logic import accounts
-from chalicelib.logic.events import MAX_RECEIVES
-from chalicelib.records import Policy
+from chalicelib.accounts import administration as accounts
+from chalicelib.processing.announcements import MAX_RECEIVES
+from chalicelib.tenants.organization import Policy
 from tests.unit.api import Api, Session
 from tests.unit.world import TEMP_BUCKET, World
 
@@ -101,7 +101,7 @@ def test_many_are_deleted_each_on_its_own(
     api: Api, anna: Session, berta: Session, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The mock of AWS bears one thread at a time.
-    monkeypatch.setattr("chalicelib.logic.files.PARALLEL_DELETES", 1)
+    monkeypatch.setattr("chalicelib.files.logic.PARALLEL_DELETES", 1)
     mine = [api.upload(anna).json["id"] for _ in range(3)]
     theirs = api.upload(berta).json["id"]
     world.drain()

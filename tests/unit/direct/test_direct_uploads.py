@@ -17,11 +17,11 @@ import time_machine
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.logic import accounts
-from chalicelib.logic.direct_uploads import part_size
-from chalicelib.logic.recounting import recount
-from chalicelib.logic.sweeping import sweep
-from chalicelib.stores import aws
+from chalicelib.accounts import administration as accounts
+from chalicelib.platform import aws
+from chalicelib.sweep.sweeping import sweep
+from chalicelib.tenants.recounting import recount
+from chalicelib.uploads.direct_uploads import part_size
 from tests.unit.api import Api, Session
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.world import TEMP_BUCKET, World
@@ -210,7 +210,7 @@ class TestParts:
             signed = api.post(upload["parts"], anna, json_body={"part_numbers": [1, 2]}).json["parts"]
             for part, length in zip(signed, (16 * MEBIBYTE, 4 * MEBIBYTE), strict=True):
                 assert "X-Amz-SignedHeaders=content-length%3Bhost&" in part["url"]
-                assert part["url"] == world.stores.direct.presign_part(
+                assert part["url"] == world.stores.direct_uploads.presign_part(
                     file.organization_id,
                     file.file_id,
                     str(file.multipart_upload_id),
@@ -284,7 +284,7 @@ class TestParts:
             refused._content = b"<Error><Code>PreconditionFailed</Code></Error>"
             return refused
 
-        events = world.stores.direct._s3.meta.events
+        events = world.stores.direct_uploads._s3.meta.events
         events.register_first("before-send.s3.CompleteMultipartUpload", as_s3_does)
         assert api.post(started["upload"]["complete"], anna).status == 200
         assert world.temp() == {key: b"put together by a call whose answer was lost"}
@@ -364,7 +364,7 @@ class TestStorageTakesItsTime:
     def storage(self, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowStorage]:
         monkeypatch.setattr(aws, "COMPLETE_PATIENCE_SECONDS", 0.2)
         slow = SlowStorage()
-        events = world.stores.direct._completer.meta.events
+        events = world.stores.direct_uploads._completer.meta.events
         events.register("before-call.s3.CompleteMultipartUpload", slow.hold)
         yield slow
         slow.go_on.set()

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from chalicelib.logic import accounts, tickets
-from chalicelib.records import token_digest
+from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import tickets
+from chalicelib.accounts.tokens import token_digest
 from tests.unit.api import Api, Session
 from tests.unit.logbook import Logbook
 from tests.unit.world import World

@@ -8,7 +8,7 @@ import pytest
 from chalice.app import Chalice
 
 import app as application
-from chalicelib.records import File
+from chalicelib.files.record import File
 from tests.unit.api import Api, Session
 from tests.unit.calls import unreachable
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
@@ -60,7 +60,7 @@ def test_bug_of_ours_is_500_without_a_word_about_it(
     def broken(*_: object) -> File:
         raise RuntimeError("secret detail of the inside")
 
-    monkeypatch.setattr("chalicelib.stores.files._to_file", broken)
+    monkeypatch.setattr("chalicelib.files.store._to_file", broken)
     answer = any_api.get(f"/files/{file_id}", anna)
     check_error(answer, 500)
     check_rate_limit_headers(answer)

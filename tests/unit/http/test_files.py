@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
-from chalicelib.records import File
+from chalicelib.files.record import File
 from tests.unit.api import Api, Session
 from tests.unit.calls import just_before, unreachable
 from tests.unit.conftest import Configure, SignIn
@@ -183,7 +183,7 @@ def test_file_that_begins_to_be_processed_while_it_is_deleted_is_deleted(api: Ap
 def test_storage_away_while_deleting_is_finished_by_the_sweep(
     api: Api, anna: Session, world: World, unhurried: None
 ) -> None:
-    from chalicelib.logic.sweeping import sweep
+    from chalicelib.sweep.sweeping import sweep
 
     file_id = completed(api, world, anna)
     with unreachable("s3.DeleteObject"):

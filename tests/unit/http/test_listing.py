@@ -10,8 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from chalicelib import keys
-from chalicelib.logic import uploads
-from chalicelib.records import Caller, File, FileStatus
+from chalicelib.files.record import File, FileStatus
+from chalicelib.kernel.caller import Caller
+from chalicelib.uploads import form_uploads as uploads
 from tests.unit.api import Api, Session
 from tests.unit.contract import check_error, check_file_record, check_rate_limit_headers, check_success
 from tests.unit.world import World

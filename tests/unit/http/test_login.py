@@ -8,8 +8,8 @@ from typing import Any
 import bcrypt
 import pytest
 
-from chalicelib.errors import Conflict
-from chalicelib.logic import accounts
+from chalicelib.accounts import administration as accounts
+from chalicelib.kernel.errors import Conflict
 from tests.unit.api import Api
 from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import Configure

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.logic import accounts
+from chalicelib.accounts import administration as accounts
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import just_before
 from tests.unit.conftest import Configure, SignIn

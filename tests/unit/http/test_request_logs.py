@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.logic.sweeping import sweep
+from chalicelib.sweep.sweeping import sweep
 from tests.unit.api import Api, Session
 from tests.unit.calls import unreachable
 from tests.unit.conftest import Configure, SignIn
@@ -22,7 +22,7 @@ def test_each_request_is_one_json_line(any_api: Api, anna: Session, logbook: Log
     assert line.pop("time").endswith("Z")
     assert line == {
         "level": "INFO",
-        "logger": "chalicelib.routes.http",
+        "logger": "chalicelib.web.http",
         "message": "GET /files/{file_id} 404",
         "request_id": answer.json["request_id"],
         "organization_id": anna.caller.organization_id,
@@ -57,7 +57,7 @@ def test_error_is_told_with_its_cause_and_its_request(
     def broken(*_: object) -> None:
         raise RuntimeError("the cause")
 
-    monkeypatch.setattr("chalicelib.stores.files._to_file", broken)
+    monkeypatch.setattr("chalicelib.files.store._to_file", broken)
     file_id = api.upload(anna).json["id"]
     logbook.output = ""
     answer = api.get(f"/files/{file_id}", anna)

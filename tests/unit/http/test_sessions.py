@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from moto.core.botocore_stubber import BotocoreStubber
 
-from chalicelib.logic import accounts, sessions
-from chalicelib.logic.sessions import MAX_LIVE_SESSIONS
+from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import sessions
+from chalicelib.accounts.sessions import MAX_LIVE_SESSIONS
 from tests.unit.api import Api, Session
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from chalicelib.logic.sweeping import sweep
+from chalicelib.sweep.sweeping import sweep
 from tests.unit import samples
 from tests.unit.api import BOUNDARY, Api, Session, multipart_form
 from tests.unit.calls import unreachable

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.errors import BadInput, Conflict
-from chalicelib.logic import accounts
-from chalicelib.logic.passwords import hash_password, password_matches
-from chalicelib.records import Policy
+from chalicelib.accounts import administration as accounts
+from chalicelib.accounts.passwords import hash_password, password_matches
+from chalicelib.kernel.errors import BadInput, Conflict
+from chalicelib.tenants.organization import Policy
 from tests.unit.world import World
 
 

@@ -9,9 +9,9 @@ from urllib.parse import quote, quote_plus
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.logic import events
-from chalicelib.logic.processing import MAX_STARTS
-from chalicelib.logic.sweeping import sweep
+from chalicelib.processing import announcements as events
+from chalicelib.processing.processing import MAX_STARTS
+from chalicelib.sweep.sweeping import sweep
 from infra import template
 from infra.local.consumer import DELIVERY_SECONDS, Consumer
 from tests.unit.api import Api, Session

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.logic.mime import HEAD_BYTES, detect_type
+from chalicelib.processing.mime import HEAD_BYTES, detect_type
 from tests.unit.samples import SAMPLES, Sample
 
 

@@ -15,11 +15,16 @@ from typing import Any
 import pytest
 from pynamodb.exceptions import TransactWriteError
 
-from chalicelib.errors import Contended
-from chalicelib.logic import accounts, files, processing, uploads
-from chalicelib.logic.processing import Outcome, process_upload
-from chalicelib.records import Caller, File, Policy
-from chalicelib.stores.objects import ObjectStore
+from chalicelib.accounts import administration as accounts
+from chalicelib.files import logic as files
+from chalicelib.files.record import File
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.errors import VersionConflict
+from chalicelib.platform.objects import ObjectStore
+from chalicelib.processing import processing
+from chalicelib.processing.processing import Outcome, process_upload
+from chalicelib.tenants.organization import Policy
+from chalicelib.uploads import form_uploads as uploads
 from tests.unit import samples
 from tests.unit.calls import aws_calls, just_before, unreachable
 from tests.unit.conftest import Configure
@@ -400,7 +405,7 @@ def test_worker_that_slept_for_longer_than_its_lease_touches_nothing(
     with (
         just_before("s3.GetObject", lambda: monkeypatch.setattr(time, "time", lambda: later)),
         aws_calls() as calls,
-        pytest.raises(Contended),
+        pytest.raises(VersionConflict),
     ):
         process(world, file)
     assert [call for call in calls if call.startswith("s3.")] == ["s3.GetObject"]
@@ -412,7 +417,7 @@ def test_who_ends_a_file_that_was_completed_meanwhile_touches_nothing(world: Wor
         process(world, file, "first")
     as_swept = now(world, file)
     process(world, file, "first")
-    with aws_calls() as calls, pytest.raises(Contended):
+    with aws_calls() as calls, pytest.raises(VersionConflict):
         processing.end_as_failed(world.stores, as_swept, processing.GAVE_UP, "sweep")
     assert not [call for call in calls if call.startswith("s3.")]
     check_completed(world, file)
@@ -483,7 +488,7 @@ def test_memory_does_not_grow_with_the_file(world: World, anna: Caller, verified
 def test_object_above_the_limit_of_one_copy_goes_in_parts(
     world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, size_bytes: int
 ) -> None:
-    from chalicelib.stores import large_copy
+    from chalicelib.platform import large_copy
 
     monkeypatch.setattr(large_copy, "PREFERRED_PART_BYTES", 5 * 1024 * 1024)
     settings = world.stores.settings

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.logic import files, uploads
-from chalicelib.logic.processing import GAVE_UP
-from chalicelib.logic.sweeping import MAX_STARTS, sweep
-from chalicelib.records import Caller
+from chalicelib.files import logic as files
+from chalicelib.kernel.caller import Caller
+from chalicelib.processing.processing import GAVE_UP
+from chalicelib.sweep.sweeping import MAX_STARTS, sweep
+from chalicelib.uploads import form_uploads as uploads
 from tests.unit.calls import just_before, unreachable
 from tests.unit.world import World
 

@@ -8,7 +8,7 @@ from typing import Any
 import click
 import pytest
 
-from chalicelib.records import Policy
+from chalicelib.tenants.organization import Policy
 from infra.__main__ import cli
 from tests.unit.api import Api, Session
 from tests.unit.conftest import SignIn

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.logic import accounts
+from chalicelib.accounts import administration as accounts
 from tests.unit.api import Api, Session
 from tests.unit.calls import refused, unreachable
 from tests.unit.conftest import Configure

@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
 
 from chalicelib import keys
-from chalicelib.stores.tables import FileRow
+from chalicelib.platform.tables import FileRow
 from infra.migrations import m0001_installation, m0002_derive_index_keys
 from infra.migrations.ledger import APPLIED, LOCK_ID, LOCK_SECONDS, RUNNING, Ledger, LedgerRow, MigrationError
 from infra.migrations.runner import Context, Migration, known_migrations, migrate

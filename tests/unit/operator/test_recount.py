@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.errors import Contended
-from chalicelib.logic import accounts, recounting
-from chalicelib.logic.processing import end_as_failed
-from chalicelib.records import File
+from chalicelib.accounts import administration as accounts
+from chalicelib.files.record import File
+from chalicelib.kernel.errors import VersionConflict
+from chalicelib.processing.processing import end_as_failed
+from chalicelib.tenants import recounting
 from chalicelib.wiring import Stores
 from tests.unit.api import Api, Session
 from tests.unit.operator.conftest import Operator
@@ -100,7 +101,7 @@ def test_counters_that_moved_since_they_were_counted_are_not_overwritten(
     counted = recounting.recount(world.stores, acme)
     api.upload(anna, b"meanwhile")
     before = world.snapshot()
-    with pytest.raises(Contended):
+    with pytest.raises(VersionConflict):
         recounting.repair(world.stores, counted)
     assert world.snapshot() == before
 
@@ -139,7 +140,7 @@ def test_exchange_since_the_count_is_not_overwritten(world: World, api: Api, ann
     assert api.delete(f"/files/{pending.file_id}", anna).status == 204
     api.upload(anna, b"gnidnep")
     assert world.organization().usage == counted.organization.usage
-    with pytest.raises(Contended):
+    with pytest.raises(VersionConflict):
         recounting.repair(world.stores, counted)
 
 
@@ -180,5 +181,5 @@ def test_count_during_which_something_changed_is_made_again(world: World, api: A
 
 
 def test_organization_that_never_rests_is_not_counted(world: World, api: Api, anna: Session, acme: str) -> None:
-    with pytest.raises(Contended, match="too busy"):
+    with pytest.raises(VersionConflict, match="too busy"):
         recounting.recount(busy(world, partial(api.upload, anna, b"another"), recounting.MAX_ATTEMPTS), acme)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chalicelib.errors import BadInput
-from chalicelib.logic.cursors import make_cursor, read_cursor
-from chalicelib.records import Organization, Policy, Usage
+from chalicelib.files.cursors import make_cursor, read_cursor
+from chalicelib.kernel.errors import BadInput
+from chalicelib.tenants.organization import Organization, Policy, Usage
 
 
 def an_organization(organization_id: object, cursor_key: bytes) -> Organization:

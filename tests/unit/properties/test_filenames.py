@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib import keys
-from chalicelib.logic.disposition import attachment
+from chalicelib.files.disposition import attachment
 from tests.unit.samples import NAMES
 
 #: Any text at all, and text of what is awkward in names: separators, dots, marks, wide characters, controls.

@@ -9,8 +9,8 @@ from chalice.app import CaseInsensitiveMapping, Request
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from chalicelib.errors import BadInput, UnsupportedMediaType
-from chalicelib.routes.forms import SentFile, read_file
+from chalicelib.kernel.errors import BadInput, UnsupportedMediaType
+from chalicelib.web.forms import SentFile, read_file
 from tests.unit.api import BOUNDARY, multipart_form
 
 #: Bytes that look like what surrounds them.

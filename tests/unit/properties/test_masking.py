@@ -9,7 +9,7 @@ import sys
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from chalicelib import logs
+from chalicelib.kernel import logs
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", min_size=20, max_size=64)
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=40)

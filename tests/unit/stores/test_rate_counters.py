@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from chalicelib.stores.rate_counters import CACHE_PAUSE_SECONDS, RateCounters
+from chalicelib.platform.rate_counters import CACHE_PAUSE_SECONDS, RateCounters
 from tests.unit.logbook import Logbook
 
 

@@ -1,0 +1,1 @@
+"""People and their access: users, passwords, sessions, tickets, rate limits."""

@@ -1,0 +1,174 @@
+"""Organisations and users, as operators make and change them; and the password, as its user does."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from chalicelib import keys
+from chalicelib.accounts.passwords import hash_password, password_matches
+from chalicelib.accounts.records import User
+from chalicelib.accounts.sessions import is_username, normalize_username, open_sessions
+from chalicelib.accounts.tokens import token_digest
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
+from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn, VersionConflict, WrongPassword
+from chalicelib.tenants.organization import Organization, Policy
+from chalicelib.wiring import Stores
+
+MAX_NAME_CHARACTERS = 200
+MAX_ATTEMPTS = 8
+_TYPE_PATTERN = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+_-]*)")
+
+
+def create_organization(
+    stores: Stores, name: str, *, quota_bytes: int | None = None, quota_files: int | None = None
+) -> Organization:
+    """:raises BadInput: an empty or overlong name, a quota out of bounds."""
+    name = name.strip()
+    if not name or len(name) > MAX_NAME_CHARACTERS:
+        raise BadInput(f"An organisation's name has from 1 to {MAX_NAME_CHARACTERS} characters.")
+    settings = stores.settings
+    return stores.organizations.create(
+        keys.new_organization_id(),
+        name,
+        timestamp(),
+        _quota("bytes", settings.default_quota_bytes if quota_bytes is None else quota_bytes, MAX_QUOTA_BYTES),
+        _quota("files", settings.default_quota_files if quota_files is None else quota_files, MAX_QUOTA_FILES),
+    )
+
+
+def list_organizations(stores: Stores) -> Iterator[Organization]:
+    return stores.organizations.all()
+
+
+def get_organization(stores: Stores, organization_id: str) -> Organization:
+    """:raises BadInput: there is no such organisation."""
+    organization = stores.organizations.find(organization_id)
+    if organization is None:
+        raise BadInput(f"There is no organisation {organization_id}.")
+    return organization
+
+
+def set_quota(stores: Stores, organization_id: str, quota_bytes: int, quota_files: int) -> None:
+    get_organization(stores, organization_id)
+    stores.organizations.set_quota(
+        organization_id,
+        _quota("bytes", quota_bytes, MAX_QUOTA_BYTES),
+        _quota("files", quota_files, MAX_QUOTA_FILES),
+    )
+
+
+def set_policy(stores: Stores, organization_id: str, policy: Policy) -> None:
+    """:raises BadInput: an entry is not ``type/subtype`` or ``type/*``, or the size is out of bounds."""
+    get_organization(stores, organization_id)
+    for entry in (*policy.allowed_types, *policy.refused_types):
+        if not _TYPE_PATTERN.fullmatch(entry):
+            raise BadInput(f"{entry!r} is not a type such as image/png or image/*.")
+    if policy.max_file_bytes is not None and not 1 <= policy.max_file_bytes <= MAX_QUOTA_BYTES:
+        raise BadInput(f"The largest file size is from 1 to {MAX_QUOTA_BYTES} bytes.")
+    stores.organizations.set_policy(organization_id, policy)
+
+
+def create_user(stores: Stores, organization_id: str, username: str, password: str, *, guessable: bool = False) -> User:
+    """
+    :param guessable: take even a password that is tried first, as for a laptop's first user.
+    :raises BadInput: no such organisation, an unusable username or password.
+    :raises Conflict: the username is taken, in whichever organisation.
+    """
+    get_organization(stores, organization_id)
+    username = normalize_username(username)
+    if not is_username(username):
+        raise BadInput("A username has from 1 to 128 letters, digits, or . @ + - _ characters.")
+    user = User(
+        organization_id=organization_id,
+        user_id=keys.new_user_id(),
+        username=username,
+        password_hash=hash_password(password, stores.settings.bcrypt_cost, None if guessable else username),
+        disabled=False,
+        created_at=timestamp(),
+    )
+    try:
+        stores.users.create(user)
+    except VersionConflict:
+        raise Conflict(f"The username {username!r} is taken.") from None
+    return user
+
+
+def list_users(stores: Stores, organization_id: str) -> Iterator[User]:
+    get_organization(stores, organization_id)
+    return stores.users.of_organization(organization_id)
+
+
+def set_password(stores: Stores, username: str, password: str) -> None:
+    """Also ends every session of the user, at once (OWASP ASVS 5, 7.4.3).
+
+    :raises BadInput: no such user, or an unusable password.
+    """
+    password_hash = hash_password(password, stores.settings.bcrypt_cost, normalize_username(username))
+    _change_user(stores, username, password_hash=password_hash)
+
+
+def change_password(stores: Stores, caller: Caller, token: str, current: str, new: str) -> None:
+    """Ends every other session of the user in the same moment (OWASP ASVS 5, 7.4.3); this one goes on.
+
+    :param token: of the session that asks.
+    :raises WrongPassword: ``current`` is not the password.
+    :raises BadInput: ``new`` can't be one.
+    :raises NotSignedIn: the session was ended meanwhile, as by somebody who changes the password too.
+    """
+    cost, token_hash, written = stores.settings.bcrypt_cost, token_digest(token), None
+    for _ in range(MAX_ATTEMPTS):
+        user = stores.users.find(caller.organization_id, caller.user_id)
+        if user is not None and user.password_hash == written:
+            # Only the answer was lost. Hashes are salted, so nobody else has written this one.
+            return
+        if user is None or token_hash not in open_sessions(user):
+            raise NotSignedIn
+        if not password_matches(current, user.password_hash, cost):
+            raise WrongPassword
+        written = written or hash_password(new, cost, user.username)
+        try:
+            return _write(stores, user, kept_session=token_hash, password_hash=written)
+        except VersionConflict:
+            continue
+    raise Conflict("Your account is being changed by others; try again.")
+
+
+def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
+    """A disabled user can't log in, and every session ends at once.
+
+    :raises BadInput: no such user.
+    """
+    _change_user(stores, username, disabled=disabled)
+
+
+def _change_user(stores: Stores, username: str, **changes: Any) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        name = normalize_username(username)
+        user = stores.users.find_by_username(name) if is_username(name) else None
+        if user is None:
+            raise BadInput(f"There is no user {username!r}.")
+        try:
+            return _write(stores, user, kept_session=None, **changes)
+        except VersionConflict:
+            continue
+    raise Conflict(f"The user {username!r} is being changed by others; try again.")
+
+
+def _write(stores: Stores, user: User, *, kept_session: str | None, **changes: Any) -> None:
+    """Change the user and end every session but the one whose token hash is named, all in one transaction.
+
+    :raises VersionConflict: the user is not as read any more.
+    """
+    ended = [token_hash for token_hash in open_sessions(user) if token_hash != kept_session]
+    live = tuple(entry for entry in user.live_sessions if entry.partition(":")[2] == kept_session)
+    changed = replace(user, **changes, live_sessions=live, version=user.version + 1)
+    stores.users.replace(user, changed, ended)
+
+
+def _quota(what: str, number: int, most: int) -> int:
+    if not 0 <= number <= most:
+        raise BadInput(f"A quota of {what} is from 0 to {most}.")
+    return number

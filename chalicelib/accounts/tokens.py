@@ -1,0 +1,9 @@
+"""What is stored of a token."""
+
+import base64
+import hashlib
+
+
+def token_digest(token: str) -> str:
+    """What is stored of a session token. The token has 256 random bits, so a plain hash can't be searched."""
+    return base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).decode().rstrip("=")

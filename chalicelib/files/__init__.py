@@ -1,0 +1,1 @@
+"""Files of an organisation: record, table, list, details, download, deletion."""

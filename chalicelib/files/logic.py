@@ -1,0 +1,211 @@
+"""What a signed-in user does with the organisation's files: list, look, download, delete."""
+
+import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+from chalicelib import keys
+from chalicelib.files.cursors import make_cursor, read_cursor
+from chalicelib.files.disposition import attachment
+from chalicelib.files.record import File
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotSignedIn, VersionConflict
+from chalicelib.tenants.organization import Organization
+from chalicelib.uploads.form_uploads import discard_upload
+from chalicelib.wiring import Stores
+
+DEFAULT_LIMIT = 20
+MAX_LIMIT = 100
+#: DynamoDB reads, and bills, all that an offset skips; a cursor skips for nothing.
+MAX_OFFSET = 10_000
+MAX_ATTEMPTS = 5
+MAX_BULK_DELETES = 100
+PARALLEL_DELETES = 8
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Listing:
+    files: list[File]
+    total: int
+    limit: int
+    offset: int
+    next_cursor: str | None
+
+
+def list_files(
+    stores: Stores,
+    caller: Caller,
+    *,
+    limit: int = DEFAULT_LIMIT,
+    offset: int = 0,
+    cursor: str | None = None,
+    status: str | None = None,
+    mime_type: str | None = None,
+) -> Listing:
+    """One page, newest first. ``total`` counts all that match the filters, on all pages.
+
+    :raises BadInput: an offset above 10,000, or a cursor that was not made for this list.
+    """
+    if offset > MAX_OFFSET:
+        raise BadInput(f"offset goes up to {MAX_OFFSET}; to read further follow next_cursor with the cursor parameter.")
+    limit = min(limit, MAX_LIMIT)
+    organization = stores.organizations.find(caller.organization_id)
+    if organization is None:
+        raise NotSignedIn
+    before_id = read_cursor(organization, status, mime_type, cursor) if cursor is not None else None
+    total = organization.file_count(status, mime_type)
+    # One more than asked for tells whether there is a next page.
+    found = stores.files.page(caller.organization_id, status, mime_type, before_id, limit + 1, skip=offset)
+    page = found[:limit]
+    more = len(found) > limit
+    next_cursor = make_cursor(organization, status, mime_type, page[-1].file_id) if more else None
+    return Listing(page, total, limit, offset, next_cursor)
+
+
+def get_file(stores: Stores, caller: Caller, file_id: str) -> File:
+    """:raises FileNotFound: it is absent, or another organisation's."""
+    file = stores.files.find(caller.organization_id, file_id) if keys.is_file_id(file_id) else None
+    if file is None:
+        raise FileNotFound
+    return file
+
+
+def download_url(stores: Stores, caller: Caller, file_id: str, *, method: str = "get_object") -> str:
+    """A short-lived URL of the bytes that were checked, always sent as an attachment.
+
+    :raises FileNotFound: as :func:`get_file`.
+    :raises Conflict: it is not completed.
+    """
+    file = get_file(stores, caller, file_id)
+    if file.status != "completed":
+        raise Conflict(f"The file is {file.status}, so there is nothing to download" + _what_next(file))
+    return stores.objects.download_url(
+        file.organization_id,
+        file.file_id,
+        file.object_name,
+        version=file.object_version if stores.settings.download_pins_version else None,
+        disposition=attachment(file.filename),
+        content_type=file.mime_type or "application/octet-stream",
+        ttl_seconds=stores.settings.download_url_ttl_seconds,
+        method=method,
+    )
+
+
+def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
+    """Row, objects and counters go together: the row and the counters at once, then the objects.
+
+    A crash in between leaves a note from which the sweep goes on.
+
+    :raises FileNotFound: it is absent, or another organisation's.
+    :raises Conflict: it kept changing while we tried.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        file = get_file(stores, caller, file_id)
+        try:
+            removed = stores.files.remove(file)
+            break
+        except VersionConflict:
+            continue
+    else:
+        raise Conflict("The file is being changed at the moment; try again.")
+    discard_upload(stores, file)
+    if file.status == "processing":
+        # Someone may be copying it right now; the note stays until the lease is over, and the sweep deletes for good.
+        return
+    if file.attempts:
+        stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
+    stores.files.forget(removed)
+
+
+def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[str, str]:
+    """Delete many, each on its own: one that can't be deleted does not keep the others.
+
+    :returns: id -> ``deleted``, ``not_found``, or ``conflict`` for one that kept changing; asking again is safe.
+    :raises BadInput: none, or more than 100.
+    """
+    if not 1 <= len(file_ids) <= MAX_BULK_DELETES:
+        raise BadInput(f"Name 1 to {MAX_BULK_DELETES} files, not {len(file_ids)}.")
+
+    def delete(file_id: str) -> str:
+        try:
+            delete_file(stores, caller, file_id)
+        except FileNotFound:
+            return "not_found"
+        except Conflict:
+            return "conflict"
+        return "deleted"
+
+    unique = list(dict.fromkeys(file_ids))
+    with ThreadPoolExecutor(PARALLEL_DELETES) as pool:
+        return dict(zip(unique, pool.map(delete, unique), strict=True))
+
+
+def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> File:
+    """Give a file another name. No bytes move: the object keeps the key that it has.
+
+    :raises BadInput: no filename.
+    :raises FileNotFound: as :func:`get_file`.
+    """
+    if not filename.strip():
+        raise BadInput("filename is empty.")
+    name = keys.clean_filename(filename)
+    return _change(stores, caller, file_id, lambda file: replace(file, filename=name))
+
+
+def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
+    """Have a failed file processed again. It takes its room in the quota again.
+
+    :raises Conflict: it did not fail, or its bytes are gone.
+    :raises QuotaExceeded: there is no room any more.
+    """
+
+    def check(file: File) -> File:
+        if file.status != "failed":
+            raise Conflict(f"The file is {file.status}; only a failed file can be retried.")
+        if file.unrecoverable or not stores.direct_uploads.has_arrived(file.organization_id, file.file_id):
+            raise Conflict("The bytes of the file are gone, so it can't be retried; upload it again.")
+        return replace(
+            file,
+            status="pending",
+            reserved_bytes=file.file_size,
+            error_message=None,
+            processed_at=None,
+            mime_type=None,
+            # Counts anew, or the sweep would give up what was given up before. Not 0: there may be a copy to delete.
+            attempts=1,
+            upload_expires_at=0,
+        )
+
+    file = _change(stores, caller, file_id, check)
+    try:
+        stores.queue.announce(file.organization_id, file.file_id)
+    except Exception as error:
+        # The file is on its way already: a pending row with its bytes there is what the sweep announces.
+        _log.warning("Could not announce the retry of %s (%s); the sweep will", file_id, type(error).__name__)
+    return file
+
+
+def get_usage(stores: Stores, caller: Caller) -> Organization:
+    """The organisation of the caller, with its counters."""
+    organization = stores.organizations.find(caller.organization_id)
+    if organization is None:
+        raise NotSignedIn
+    return organization
+
+
+def _change(stores: Stores, caller: Caller, file_id: str, change: Callable[[File], File]) -> File:
+    """Read, change and write a file, anew when somebody else was faster."""
+    for _ in range(MAX_ATTEMPTS):
+        file = get_file(stores, caller, file_id)
+        try:
+            return stores.files.replace(file, change(file))
+        except VersionConflict:
+            continue
+    raise Conflict("The file is being changed at the moment; try again.")
+
+
+def _what_next(file: File) -> str:
+    return "." if file.status == "failed" else " yet; ask for the file's details until its status is completed."

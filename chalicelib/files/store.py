@@ -1,0 +1,293 @@
+"""The files table. One rule keeps it right: every change of a file is :meth:`FileStore.replace`.
+
+``replace(before, after)`` writes the row on the condition that it is still ``before``, and moves the organisation's
+counters and quota by the difference of the two, in the same transaction. So counters can't drift from rows, and two
+writers can't both win, whatever crashes, repeats or overtakes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from itertools import islice
+from typing import Any
+
+from pynamodb.exceptions import DoesNotExist, TransactGetError, TransactWriteError
+from pynamodb.expressions.condition import Condition
+from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
+from pynamodb.transactions import TransactGet, TransactWrite
+
+from chalicelib import keys
+from chalicelib.files.record import File
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import QuotaExceeded, VersionConflict
+from chalicelib.platform.tables import FileRow, OrganizationRow, Tables, contention_on_condition, failed_conditions
+from chalicelib.tenants.organization import Organization
+from chalicelib.tenants.store import OrganizationStore, to_organization
+
+_FILE_FIELDS = [f.name for f in fields(File)]
+_NUMBERS = {f.name for f in fields(File) if f.type in (int, "int", int | None)}
+
+
+@dataclass(frozen=True)
+class RemovedFile:
+    """A deleted file whose objects may still be there."""
+
+    file: File
+    partition: str
+
+
+@dataclass(frozen=True)
+class _Difference:
+    """What a change of one row means for its organisation's counters."""
+
+    reserved_bytes: int
+    reserved_files: int
+    counts: dict[str, int]
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()))
+
+
+class FileStore:
+    """Every method takes the organisation, or a file that carries it, first."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def find(self, organization_id: str, file_id: str) -> File | None:
+        try:
+            return _to_file(FileRow.get(organization_id, file_id, consistent_read=True))
+        except DoesNotExist:
+            return None
+
+    def find_with_organization(self, organization_id: str, file_id: str) -> tuple[File | None, Organization | None]:
+        """Both in one call, as of one moment; in two while another transaction holds the organisation's counters."""
+        try:
+            with TransactGet(connection=self._tables.connection) as transaction:
+                file_row = transaction.get(FileRow, organization_id, file_id)
+                organization_row = transaction.get(OrganizationRow, organization_id)
+        except TransactGetError:
+            # A transaction that reads is cancelled by one that writes; plain reads never are.
+            return self.find(organization_id, file_id), OrganizationStore(self._tables).find(organization_id)
+        file: File | None
+        organization: Organization | None
+        try:
+            file = _to_file(file_row.get())
+        except DoesNotExist:
+            file = None
+        try:
+            organization = to_organization(organization_row.get())
+        except DoesNotExist:
+            organization = None
+        return file, organization
+
+    def create(self, file: File) -> File:
+        """:raises QuotaExceeded: the organisation has no room for it; nothing is written."""
+        try:
+            return self._write(None, file)
+        except VersionConflict:
+            # Ids are ours and new, so what is in the way is our own write, whose answer was lost and which was sent
+            # again.
+            found = self.find(file.organization_id, file.file_id)
+            if found is None:
+                raise
+            return found
+
+    def replace(self, before: File, after: File) -> File:
+        """Change a file that is still as read.
+
+        :raises VersionConflict: it is not, or it is gone.
+        :raises QuotaExceeded: it takes more room than before, and the organisation has none.
+        """
+        return self._write(before, after)
+
+    def remove(self, file: File) -> RemovedFile:
+        """Take the file out of the organisation, leaving a note of the objects that are still to be deleted.
+
+        :raises VersionConflict: the file is not as read.
+        """
+        partition = keys.removed_partition(file.organization_id)
+        note = _to_row(replace(file, touched_at=timestamp()))
+        note.organization_id = partition
+        note.status_key = note.mime_key = note.status_mime_key = None
+        note.unfinished_shard = keys.unfinished_shard(file.file_id)
+
+        def fill(transaction: TransactWrite) -> None:
+            transaction.delete(
+                FileRow(file.organization_id, file.file_id),
+                condition=FileRow.version == file.version,
+                add_version_condition=False,
+            )
+            transaction.save(note)
+            self._move_counters(transaction, file.organization_id, _difference(file, None))
+
+        with contention_on_condition():
+            self._tables.transact(fill)
+        return RemovedFile(file=file, partition=partition)
+
+    def forget(self, removed: RemovedFile) -> None:
+        """The objects are gone: the last trace of the file goes too."""
+        FileRow(removed.partition, removed.file.file_id).delete(add_version_condition=False)
+
+    def page(
+        self,
+        organization_id: str,
+        status: str | None,
+        mime_type: str | None,
+        before_id: str | None,
+        limit: int,
+        skip: int = 0,
+    ) -> list[File]:
+        """At most ``limit`` files, newest first, from the one that was created before ``before_id`` on.
+
+        :param skip: leave out so many first. One query all the same, but DynamoDB reads, and bills, what is skipped.
+        """
+        rows = _query(organization_id, status, mime_type, before_id, skip + limit)
+        return [_to_file(row) for row in islice(rows, skip, None)]
+
+    def all_of(self, organization_id: str) -> Iterator[File]:
+        """Every file of the organisation: reads, and costs, all rows. For operators."""
+        return (_to_file(row) for row in FileRow.query(organization_id, consistent_read=True))
+
+    def unfinished(self, touched_before: str) -> Iterator[File | RemovedFile]:
+        """Files that still have something to happen to them, and deleted files whose objects may remain."""
+        for shard in keys.unfinished_shards():
+            for key in FileRow.unfinished.query(shard, FileRow.touched_at < touched_before):
+                row = self._find_row(key.organization_id, key.file_id)
+                if row is None or row.touched_at >= touched_before:
+                    continue
+                organization_id = keys.organization_of_removed(row.organization_id)
+                if organization_id is None:
+                    yield _to_file(row)
+                else:
+                    file = replace(_to_file(row), organization_id=organization_id)
+                    yield RemovedFile(file=file, partition=row.organization_id)
+
+    def _find_row(self, partition: str, file_id: str) -> FileRow | None:
+        try:
+            return FileRow.get(partition, file_id, consistent_read=True)
+        except DoesNotExist:
+            return None
+
+    def _write(self, before: File | None, after: File) -> File:
+        written = replace(after, version=(before.version if before else 0) + 1, touched_at=timestamp())
+        row = _to_row(written)
+        condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
+        difference = _difference(before, written)
+        try:
+            self._put(row, condition, difference)
+        except VersionConflict:
+            # The client sends a write again when its answer was lost, and then is refused by its own success.
+            if self.find(after.organization_id, after.file_id) != written:
+                raise
+        return written
+
+    def _put(self, row: FileRow, condition: Condition, difference: _Difference) -> None:
+        if difference.is_empty:
+            with contention_on_condition():
+                row.save(condition=condition, add_version_condition=False)
+            return
+
+        def fill(transaction: TransactWrite) -> None:
+            # The row comes first of the puts, the counters first of the updates: DynamoDB reports refusals in the order
+            # of the request, which PynamoDB makes checks, deletes, puts, updates.
+            transaction.save(row, condition=condition)
+            self._move_counters(transaction, row.organization_id, difference)
+
+        try:
+            self._tables.transact(fill)
+        except TransactWriteError as error:
+            refused = failed_conditions(error)
+            if 0 in refused:
+                raise VersionConflict from error
+            if 1 in refused:
+                raise _quota_exceeded(refused[1], difference) from error
+            raise
+
+    def _move_counters(self, transaction: TransactWrite, organization_id: str, difference: _Difference) -> None:
+        actions: list[Action] = [
+            OrganizationRow.bytes_used.add(difference.reserved_bytes),
+            OrganizationRow.bytes_available.add(-difference.reserved_bytes),
+            OrganizationRow.files_used.add(difference.reserved_files),
+            OrganizationRow.files_available.add(-difference.reserved_files),
+            OrganizationRow.counter_changes.add(1),
+        ]
+        for key, change in difference.counts.items():
+            if change:
+                path = Path(["counts", key])
+                actions.append(path.set((path | 0) + change))
+        condition = OrganizationRow.organization_id.exists()
+        if difference.reserved_bytes > 0:
+            condition &= OrganizationRow.bytes_available >= difference.reserved_bytes
+        if difference.reserved_files > 0:
+            condition &= OrganizationRow.files_available >= difference.reserved_files
+        transaction.update(
+            OrganizationRow(organization_id), actions=actions, condition=condition, return_values="ALL_OLD"
+        )
+
+
+def _difference(before: File | None, after: File | None) -> _Difference:
+    counts: dict[str, int] = {}
+    for file, sign in ((before, -1), (after, 1)):
+        if file is not None:
+            key = keys.count_key(file.status, file.mime_type)
+            counts[key] = counts.get(key, 0) + sign
+    return _Difference(
+        reserved_bytes=(after.reserved_bytes if after else 0) - (before.reserved_bytes if before else 0),
+        reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
+        counts=counts,
+    )
+
+
+def _counts_towards_quota(file: File | None) -> int:
+    return 0 if file is None or file.status == "failed" else 1
+
+
+def _quota_exceeded(organization_item: dict[str, Any], difference: _Difference) -> QuotaExceeded:
+    def number(name: str) -> int:
+        return int(organization_item.get(name, {}).get("N", 0))
+
+    if number("files_available") < difference.reserved_files:
+        return QuotaExceeded(
+            f"The organisation holds {number('files_used')} files and may hold {number('quota_files')}. "
+            "Delete files or ask your operator for more."
+        )
+    return QuotaExceeded(
+        f"This upload needs {difference.reserved_bytes} bytes; the organisation uses {number('bytes_used')} of its "
+        f"{number('quota_bytes')}. Delete files or ask your operator for more."
+    )
+
+
+def _query(
+    organization_id: str, status: str | None, mime_type: str | None, before_id: str | None, limit: int
+) -> Iterator[FileRow]:
+    older: Any = (FileRow.file_id < before_id) if before_id else None
+    options: dict[str, Any] = {"scan_index_forward": False, "limit": limit}
+    if status and mime_type:
+        partition = keys.status_and_mime_partition(organization_id, status, mime_type)
+        return FileRow.by_status_and_mime_type.query(partition, older, **options)
+    if status:
+        return FileRow.by_status.query(keys.status_partition(organization_id, status), older, **options)
+    if mime_type:
+        return FileRow.by_mime_type.query(keys.mime_partition(organization_id, mime_type), older, **options)
+    return FileRow.query(organization_id, older, consistent_read=True, **options)
+
+
+def _to_row(file: File) -> FileRow:
+    row = FileRow(**{name: getattr(file, name) for name in _FILE_FIELDS})
+    row.status_key = keys.status_partition(file.organization_id, file.status)
+    if file.mime_type:
+        row.mime_key = keys.mime_partition(file.organization_id, file.mime_type)
+        row.status_mime_key = keys.status_and_mime_partition(file.organization_id, file.status, file.mime_type)
+    if file.is_open:
+        row.unfinished_shard = keys.unfinished_shard(file.file_id)
+    return row
+
+
+def _to_file(row: FileRow) -> File:
+    values = {name: getattr(row, name) for name in _FILE_FIELDS}
+    for name in _NUMBERS:
+        if values[name] is not None:
+            values[name] = int(values[name])
+    return File(**values)

@@ -1,0 +1,139 @@
+"""The error catalogue: every way in which the product says no, each with its status and its sentence.
+
+Raised by logic and stores, rendered in one place (web/http.py). Knows no web framework.
+"""
+
+
+class StrongroomError(Exception):
+    """A refusal that the caller may read. ``str(error)`` is the sentence of the answer."""
+
+    status = 500
+    code = "internal_error"
+    sentence = "Something went wrong on our side. Try again; if it stays, quote the request id."
+
+    def __init__(self, sentence: str | None = None) -> None:
+        super().__init__(sentence or self.sentence)
+
+
+class BadInput(StrongroomError):
+    status = 400
+    code = "bad_input"
+    sentence = "The request is not valid."
+
+
+class NotSignedIn(StrongroomError):
+    status = 401
+    code = "not_signed_in"
+    sentence = "Sign in first: the session is missing, expired or ended."
+
+
+class WrongCredentials(StrongroomError):
+    """One sentence for an unknown user, a wrong password and a disabled user (OWASP ASVS 5, 6.3.8)."""
+
+    status = 401
+    code = "wrong_credentials"
+    sentence = "Wrong username or password."
+
+
+class ForeignOrigin(StrongroomError):
+    status = 403
+    code = "foreign_origin"
+    sentence = "This request came from a page of another origin, which is not allowed to change anything here."
+
+
+class FileNotFound(StrongroomError):
+    """The file is absent, or of another organisation: the caller can't tell which."""
+
+    status = 404
+    code = "file_not_found"
+    sentence = "There is no such file."
+
+
+class RouteNotFound(StrongroomError):
+    status = 404
+    code = "route_not_found"
+    sentence = "There is nothing at this path."
+
+
+class MethodNotAllowed(StrongroomError):
+    status = 405
+    code = "method_not_allowed"
+    sentence = "This path does not know this method."
+
+
+class Conflict(StrongroomError):
+    status = 409
+    code = "conflict"
+    sentence = "The state of the file does not allow this."
+
+
+class QuotaExceeded(StrongroomError):
+    status = 409
+    code = "quota_exceeded"
+    sentence = "The quota of the organisation is used up."
+
+
+class TooLarge(StrongroomError):
+    status = 413
+    code = "too_large"
+    sentence = "The upload is too large."
+
+
+class UnsupportedMediaType(StrongroomError):
+    status = 415
+    code = "unsupported_media_type"
+    sentence = "The content type of the request is not one that this path reads."
+
+
+class WrongPassword(StrongroomError):
+    """Of somebody who is signed in: no 401, which pages take for the end of the session."""
+
+    status = 422
+    code = "wrong_password"
+    sentence = "The current password is wrong. Nothing was changed."
+
+
+class TooManyRequests(StrongroomError):
+    """``retry_after_seconds`` is when the limit lets the next request through."""
+
+    status = 429
+    code = "too_many_requests"
+    sentence = "Too many requests."
+
+    def __init__(self, retry_after_seconds: int, sentence: str | None = None) -> None:
+        wait = f"Try again in {retry_after_seconds} second{'' if retry_after_seconds == 1 else 's'}."
+        super().__init__(f"{sentence or self.sentence} {wait}")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(StrongroomError):
+    """Something that we depend on does not answer. It may have done what we asked all the same, so we don't deny it."""
+
+    status = 503
+    code = "unavailable"
+    sentence = "The service can't reach its storage at the moment; try again shortly."
+
+
+class PermanentFault(Exception):
+    """Processing can never succeed: trying again would change nothing.
+
+    :param reason: a sentence for people, kept as the file's ``error_message``.
+    :param discard_bytes: the bytes must not stay (refused by policy), so the file can't be reprocessed.
+    """
+
+    def __init__(self, reason: str, *, discard_bytes: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.discard_bytes = discard_bytes
+
+
+class VersionConflict(Exception):
+    """Someone else changed the row first; read again and decide anew."""
+
+
+class ObjectChanged(Exception):
+    """The object was overwritten or removed between two steps that must see the same bytes."""
+
+
+class ObjectMissing(Exception):
+    """There is no object under the key."""

@@ -1,0 +1,263 @@
+"""The objects: the temp bucket where uploads arrive, the permanent bucket where checked files stay.
+
+Every method names an organisation first; keys are made in chalicelib.keys and nowhere else.
+"""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import keys
+from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
+from chalicelib.platform import aws
+from chalicelib.platform.streams import read_through
+
+if TYPE_CHECKING:
+    from botocore.response import StreamingBody
+    from mypy_boto3_s3 import S3Client
+
+#: CopyObject takes at most 5 GiB (AWS limit); above it the copy goes part by part.
+MAX_SINGLE_COPY_BYTES = 5 * 1024 * 1024 * 1024
+_MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
+_CHANGED = frozenset({"PreconditionFailed", "412"})
+
+
+@dataclass(frozen=True)
+class TempObject:
+    """An uploaded object, pinned to the bytes that it had when it was opened."""
+
+    etag: str
+    size_bytes: int
+    #: Hex SHA-256 of the whole object as S3 itself verified it, if it did.
+    verified_sha256: str | None
+    chunks: Iterator[bytes]
+
+
+class ObjectStore:
+    def __init__(
+        self,
+        temp_bucket: str,
+        permanent_bucket: str,
+        public_endpoint_url: str | None,
+        addressing_style: aws.AddressingStyle = "virtual",
+        max_single_copy_bytes: int = MAX_SINGLE_COPY_BYTES,
+    ) -> None:
+        self._temp_bucket = temp_bucket
+        self._permanent_bucket = permanent_bucket
+        self._max_single_copy_bytes = max_single_copy_bytes
+        self._addressing_style = addressing_style
+        self._s3: S3Client = aws.s3_client(addressing_style)
+        # Signing sends nothing; it needs the address that the client will use, which may not be ours.
+        self._signer: S3Client = (
+            aws.s3_client(addressing_style, public_endpoint_url) if public_endpoint_url else self._s3
+        )
+
+    @cached_property
+    def _reader(self) -> "S3Client":
+        """For reading an upload from its first byte to its last."""
+        return aws.s3_client(
+            self._addressing_style,
+            read_timeout_seconds=aws.STREAM_READ_TIMEOUT_SECONDS,
+            max_attempts=aws.STREAM_MAX_ATTEMPTS,
+        )
+
+    @cached_property
+    def _copier(self) -> "S3Client":
+        """A copy answers only when it is done, so its client waits longer for the first byte."""
+        return aws.s3_client(self._addressing_style, read_timeout_seconds=aws.COPY_READ_TIMEOUT_SECONDS)
+
+    def is_temp_bucket(self, bucket: str) -> bool:
+        return bucket == self._temp_bucket
+
+    def put_temp(self, organization_id: str, file_id: str, body: bytes, sha256_hex: str) -> None:
+        """Store an upload. S3 verifies the checksum, so processing need not hash the bytes again."""
+        self._s3.put_object(
+            Bucket=self._temp_bucket,
+            Key=keys.temp_key(organization_id, file_id),
+            Body=body,
+            ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256_hex)).decode(),
+        )
+
+    @contextmanager
+    def open_temp(self, organization_id: str, file_id: str) -> Iterator[TempObject]:
+        """Open an upload for one read. Closing it early leaves the rest of the bytes where they are.
+
+        :raises ObjectMissing: it is not there. While reading: it went away.
+        :raises ObjectChanged: while reading: it was overwritten.
+        """
+        bucket, key = self._temp_bucket, keys.temp_key(organization_id, file_id)
+        with _missing_as_error():
+            answer = self._reader.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+
+        def reopen(first_byte: int) -> "StreamingBody":
+            with _missing_as_error(), _changed_as_error():
+                rest = self._reader.get_object(
+                    Bucket=bucket, Key=key, Range=f"bytes={first_byte}-", IfMatch=answer["ETag"]
+                )
+            return rest["Body"]
+
+        chunks = read_through(answer["Body"], answer["ContentLength"], reopen)
+        try:
+            yield TempObject(
+                etag=answer["ETag"],
+                size_bytes=answer["ContentLength"],
+                verified_sha256=_verified_sha256(answer),
+                chunks=chunks,
+            )
+        finally:
+            chunks.close()
+
+    def temp_exists(self, organization_id: str, file_id: str) -> bool:
+        try:
+            with _missing_as_error():
+                self._s3.head_object(Bucket=self._temp_bucket, Key=keys.temp_key(organization_id, file_id))
+        except ObjectMissing:
+            return False
+        return True
+
+    def delete_temp(self, organization_id: str, file_id: str) -> None:
+        """Repeatable: deleting what is gone is fine."""
+        self._s3.delete_object(Bucket=self._temp_bucket, Key=keys.temp_key(organization_id, file_id))
+
+    def delete_stray(self, key: str) -> None:
+        """Delete an object of the temp bucket whose key names no file of anyone."""
+        self._s3.delete_object(Bucket=self._temp_bucket, Key=key)
+
+    def temp_keys_before(self, moment: datetime) -> Iterator[str]:
+        """Keys of uploads that arrived before this moment, for the sweep."""
+        for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._temp_bucket):
+            for item in page.get("Contents", []):
+                if item["LastModified"] < moment:
+                    yield item["Key"]
+
+    def copy_to_permanent(
+        self,
+        organization_id: str,
+        file_id: str,
+        name: str,
+        source: TempObject,
+        *,
+        content_type: str,
+        disposition: str,
+    ) -> str | None:
+        """Copy an upload, inside S3, under the organisation's prefix of the permanent bucket.
+
+        :param source: the copy is refused unless the object still has its ETag.
+        :param disposition: stays with the object, so that it leaves as an attachment by whichever URL.
+        :returns: the version id of what was written, None when the bucket keeps no versions.
+        :raises ObjectChanged: the upload was overwritten since it was read.
+        :raises ObjectMissing: the upload is gone.
+        """
+        target = keys.permanent_key(organization_id, file_id, name)
+        with _missing_as_error(), _changed_as_error():
+            if source.size_bytes > self._max_single_copy_bytes:
+                from chalicelib.platform.large_copy import copy_in_parts
+
+                return copy_in_parts(
+                    self._copier,
+                    self._temp_bucket,
+                    keys.temp_key(organization_id, file_id),
+                    self._permanent_bucket,
+                    target,
+                    etag=source.etag,
+                    size_bytes=source.size_bytes,
+                    content_type=content_type,
+                    disposition=disposition,
+                )
+            answer = self._copier.copy_object(
+                Bucket=self._permanent_bucket,
+                Key=target,
+                CopySource={"Bucket": self._temp_bucket, "Key": keys.temp_key(organization_id, file_id)},
+                CopySourceIfMatch=source.etag,
+                ContentType=content_type,
+                ContentDisposition=disposition,
+                MetadataDirective="REPLACE",
+            )
+        return answer.get("VersionId")
+
+    def delete_permanent(self, organization_id: str, file_id: str, name: str) -> str | None:
+        """Repeatable. The bucket's lifecycle keeps the old version for its retention time, then it is gone.
+
+        :returns: the version id of the mark that S3 puts in its place, None when the bucket keeps no versions.
+        """
+        key = keys.permanent_key(organization_id, file_id, name)
+        return self._s3.delete_object(Bucket=self._permanent_bucket, Key=key).get("VersionId")
+
+    def delete_permanent_version(self, organization_id: str, file_id: str, name: str, version: str) -> None:
+        """Take back one copy, or one deletion, for good; the version below it becomes the current one."""
+        self._s3.delete_object(
+            Bucket=self._permanent_bucket, Key=keys.permanent_key(organization_id, file_id, name), VersionId=version
+        )
+
+    def delete_permanent_of(self, organization_id: str, file_id: str) -> None:
+        """Delete whatever the permanent bucket holds of a file whose row, and so whose name, is gone."""
+        found = self._s3.list_objects_v2(
+            Bucket=self._permanent_bucket, Prefix=keys.permanent_prefix(organization_id, file_id)
+        )
+        for item in found.get("Contents", []):
+            self._s3.delete_object(Bucket=self._permanent_bucket, Key=item["Key"])
+
+    def download_url(
+        self,
+        organization_id: str,
+        file_id: str,
+        name: str,
+        *,
+        version: str | None,
+        disposition: str,
+        content_type: str,
+        ttl_seconds: int,
+        method: str = "get_object",
+    ) -> str:
+        """A presigned GET (or HEAD) of exactly the version that was checked."""
+        params: dict[str, Any] = {
+            "Bucket": self._permanent_bucket,
+            "Key": keys.permanent_key(organization_id, file_id, name),
+            "ResponseContentDisposition": disposition,
+            "ResponseContentType": content_type,
+        }
+        if version is not None:
+            params["VersionId"] = version
+        return self._signer.generate_presigned_url(method, Params=params, ExpiresIn=ttl_seconds)
+
+    def is_reachable(self) -> bool:
+        try:
+            self._s3.head_bucket(Bucket=self._temp_bucket)
+            self._s3.head_bucket(Bucket=self._permanent_bucket)
+        except (ClientError, BotoCoreError):
+            return False
+        return True
+
+
+def _verified_sha256(answer: Any) -> str | None:
+    """A checksum of type COMPOSITE is one over the parts' checksums, and says nothing of the whole."""
+    checksum = answer.get("ChecksumSHA256")
+    if not checksum or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT" or "-" in checksum:
+        return None
+    return base64.b64decode(checksum).hex()
+
+
+@contextmanager
+def _missing_as_error() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _MISSING:
+            raise ObjectMissing from error
+        raise
+
+
+@contextmanager
+def _changed_as_error() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in _CHANGED:
+            raise ObjectChanged from error
+        raise

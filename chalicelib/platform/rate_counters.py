@@ -1,0 +1,90 @@
+"""Rate counters in Redis or Valkey, by the ``limits`` library.
+
+Fails over, never open: when the cache is away each process counts in its own memory, so limits become wider by the
+number of processes but don't vanish, login's least of all. The cache is asked again after a pause, so that an outage
+costs one time-out per pause and not one per request.
+"""
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.strategies import FixedWindowRateLimiter
+
+CACHE_TIMEOUT_SECONDS = 0.5
+CACHE_PAUSE_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LimitStatus:
+    """Where someone stands with a limit after this request."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_seconds: int
+
+
+class RateCounters:
+    def __init__(self, cache_url: str | None) -> None:
+        self._cache = _connect(cache_url) if cache_url else None
+        self._memory = MemoryStorage()
+        self._cache_paused_until = 0.0
+
+    def hit(self, limit: str, *who: str) -> LimitStatus:
+        """Count one request of ``who`` against a limit such as ``5/minute`` or ``200/day;50/hour``.
+
+        Of several windows the answer is that of the one with least room.
+        """
+        items = parse_many(limit)
+        if self._cache is not None and time.monotonic() >= self._cache_paused_until:
+            try:
+                return _hit(self._cache, items, who)
+            except self._cache.base_exceptions as error:
+                self._cache_paused_until = time.monotonic() + CACHE_PAUSE_SECONDS
+                _log.warning(
+                    "The cache is away (%s): counting in memory for %s s",
+                    type(error).__name__,
+                    CACHE_PAUSE_SECONDS,
+                )
+        return _hit(self._memory, items, who)
+
+    def is_reachable(self) -> bool:
+        """Whether counts are shared: the cache answers, or none is configured."""
+        return self._cache is None or bool(self._cache.check())
+
+
+def _connect(cache_url: str) -> Storage:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    options: dict[str, Any] = {
+        "socket_connect_timeout": CACHE_TIMEOUT_SECONDS,
+        "socket_timeout": CACHE_TIMEOUT_SECONDS,
+        # The client's own default is three retries with back-off; counting in memory is the better second attempt.
+        "retry": Retry(NoBackoff(), retries=0),
+        "health_check_interval": 30,
+    }
+    storage = storage_from_string(cache_url, wrap_exceptions=False, **options)
+    assert isinstance(storage, Storage)
+    return storage
+
+
+def _hit(storage: Storage, items: list[RateLimitItem], who: tuple[str, ...]) -> LimitStatus:
+    limiter = FixedWindowRateLimiter(storage)
+    standings = []
+    for item in items:
+        allowed = limiter.hit(item, *who)
+        stats = limiter.get_window_stats(item, *who)
+        reset_seconds = max(1, math.ceil(stats.reset_time - time.time()))
+        standings.append(LimitStatus(allowed, item.amount, max(0, stats.remaining), reset_seconds))
+    refused = [s for s in standings if not s.allowed]
+    if refused:
+        return max(refused, key=lambda s: s.reset_seconds)
+    return min(standings, key=lambda s: s.remaining)

@@ -1,0 +1,1 @@
+"""What happens to an upload after it arrived: announcement, lease, type, checks, copy."""

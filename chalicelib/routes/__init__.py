@@ -1,1 +1,0 @@
-"""HTTP only: parsing, identity, cookies, errors to responses."""

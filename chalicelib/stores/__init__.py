@@ -1,1 +1,0 @@
-"""One module per outside system; the only place that knows its words."""

@@ -1,0 +1,1 @@
+"""Ends whatever a crash has left open."""

@@ -1,0 +1,115 @@
+"""The sweep: what stands behind every crash. It ends rows that were left open and deletes bytes that nobody owns.
+
+It finds rows by an index of those that still have something to happen to them, never by a scan, and repairs them by the
+same means as everyone else, so running it at any moment, or twice at once, is safe.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from chalicelib import keys
+from chalicelib.files.record import File
+from chalicelib.files.store import RemovedFile
+from chalicelib.kernel import logs
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import VersionConflict
+from chalicelib.processing.processing import GAVE_UP, MAX_STARTS, end_as_failed, remove_leftovers
+from chalicelib.uploads.direct_uploads import complete_again
+from chalicelib.wiring import Stores
+
+#: A form upload takes seconds; what is silent for longer than this is not coming by itself.
+STALE_SECONDS = 15 * 60
+#: After so many that went wrong it is not the items: something that we depend on is away.
+MAX_ERRORS = 10
+#: Holds the lease of what the sweep ends.
+WORKER = "sweep"
+NEVER_ARRIVED = "The upload never arrived. Upload the file again."
+
+_log = logging.getLogger(__name__)
+
+
+def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, int]:
+    """Go through what is overdue.
+
+    One item that can't be finished is logged and left to the next sweep; it does not keep the others waiting.
+
+    :returns: how often each thing was done: ``requeued``, ``expired``, ``failed``, ``deletions_finished``,
+        ``completions_repeated``, ``strays_deleted``, ``left`` (not due after all), ``errors``.
+    :raises Exception: too many errors, or no access to the lists themselves.
+    """
+    done: Counter[str] = Counter()
+    moment = datetime.now(UTC) - timedelta(seconds=stale_seconds)
+    for item in stores.files.unfinished(timestamp(moment)):
+        file = item.file if isinstance(item, RemovedFile) else item
+        with logs.about(organization_id=file.organization_id, file_id=file.file_id):
+            _do(done, partial(_finish, stores, item))
+    for key in stores.objects.temp_keys_before(moment):
+        with logs.about(**keys.named_by(key)):
+            _do(done, partial(_check_temp, stores, key))
+    _log.info("Swept: %s", dict(done) or "nothing to do")
+    return dict(done)
+
+
+def _do(done: Counter[str], step: Callable[[], str]) -> None:
+    try:
+        done[step()] += 1
+    except VersionConflict:
+        # Somebody else is at it.
+        done["left"] += 1
+    except Exception:
+        done["errors"] += 1
+        if done["errors"] >= MAX_ERRORS:
+            raise
+        _log.exception("One item could not be swept")
+
+
+def _finish(stores: Stores, item: File | RemovedFile) -> str:
+    if isinstance(item, RemovedFile):
+        if _lease_runs(item.file):
+            return "left"
+        remove_leftovers(stores, item)
+        return "deletions_finished"
+    if _lease_runs(item):
+        return "left"
+    if not stores.objects.temp_exists(item.organization_id, item.file_id):
+        if item.completing and item.status == "pending":
+            # Touch first: the next sweep then leaves storage a quarter of an hour.
+            item = stores.files.replace(item, item)
+            if complete_again(stores, item):
+                return "completions_repeated"
+        if item.status == "pending" and item.upload_expires_at > time.time():
+            return "left"
+        if item.multipart_upload_id is not None:
+            # Parts of it may have. An object that is put together at this very moment stays: its announcement brings
+            # the file back.
+            stores.direct_uploads.abort(item.organization_id, item.file_id, item.multipart_upload_id)
+        end_as_failed(stores, item, NEVER_ARRIVED, WORKER)
+        return "expired"
+    if item.attempts >= MAX_STARTS:
+        end_as_failed(stores, item, GAVE_UP, WORKER)
+        return "failed"
+    # Touch first: if we die before announcing, the next sweep comes by again.
+    stores.files.replace(item, item)
+    stores.queue.announce(item.organization_id, item.file_id)
+    return "requeued"
+
+
+def _lease_runs(file: File) -> bool:
+    return file.status == "processing" and file.lease_expires_at > time.time()
+
+
+def _check_temp(stores: Stores, key: str) -> str:
+    """An old object of the temp bucket is fine while its row waits for it; else it has no business there."""
+    parsed = keys.parse_temp_key(key)
+    if parsed is None:
+        stores.objects.delete_stray(key)
+        return "strays_deleted"
+    file = stores.files.find(*parsed)
+    if file is None or file.status == "completed" or file.unrecoverable:
+        stores.objects.delete_temp(*parsed)
+        return "strays_deleted"
+    return "left"

@@ -1,0 +1,1 @@
+"""Organisations: policy, quota, counters."""

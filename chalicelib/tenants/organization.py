@@ -1,0 +1,65 @@
+"""An organisation: name, policy, quota and counters; plain frozen records, no storage in them."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What an organisation holds and may hold. Failed files count towards neither."""
+
+    bytes_used: int
+    bytes_available: int
+    files_used: int
+    files_available: int
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Which files an organisation takes, by detected type.
+
+    An entry is ``type/subtype`` or ``type/*``. Empty ``allowed_types`` allows every type; ``refused_types`` wins.
+    """
+
+    allowed_types: tuple[str, ...] = ()
+    refused_types: tuple[str, ...] = ()
+    max_file_bytes: int | None = None
+
+    def refusal_of(self, mime_type: str) -> str | None:
+        """The sentence that refuses this type, or None when it is welcome."""
+        if _matches(mime_type, self.refused_types):
+            return f"Files of type {mime_type} are refused by the organisation's policy."
+        if self.allowed_types and not _matches(mime_type, self.allowed_types):
+            allowed = ", ".join(self.allowed_types)
+            return f"Files of type {mime_type} are not among those that the organisation takes: {allowed}."
+        return None
+
+
+def _matches(mime_type: str, patterns: tuple[str, ...]) -> bool:
+    return mime_type in patterns or f"{mime_type.split('/')[0]}/*" in patterns
+
+
+@dataclass(frozen=True)
+class Organization:
+    """``counts`` holds how many files there are of each ``status|mime type`` (``-`` while the type is unknown)."""
+
+    organization_id: str
+    name: str
+    created_at: str
+    quota_bytes: int
+    quota_files: int
+    usage: Usage
+    policy: Policy
+    counts: dict[str, int]
+    #: How often usage or counts have changed.
+    counter_changes: int
+    #: Key of the MAC over this organisation's list cursors; never leaves the service.
+    cursor_key: bytes = field(repr=False)
+
+    def file_count(self, status: str | None = None, mime_type: str | None = None) -> int:
+        """How many files match the filters, exactly."""
+        total = 0
+        for key, count in self.counts.items():
+            counted_status, _, counted_type = key.partition("|")
+            if status in (None, counted_status) and mime_type in (None, counted_type):
+                total += count
+        return total

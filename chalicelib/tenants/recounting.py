@@ -1,0 +1,75 @@
+"""Proves an organisation's counters against its rows, and puts them right. For operators: it reads every row."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from chalicelib import keys
+from chalicelib.kernel.errors import BadInput, VersionConflict
+from chalicelib.tenants.organization import Organization
+from chalicelib.wiring import Stores
+
+#: Uploads may go on meanwhile; a count during which something changed is worth nothing and is made again.
+MAX_ATTEMPTS = 10
+
+
+@dataclass(frozen=True)
+class Recount:
+    """What the rows say, beside what the organisation's row says."""
+
+    organization: Organization
+    bytes_used: int
+    files_used: int
+    counts: dict[str, int]
+
+    @property
+    def differences(self) -> list[str]:
+        """A line for each counter that is wrong."""
+        found = []
+        usage = self.organization.usage
+        for name, counted, kept in (
+            ("bytes_used", self.bytes_used, usage.bytes_used),
+            ("files_used", self.files_used, usage.files_used),
+        ):
+            if counted != kept:
+                found.append(f"{name} is {kept}, the rows say {counted}")
+        for name, left, kept in (
+            ("bytes_available", self.organization.quota_bytes - self.bytes_used, usage.bytes_available),
+            ("files_available", self.organization.quota_files - self.files_used, usage.files_available),
+        ):
+            if left != kept:
+                found.append(f"{name} is {kept}, quota and rows leave {left}")
+        for key in sorted(set(self.counts) | set(self.organization.counts)):
+            counted, kept = self.counts.get(key, 0), self.organization.counts.get(key, 0)
+            if counted != kept:
+                found.append(f"count of {key} is {kept}, the rows say {counted}")
+        return found
+
+
+def recount(stores: Stores, organization_id: str) -> Recount:
+    """Count all rows of an organisation that is not changing meanwhile.
+
+    :raises BadInput: no such organisation.
+    :raises VersionConflict: it kept changing.
+    """
+    for _ in range(MAX_ATTEMPTS):
+        before = stores.organizations.find(organization_id)
+        if before is None:
+            raise BadInput(f"There is no organisation {organization_id}.")
+        bytes_used = files_used = 0
+        counts: Counter[str] = Counter()
+        for file in stores.files.all_of(organization_id):
+            counts[keys.count_key(file.status, file.mime_type)] += 1
+            bytes_used += file.reserved_bytes
+            files_used += file.status != "failed"
+        after = stores.organizations.find(organization_id)
+        if after is not None and after.counter_changes == before.counter_changes:
+            return Recount(after, bytes_used, files_used, dict(counts))
+    raise VersionConflict(f"Organisation {organization_id} is too busy to be counted; try when it is quieter.")
+
+
+def repair(stores: Stores, counted: Recount) -> None:
+    """Write what the rows say.
+
+    :raises VersionConflict: the counters have moved since they were counted.
+    """
+    stores.organizations.set_counters(counted.organization, counted.bytes_used, counted.files_used, counted.counts)

@@ -1,0 +1,126 @@
+"""Organisations: name, policy, quota and counters, one row each."""
+
+import secrets
+from collections.abc import Iterator
+
+from pynamodb.exceptions import DoesNotExist
+from pynamodb.expressions.operand import Path
+
+from chalicelib.platform.tables import OrganizationRow, Tables, contention_on_condition
+from chalicelib.tenants.organization import Organization, Policy, Usage
+
+CURSOR_KEY_BYTES = 32
+
+
+class OrganizationStore:
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    def create(
+        self, organization_id: str, name: str, created_at: str, quota_bytes: int, quota_files: int
+    ) -> Organization:
+        """:raises VersionConflict: the organisation exists."""
+        row = OrganizationRow(
+            organization_id=organization_id,
+            name=name,
+            created_at=created_at,
+            cursor_key=secrets.token_bytes(CURSOR_KEY_BYTES),
+            quota_bytes=quota_bytes,
+            quota_files=quota_files,
+            bytes_available=quota_bytes,
+            files_available=quota_files,
+        )
+        with contention_on_condition():
+            row.save(condition=OrganizationRow.organization_id.does_not_exist())
+        return to_organization(row)
+
+    def find(self, organization_id: str) -> Organization | None:
+        try:
+            return to_organization(OrganizationRow.get(organization_id, consistent_read=True))
+        except DoesNotExist:
+            return None
+
+    def all(self) -> Iterator[Organization]:
+        """Every organisation: a scan, for operators only."""
+        return (to_organization(row) for row in OrganizationRow.scan())
+
+    def set_quota(self, organization_id: str, quota_bytes: int, quota_files: int) -> None:
+        """What is available moves with the quota; what is used stays, even when it is more than the new quota.
+
+        :raises VersionConflict: the quota was changed by someone else meanwhile, or there is no such organisation.
+        """
+        with contention_on_condition():
+            try:
+                row = OrganizationRow.get(organization_id, consistent_read=True)
+            except DoesNotExist:
+                return
+            row.update(
+                actions=[
+                    OrganizationRow.quota_bytes.set(quota_bytes),
+                    OrganizationRow.quota_files.set(quota_files),
+                    OrganizationRow.bytes_available.add(quota_bytes - int(row.quota_bytes)),
+                    OrganizationRow.files_available.add(quota_files - int(row.quota_files)),
+                ],
+                condition=(OrganizationRow.quota_bytes == row.quota_bytes)
+                & (OrganizationRow.quota_files == row.quota_files),
+            )
+
+    def set_policy(self, organization_id: str, policy: Policy) -> None:
+        """:raises VersionConflict: there is no such organisation."""
+        with contention_on_condition():
+            OrganizationRow(organization_id).update(
+                actions=[
+                    OrganizationRow.allowed_types.set(list(policy.allowed_types)),
+                    OrganizationRow.refused_types.set(list(policy.refused_types)),
+                    OrganizationRow.max_file_bytes.set(policy.max_file_bytes)
+                    if policy.max_file_bytes is not None
+                    else OrganizationRow.max_file_bytes.remove(),
+                ],
+                condition=OrganizationRow.organization_id.exists(),
+            )
+
+    def set_counters(self, as_read: Organization, bytes_used: int, files_used: int, counts: dict[str, int]) -> None:
+        """Replace the counters; what is available follows from the quota, as it is at that moment.
+
+        :raises VersionConflict: they are not as read any more.
+        """
+        unchanged = OrganizationRow.counter_changes == as_read.counter_changes
+        if not as_read.counter_changes:
+            # Rows of before there was this number don't have it until their first change.
+            unchanged |= OrganizationRow.counter_changes.does_not_exist()
+        with contention_on_condition():
+            OrganizationRow(as_read.organization_id).update(
+                actions=[
+                    OrganizationRow.bytes_used.set(bytes_used),
+                    OrganizationRow.files_used.set(files_used),
+                    OrganizationRow.bytes_available.set(OrganizationRow.quota_bytes - bytes_used),
+                    OrganizationRow.files_available.set(OrganizationRow.quota_files - files_used),
+                    Path("counts").set({key: count for key, count in counts.items() if count}),
+                    OrganizationRow.counter_changes.add(1),
+                ],
+                condition=unchanged,
+            )
+
+
+def to_organization(row: OrganizationRow) -> Organization:
+    return Organization(
+        organization_id=row.organization_id,
+        name=row.name,
+        created_at=row.created_at,
+        quota_bytes=int(row.quota_bytes),
+        quota_files=int(row.quota_files),
+        usage=Usage(
+            bytes_used=int(row.bytes_used),
+            bytes_available=int(row.bytes_available),
+            files_used=int(row.files_used),
+            files_available=int(row.files_available),
+        ),
+        policy=Policy(
+            allowed_types=tuple(row.allowed_types),
+            refused_types=tuple(row.refused_types),
+            max_file_bytes=int(row.max_file_bytes) if row.max_file_bytes is not None else None,
+        ),
+        counter_changes=int(row.counter_changes),
+        counts={key: int(count) for key, count in row.counts.attribute_values.items()},
+        cursor_key=row.cursor_key,
+    )

@@ -1,0 +1,155 @@
+"""The S3 contract of Uppy's Companion, so that @uppy/aws-s3 works by setting its endpoint and nothing else.
+
+Each path is there twice: under /s3 for a session, and under /t/{ticket}/s3 for an upload ticket. Names and shapes are
+Companion's, not ours.
+"""
+
+import re
+from typing import Any
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib import keys
+from chalicelib.accounts import limits
+from chalicelib.files import logic as files
+from chalicelib.files.record import File
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.errors import BadInput, FileNotFound
+from chalicelib.uploads import direct_uploads
+from chalicelib.uploads.direct_routes import listed_part
+from chalicelib.uploads.direct_uploads import UploadIntent
+from chalicelib.web import queries
+from chalicelib.web.http import (
+    View,
+    answer,
+    check_origin,
+    json_object,
+    signed_in,
+    tell_limit,
+    text_field,
+    token_of,
+    with_ticket,
+)
+from chalicelib.wiring import stores
+
+routes = Blueprint(__name__)
+
+#: Uppy sends a file's meta fields along; a page that lists `size` among them gets an exact policy and reservation.
+SIZE_FIELD = "size"
+
+
+def upload_parameters(request: Request, caller: Caller) -> Response:
+    """GET /s3/params"""
+    if token_of(request)[1]:
+        # A GET that reserves room: a foreign page must not make a browser send it.
+        check_origin(request)
+    tell_limit(request, limits.count_upload(stores(), caller))
+    announced = UploadIntent(
+        filename=queries.one(request, "filename") or "",
+        size_bytes=_announced_size(queries.one(request, f"metadata[{SIZE_FIELD}]")),
+        content_type=queries.one(request, "type"),
+    )
+    started = direct_uploads.start_form(stores(), caller, announced)
+    assert started.form is not None
+    return answer(
+        {
+            "method": "POST",
+            "url": started.form.url,
+            "fields": started.form.fields,
+            "expires": stores().settings.upload_url_ttl_seconds,
+        }
+    )
+
+
+def create_multipart(request: Request, caller: Caller) -> Response:
+    """POST /s3/multipart"""
+    tell_limit(request, limits.count_upload(stores(), caller))
+    body = json_object(request)
+    metadata = body.get("metadata")
+    content_type = body.get("type")
+    announced = UploadIntent(
+        filename=text_field(body, "filename"),
+        size_bytes=_announced_size(metadata.get(SIZE_FIELD) if isinstance(metadata, dict) else None),
+        content_type=content_type if isinstance(content_type, str) else None,
+    )
+    file = direct_uploads.start_multipart(stores(), caller, announced).file
+    key = keys.temp_key(file.organization_id, file.file_id)
+    return answer({"key": key, "uploadId": file.multipart_upload_id, "bucket": stores().direct_uploads.bucket})
+
+
+def list_arrived(request: Request, caller: Caller, upload_id: str) -> Response:
+    """GET /s3/multipart/{uploadId}?key="""
+    parts = direct_uploads.arrived_parts(stores(), _upload(request, caller, upload_id))
+    return answer([{"PartNumber": p.number, "Size": p.size_bytes, "ETag": f'"{p.etag}"'} for p in parts])
+
+
+def sign_part(request: Request, caller: Caller, upload_id: str, part_number: str) -> Response:
+    """GET /s3/multipart/{uploadId}/{partNumber}?key="""
+    file = _upload(request, caller, upload_id)
+    number = _part_number(part_number)
+    urls = direct_uploads.sign_parts(stores(), file, [number], as_planned=False)
+    return answer({"url": urls[number], "expires": stores().settings.upload_url_ttl_seconds})
+
+
+def sign_batch(request: Request, caller: Caller, upload_id: str) -> Response:
+    """GET /s3/multipart/{uploadId}/batch?key=&partNumbers=1,2"""
+    file = _upload(request, caller, upload_id)
+    numbers = [_part_number(raw) for raw in (queries.one(request, "partNumbers") or "").split(",")]
+    urls = direct_uploads.sign_parts(stores(), file, numbers, as_planned=False)
+    return answer({"presignedUrls": {str(number): url for number, url in urls.items()}})
+
+
+def complete_multipart(request: Request, caller: Caller, upload_id: str) -> Response:
+    """POST /s3/multipart/{uploadId}/complete?key="""
+    file = _upload(request, caller, upload_id)
+    parts = json_object(request).get("parts")
+    if not isinstance(parts, list):
+        raise BadInput("parts must be a list.")
+    listed = [listed_part(part, "PartNumber", "ETag") for part in parts]
+    file = direct_uploads.complete(stores(), file, listed)
+    key = keys.temp_key(file.organization_id, file.file_id)
+    return answer({"location": f"/files/{file.file_id}", "key": key, "bucket": stores().direct_uploads.bucket})
+
+
+def abort_multipart(request: Request, caller: Caller, upload_id: str) -> Response:
+    """DELETE /s3/multipart/{uploadId}?key="""
+    file = _upload(request, caller, upload_id)
+    if file.status == "completed":
+        raise BadInput("The upload is completed; delete the file instead.")
+    files.delete_file(stores(), caller, file.file_id)
+    return answer({})
+
+
+CONTRACT: tuple[tuple[str, str, View], ...] = (
+    ("/s3/params", "GET", upload_parameters),
+    ("/s3/multipart", "POST", create_multipart),
+    ("/s3/multipart/{upload_id}", "GET", list_arrived),
+    ("/s3/multipart/{upload_id}", "DELETE", abort_multipart),
+    ("/s3/multipart/{upload_id}/batch", "GET", sign_batch),
+    ("/s3/multipart/{upload_id}/complete", "POST", complete_multipart),
+    ("/s3/multipart/{upload_id}/{part_number}", "GET", sign_part),
+)
+
+for path, method, view in CONTRACT:
+    routes.route(path, methods=[method], content_types=[])(signed_in(routes)(view))
+    routes.route("/t/{ticket}" + path, methods=[method], content_types=[])(with_ticket(routes)(view))
+
+
+def _upload(request: Request, caller: Caller, upload_id: str) -> File:
+    """:raises FileNotFound: the key and the upload id are not those of an upload that this user started."""
+    parsed = keys.parse_temp_key(queries.one(request, "key") or "")
+    if parsed is None or parsed[0] != caller.organization_id:
+        raise FileNotFound
+    return direct_uploads.own_upload(stores(), caller, parsed[1], upload_id)
+
+
+def _announced_size(raw: Any) -> int | None:
+    """The size out of a meta field, which is text in a query and anything in JSON; None when it says nothing."""
+    text = str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else ""
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+
+
+def _part_number(raw: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", raw):
+        raise BadInput("A part number must be a whole number from 1 to 10000.")
+    return int(raw)

@@ -1,0 +1,107 @@
+"""Uploads straight to S3, in the API's own form: start, sign parts, list what arrived, complete."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.files.record import File
+from chalicelib.files.shapes import file_json
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import BadInput
+from chalicelib.uploads import direct_uploads
+from chalicelib.uploads.direct_uploads import Started, UploadIntent
+from chalicelib.web.http import answer, json_object, signed_in, text_field
+from chalicelib.wiring import stores
+
+routes = Blueprint(__name__)
+
+
+def start_direct_upload(request: Request, caller: Caller) -> Response:
+    """POST /files with JSON: the record, and how to send the bytes."""
+    body = json_object(request)
+    announced = UploadIntent(
+        filename=text_field(body, "filename"),
+        size_bytes=_whole_number(body, "size"),
+        content_type=text_field(body, "content_type") if body.get("content_type") is not None else None,
+        sha256=text_field(body, "sha256").lower() if body.get("sha256") is not None else None,
+    )
+    started = direct_uploads.start_upload(stores(), caller, announced)
+    record = {**file_json(started.file), "upload": _upload_json(started)}
+    return answer(record, 201, {"Location": f"/files/{started.file.file_id}"})
+
+
+@routes.route("/files/{file_id}/parts", methods=["POST"], content_types=[])
+@signed_in(routes)
+def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
+    file = direct_uploads.own_upload(stores(), caller, file_id)
+    numbers = json_object(request).get("part_numbers")
+    if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
+        raise BadInput("part_numbers must be a list of whole numbers.")
+    urls = direct_uploads.sign_parts(stores(), file, numbers, as_planned=file.size_is_exact)
+    expires_at = _time(int(datetime.now(UTC).timestamp()) + stores().settings.upload_url_ttl_seconds)
+    return answer(
+        {"parts": [{"part_number": number, "url": url, "expires_at": expires_at} for number, url in urls.items()]}
+    )
+
+
+@routes.route("/files/{file_id}/parts", methods=["GET"], content_types=[])
+@signed_in(routes)
+def list_parts(request: Request, caller: Caller, file_id: str) -> Response:
+    file = direct_uploads.own_upload(stores(), caller, file_id)
+    parts = direct_uploads.arrived_parts(stores(), file)
+    return answer({"parts": [{"part_number": p.number, "size": p.size_bytes, "etag": p.etag} for p in parts]})
+
+
+@routes.route("/files/{file_id}/complete", methods=["POST"], content_types=[])
+@signed_in(routes)
+def complete_upload(request: Request, caller: Caller, file_id: str) -> Response:
+    file = direct_uploads.own_upload(stores(), caller, file_id)
+    listed = _listed_parts(json_object(request)) if request.raw_body else None
+    return answer(file_json(direct_uploads.complete(stores(), file, listed)))
+
+
+def listed_part(part: Any, number_name: str, etag_name: str) -> tuple[int, str]:
+    """:raises BadInput: not an object with a number and an ETag."""
+    if not isinstance(part, dict) or type(part.get(number_name)) is not int or not isinstance(part.get(etag_name), str):
+        raise BadInput(f"Each of parts must have {number_name}, a whole number, and {etag_name}, a string.")
+    return part[number_name], part[etag_name]
+
+
+def _listed_parts(body: dict[str, Any]) -> list[tuple[int, str]] | None:
+    parts = body.get("parts")
+    if parts is None:
+        return None
+    if not isinstance(parts, list):
+        raise BadInput("parts must be a list.")
+    return [listed_part(part, "part_number", "etag") for part in parts]
+
+
+def _whole_number(body: dict[str, Any], name: str) -> int:
+    value = body.get(name)
+    if type(value) is not int or value < 0:
+        raise BadInput(f"{name} must be a whole number of bytes, 0 or more.")
+    return value
+
+
+def _upload_json(started: Started) -> dict[str, Any]:
+    file, expires_at = started.file, _time(started.expires_at)
+    if started.form is not None:
+        return {"method": "POST", "url": started.form.url, "fields": started.form.fields, "expires_at": expires_at}
+    return {
+        "method": "multipart",
+        "part_size": file.part_bytes,
+        "part_count": direct_uploads.part_count(file),
+        **_multipart_paths(file),
+        "expires_at": expires_at,
+    }
+
+
+def _multipart_paths(file: File) -> dict[str, str]:
+    path = f"/files/{file.file_id}"
+    return {"parts": f"{path}/parts", "complete": f"{path}/complete", "abort": path}
+
+
+def _time(epoch_seconds: int) -> str:
+    return timestamp(datetime.fromtimestamp(epoch_seconds, UTC))

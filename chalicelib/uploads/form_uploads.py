@@ -1,0 +1,109 @@
+"""Starting an upload: the row first, then the bytes, so that no crash leaves bytes that no row knows of.
+
+Named stages, each of which may be the last to happen: *reserve* writes the row and takes its room in the quota; *store*
+puts the bytes into the temp bucket, which announces itself to processing. A crash between the two leaves a pending row,
+which the sweep ends.
+"""
+
+import hashlib
+import logging
+from dataclasses import replace
+
+from chalicelib import keys
+from chalicelib.files.record import File
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import BadInput, TooLarge, VersionConflict
+from chalicelib.wiring import Stores
+
+_log = logging.getLogger(__name__)
+
+
+def upload_form(stores: Stores, caller: Caller, filename: str, declared_type: str | None, body: bytes) -> File:
+    """Take the bytes of a form upload. Returns as soon as they are in the temp bucket; processing follows.
+
+    :raises BadInput: no filename.
+    :raises TooLarge: more bytes than a form may carry.
+    :raises QuotaExceeded: the organisation has no room.
+    """
+    check_form_size(stores, len(body))
+    file = stores.files.create(replace(new_file(caller, filename, declared_type, len(body)), upload_method="form"))
+    try:
+        stores.objects.put_temp(caller.organization_id, file.file_id, body, hashlib.sha256(body).hexdigest())
+    except Exception as error:
+        arrived = take_back(stores, file, error)
+        if arrived is None:
+            raise
+        return arrived
+    return file
+
+
+def new_file(caller: Caller, filename: str, declared_type: str | None, size_bytes: int) -> File:
+    """The pending record of an upload that is about to arrive, not written yet.
+
+    :raises BadInput: no filename.
+    """
+    if not filename.strip():
+        raise BadInput("The upload has no filename.")
+    now = timestamp()
+    name = keys.clean_filename(filename)
+    return File(
+        organization_id=caller.organization_id,
+        file_id=keys.new_file_id(),
+        filename=name,
+        object_name=name,
+        status="pending",
+        file_size=size_bytes,
+        reserved_bytes=size_bytes,
+        uploaded_by_id=caller.user_id,
+        uploaded_by_username=caller.username,
+        created_at=now,
+        touched_at=now,
+        declared_type=declared_type,
+    )
+
+
+def check_form_size(stores: Stores, size_bytes: int) -> None:
+    """:raises TooLarge: telling how to upload instead."""
+    most = stores.settings.max_upload_bytes
+    if size_bytes > most:
+        raise TooLarge(form_too_large(most, stores.settings.max_direct_upload_bytes))
+
+
+def form_too_large(max_form_bytes: int, max_direct_upload_bytes: int) -> str:
+    sentence = f"A file sent by form may have at most {max_form_bytes} bytes."
+    if max_direct_upload_bytes > max_form_bytes:
+        sentence += (
+            f" For up to {max_direct_upload_bytes} bytes, POST JSON with filename and size to /files and send the bytes"
+            " straight to storage as its answer says."
+        )
+    return sentence
+
+
+def discard_upload(stores: Stores, file: File) -> None:
+    """Delete what has arrived in the temp bucket, whole or in parts. Repeatable."""
+    if file.multipart_upload_id is not None and file.attempts == 0:
+        stores.direct_uploads.abort(file.organization_id, file.file_id, file.multipart_upload_id)
+    stores.objects.delete_temp(file.organization_id, file.file_id)
+
+
+def take_back(stores: Stores, file: File, error: Exception) -> File | None:
+    """The bytes did not arrive, or we can't know: take the upload back. If that fails too, the sweep will do it.
+
+    :param error: why we can't know.
+    :returns: the file as it is now, when processing has seen its bytes: so they did arrive, and only the answer was
+        lost.
+    """
+    try:
+        removed = stores.files.remove(file)
+        if stores.is_outage(error):
+            # Asking for a deletion would only hang once more; the note is enough for the sweep.
+            return None
+        stores.objects.delete_temp(file.organization_id, file.file_id)
+        stores.files.forget(removed)
+    except VersionConflict:
+        _log.warning("Upload %s arrived although storing it reported a fault", file.file_id)
+        return stores.files.find(file.organization_id, file.file_id)
+    except Exception as another:
+        _log.warning("Could not take back upload %s (%s); the sweep will", file.file_id, type(another).__name__)
+    return None

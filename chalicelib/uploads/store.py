@@ -1,0 +1,219 @@
+"""Uploads that go straight to S3: presigned POST forms and multipart uploads into the temp bucket.
+
+Signs and asks; no byte of a file passes here. What a URL allows is fixed when it is signed: the key, and for a form the
+exact size (or a bound), the content type and the checksum, which S3 enforces.
+"""
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from chalicelib import keys
+from chalicelib.kernel.errors import BadInput, Conflict, ObjectMissing
+from chalicelib.platform import aws
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+#: S3 numbers parts from 1 to 10,000; each has at least 5 MiB but for the last (AWS limits).
+MAX_PARTS = 10_000
+MIN_PART_BYTES = 5 * 1024 * 1024
+_REFUSED_PARTS = {
+    "EntityTooSmall": f"Every part but the last needs at least {MIN_PART_BYTES} bytes.",
+    "InvalidPart": "A part is missing, or its ETag is not the one that storage gave for it.",
+    "InvalidPartOrder": "The parts must be listed in ascending order.",
+}
+
+
+@dataclass(frozen=True)
+class PresignedPost:
+    url: str
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that has arrived. ``etag`` is without quotes."""
+
+    number: int
+    size_bytes: int
+    etag: str
+
+
+class DirectUploadStore:
+    def __init__(
+        self, temp_bucket: str, public_endpoint_url: str | None, addressing_style: aws.AddressingStyle = "virtual"
+    ) -> None:
+        self._bucket = temp_bucket
+        self._s3: S3Client = aws.s3_client(addressing_style)
+        self._addressing_style: aws.AddressingStyle = addressing_style
+        self._signer: S3Client = (
+            aws.s3_client(addressing_style, public_endpoint_url) if public_endpoint_url else self._s3
+        )
+
+    @cached_property
+    def _completer(self) -> "S3Client":
+        # Made when parts are put together and not before: a client costs a cold start time.
+        return aws.s3_client(
+            self._addressing_style,
+            read_timeout_seconds=aws.COMPLETE_PATIENCE_SECONDS,
+            max_attempts=aws.COMPLETE_MAX_ATTEMPTS,
+        )
+
+    @property
+    def bucket(self) -> str:
+        """For clients that want to know; the name opens nothing."""
+        return self._bucket
+
+    def presign_post(
+        self,
+        organization_id: str,
+        file_id: str,
+        *,
+        least_bytes: int,
+        most_bytes: int,
+        content_type: str,
+        sha256_hex: str | None,
+        ttl_seconds: int,
+    ) -> PresignedPost:
+        """A form (SigV4 POST policy) for exactly this object. S3 refuses another key, type, checksum or size."""
+        fields = {"Content-Type": content_type, "success_action_status": "201"}
+        if sha256_hex is not None:
+            fields["x-amz-checksum-algorithm"] = "SHA256"
+            fields["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(sha256_hex)).decode()
+        conditions: list[Any] = [["content-length-range", least_bytes, most_bytes]]
+        conditions += [{name: value} for name, value in fields.items()]
+        signed = self._signer.generate_presigned_post(
+            self._bucket,
+            keys.temp_key(organization_id, file_id),
+            Fields=dict(fields),
+            Conditions=conditions,
+            ExpiresIn=ttl_seconds,
+        )
+        return PresignedPost(signed["url"], signed["fields"])
+
+    def start_multipart(self, organization_id: str, file_id: str, content_type: str) -> str:
+        """:returns: S3's upload id."""
+        answer = self._s3.create_multipart_upload(
+            Bucket=self._bucket, Key=keys.temp_key(organization_id, file_id), ContentType=content_type
+        )
+        return answer["UploadId"]
+
+    def presign_part(
+        self,
+        organization_id: str,
+        file_id: str,
+        upload_id: str,
+        number: int,
+        *,
+        exact_bytes: int | None,
+        ttl_seconds: int,
+    ) -> str:
+        """A URL to PUT one part to. S3 refuses another length when one is given.
+
+        Nothing but host and length is signed, so a client's own headers do no harm.
+        """
+        params: dict[str, Any] = {
+            "Bucket": self._bucket,
+            "Key": keys.temp_key(organization_id, file_id),
+            "UploadId": upload_id,
+            "PartNumber": number,
+        }
+        if exact_bytes is not None:
+            params["ContentLength"] = exact_bytes
+        return self._signer.generate_presigned_url("upload_part", Params=params, ExpiresIn=ttl_seconds)
+
+    def parts(self, organization_id: str, file_id: str, upload_id: str) -> list[Part]:
+        """All that have arrived, in order, of all pages.
+
+        :raises ObjectMissing: there is no such upload (any more): completed, aborted or expired.
+        """
+        with _missing_as_error():
+            pages = self._s3.get_paginator("list_parts").paginate(
+                Bucket=self._bucket, Key=keys.temp_key(organization_id, file_id), UploadId=upload_id
+            )
+            return [
+                Part(part["PartNumber"], part["Size"], part["ETag"].strip('"'))
+                for page in pages
+                for part in page.get("Parts", [])
+            ]
+
+    def complete(self, organization_id: str, file_id: str, upload_id: str, parts: list[Part]) -> bool:
+        """Put the parts together. S3 checks the sum of their sizes, and refuses to overwrite an object.
+
+        :returns: whether it is done. False: S3 is still at it after the time that we have; it keeps the connection
+            alive with white space meanwhile, so that no time-out of the connection's would end the wait.
+        :raises ObjectMissing: there is no such upload (any more).
+        :raises BadInput: S3 refuses the parts.
+        """
+        outcome: Future[None] = Future()
+
+        def work() -> None:
+            try:
+                self._complete(organization_id, file_id, upload_id, parts)
+                outcome.set_result(None)
+            except BaseException as error:
+                outcome.set_exception(error)
+
+        # A thread of a pool would be waited for at the end of the process.
+        Thread(target=work, daemon=True).start()
+        try:
+            outcome.result(timeout=aws.COMPLETE_PATIENCE_SECONDS)
+        except (TimeoutError, ReadTimeoutError):
+            return False
+        return True
+
+    def _complete(self, organization_id: str, file_id: str, upload_id: str, parts: list[Part]) -> None:
+        try:
+            with _missing_as_error():
+                self._completer.complete_multipart_upload(
+                    Bucket=self._bucket,
+                    Key=keys.temp_key(organization_id, file_id),
+                    UploadId=upload_id,
+                    MultipartUpload={"Parts": [{"PartNumber": p.number, "ETag": f'"{p.etag}"'} for p in parts]},
+                    MpuObjectSize=sum(part.size_bytes for part in parts),
+                    IfNoneMatch="*",
+                )
+        except ClientError as error:
+            code = error.response["Error"]["Code"]
+            if code in _REFUSED_PARTS:
+                raise BadInput(_REFUSED_PARTS[code]) from error
+            if code == "ConditionalRequestConflict":
+                raise Conflict("The same upload is being completed at this moment; ask again.") from error
+            if code == "PreconditionFailed":
+                # An earlier call put it together, and its answer was lost.
+                return
+            raise
+
+    def abort(self, organization_id: str, file_id: str, upload_id: str) -> None:
+        """Repeatable: the parts that have arrived are deleted."""
+        try:
+            with _missing_as_error():
+                self._s3.abort_multipart_upload(
+                    Bucket=self._bucket, Key=keys.temp_key(organization_id, file_id), UploadId=upload_id
+                )
+        except ObjectMissing:
+            return
+
+    def has_arrived(self, organization_id: str, file_id: str) -> bool:
+        """Whether the object is there, without the right to read it: the API lists, it can't open."""
+        key = keys.temp_key(organization_id, file_id)
+        found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
+        return any(item["Key"] == key for item in found.get("Contents", []))
+
+
+@contextmanager
+def _missing_as_error() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        if error.response["Error"]["Code"] in ("NoSuchUpload", "404"):
+            raise ObjectMissing from error
+        raise

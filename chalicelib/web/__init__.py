@@ -1,0 +1,1 @@
+"""HTTP: parsing, identity, headers, limits, and the one place where errors become responses."""

@@ -1,0 +1,25 @@
+"""The description of this API, for tools and people."""
+
+from functools import cache
+from pathlib import Path
+
+from chalice.app import Blueprint, Request, Response
+
+from chalicelib.accounts import limits
+from chalicelib.web.http import answer, public, source_address, tell_limit
+from chalicelib.wiring import stores
+
+routes = Blueprint(__name__)
+
+
+@routes.route("/openapi.json", methods=["GET"])
+@public(routes)
+def openapi(request: Request) -> Response:
+    tell_limit(request, limits.count_anonymous(stores(), source_address(request)))
+    return answer(_document())
+
+
+@cache
+def _document() -> str:
+    # Made from docs/openapi.yaml by `make openapi`; the package has no YAML parser.
+    return (Path(__file__).parent.parent / "openapi.json").read_text(encoding="utf-8")
