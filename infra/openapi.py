@@ -15,7 +15,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "docs" / "openapi.yaml"
-TARGET = ROOT / "chalicelib" / "openapi.json"
+TARGET = ROOT / "chalicelib" / "web" / "openapi.json"
 
 
 def compile_document() -> str:

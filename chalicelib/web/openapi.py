@@ -22,4 +22,4 @@ def openapi(request: Request) -> Response:
 @cache
 def _document() -> str:
     # Made from docs/openapi.yaml by `make openapi`; the package has no YAML parser.
-    return (Path(__file__).parent.parent / "openapi.json").read_text(encoding="utf-8")
+    return Path(__file__).with_name("openapi.json").read_text(encoding="utf-8")

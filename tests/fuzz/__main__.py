@@ -97,7 +97,7 @@ def fuzz(base_url: str, requests: int, seed: int, phases: str) -> int:
     from tests.fuzz import hooks
 
     hooks.learn_failed_files(base_url)
-    document = json.loads((ROOT / "chalicelib" / "openapi.json").read_text(encoding="utf-8"))
+    document = json.loads((ROOT / "chalicelib" / "web" / "openapi.json").read_text(encoding="utf-8"))
     operations = sum(len(set(item) - {"parameters"}) for item in document["paths"].values())
     examples = max(3, round((requests - FIXED_REQUESTS) / operations / REQUESTS_OF_ONE_EXAMPLE))
     arguments = [

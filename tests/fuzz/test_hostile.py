@@ -113,7 +113,7 @@ def test_hostile_filename_becomes_a_harmless_one(site: Site, filename: str) -> N
 # ---- JSON ------------------------------------------------------------------------------------------------------------
 def json_operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
     """Method, path and the schema of the body, of every operation that takes JSON."""
-    document = json.loads((ROOT / "chalicelib" / "openapi.json").read_text(encoding="utf-8"))
+    document = json.loads((ROOT / "chalicelib" / "web" / "openapi.json").read_text(encoding="utf-8"))
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if method == "parameters" or "requestBody" not in operation:

@@ -11,7 +11,7 @@ from chalicelib.kernel.config import load
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
-CONFIG = (ROOT / "chalicelib" / "config.py").read_text(encoding="utf-8")
+CONFIG = (ROOT / "chalicelib" / "kernel" / "config.py").read_text(encoding="utf-8")
 REQUIRED = {
     "TABLE_PREFIX": "x",
     "TEMP_BUCKET": "temp-bucket",
