@@ -109,7 +109,7 @@ class Cloud:
         # Kept here too: other tests in this process may empty moto.
         self._queues = {name: _queues().queues[name] for name in (QUEUE, DEAD_LETTER_QUEUE)}
 
-    def copy_to_permanent(self) -> Kept:
+    def keep(self) -> Kept:
         """All that is stored, to come back to."""
         return Kept(
             tables=copy.deepcopy(_tables().tables),

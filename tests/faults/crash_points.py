@@ -47,9 +47,9 @@ def prepare(lab: Lab, scenario: Scenario) -> Prepared:
 
 def _prepare(lab: Lab, scenario: Scenario) -> Prepared:
     lab.start_over()
-    ready = Prepared(scenario, lab.copy_to_permanent(), None, [])
+    ready = Prepared(scenario, lab.keep(), None, [])
     ready.subject = scenario.prepare(lab)
-    ready.state = lab.copy_to_permanent()
+    ready.state = lab.keep()
     _start(lab, ready)
     with lab.wire.watched(scenario.standing_fault) as calls:
         answer = scenario.act(lab, ready.subject)

@@ -87,7 +87,7 @@ class Lab:
         """Come back to a kept state; by default to the organisations and their signed-in users and nothing else."""
         if not self.people:
             self._populate()
-            self._empty = self.copy_to_permanent()
+            self._empty = self.keep()
         state = state or self._empty
         self.clock.back_to(state.moment)
         self.cloud.rewind(state.stored)
@@ -101,10 +101,10 @@ class Lab:
         self.new_process()
         self.stores.objects._max_single_copy_bytes = MAX_SINGLE_COPY_BYTES
 
-    def copy_to_permanent(self) -> State:
+    def keep(self) -> State:
         """Making a state takes a hundred times longer than coming back to it."""
         return State(
-            stored=self.cloud.copy_to_permanent(),
+            stored=self.cloud.keep(),
             moment=time.time(),
             accepted=copy.deepcopy(self.accepted),
             tokens={person.username: person.token for person in self.people.values()},

@@ -25,6 +25,7 @@ from queue import SimpleQueue
 
 from tests.protections.catalogue import ALL, Protection
 from tests.protections.document import DOCUMENT, ROOT, render
+from tests.protections.edits import NoEdit, edit
 
 #: The slowest take some 20 s on two cores. One that hangs is not caught: nobody would learn what is wrong.
 LIMIT_SECONDS = 300
@@ -116,21 +117,19 @@ def check_unchanged(tree: Path, protections: list[Protection]) -> bool:
 
 
 def try_without(tree: Path, protection: Protection) -> Verdict:
-    source = tree / protection.file
-    whole = source.read_text(encoding="utf-8") if source.exists() else ""
-    if whole.count(protection.text) != 1:
-        return Verdict(protection, NO_EDIT, 0)
-    started = time.monotonic()
-    put(source, whole.replace(protection.text, protection.without))
     try:
-        compile(source.read_text(encoding="utf-8"), protection.file, "exec")
+        source, changed = edit(tree, protection)
+    except NoEdit as error:
+        return Verdict(protection, NO_EDIT, 0, (str(error),))
+    whole = source.read_text(encoding="utf-8")
+    started = time.monotonic()
+    put(source, changed)
+    try:
         # Of several tests each has to fail, so that none hides behind another.
         runs = [
             run_tests(tree, tests, LIMIT_SECONDS, *(["-x"] if len(tests) == 1 else []))
             for tests in by_kind(protection.tests)
         ]
-    except SyntaxError as error:
-        return Verdict(protection, NO_EDIT, 0, (f"the edit leaves no Python: {error}",))
     finally:
         put(source, whole)
     return judge(protection, runs, time.monotonic() - started)
@@ -178,7 +177,7 @@ def report(verdicts: list[Verdict], seconds: float) -> bool:
     missed = [verdict for verdict in verdicts if verdict.outcome != CAUGHT]
     print(f"\n{len(verdicts) - len(missed)} of {len(verdicts)} protections are caught, {seconds:.0f} s.")
     for verdict in missed:
-        print(f"  {verdict.outcome}: {verdict.protection.name} ({verdict.protection.file})")
+        print(f"  {verdict.outcome}: {verdict.protection.name} ({verdict.protection.where})")
         for line in verdict.told:
             print(f"      {line}")
     return not missed

@@ -11,7 +11,7 @@ DOCUMENT = ROOT / "docs" / "protections.md"
 HEAD = """# Protections
 
 Written by `make protections`, which takes each of these out of a copy of the code, one at a time, and runs the tests
-beside it: all of them have to fail then. The exact edits are in [the catalogue](../tests/protections/catalogue).
+beside it: all of them have to fail then. The edits are in [the catalogue](../tests/protections/catalogue).
 """
 
 
@@ -26,7 +26,7 @@ def render() -> str:
 
 def _row(protection: Protection) -> str:
     tests = "<br>".join(f"`{_short(test)}`" for test in protection.tests)
-    return f"| {protection.name} | `{protection.file}` | {tests} |"
+    return f"| {protection.name} | `{protection.where}` | {tests} |"
 
 
 def _short(test: str) -> str:

@@ -1,7 +1,18 @@
-"""What protects the promises, as small edits that take each protection out, and the tests that must fail then.
+"""What the promises rest on, as small edits that take each protection out, and the tests that must fail then.
 
-An edit leaves code that runs and does what it is for while nobody is hostile and nothing goes wrong. `text` occurs
-exactly once in its file.
+An edit leaves code that runs and does what it is for while nobody is hostile and nothing goes wrong. It is found by
+the qualified name of the function and by the parsed code, wherever the function is and however it is formatted::
+
+    Protection(
+        "A file is deleted only while it is as it was read",
+        "FileStore.remove",
+        "condition=FileRow.version == file.version",
+        "condition=FileRow.file_id.exists()",
+        (f"{FILES_TESTS}::test_file_that_begins_to_be_processed_while_it_is_deleted_is_deleted",),
+    )
+
+An entry is worth its upkeep when it guards isolation, data from loss, a quota, a session, a presigned limit or a
+secret. Mutations of arithmetic and comparisons are the work of ``make mutants``.
 """
 
 from __future__ import annotations

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from tests.protections.catalogue.places import (
-    FILE_STORE,
-    KEYS,
     REPETITION_TESTS,
     TENANCY_TESTS,
     UPLOADS_TESTS,
@@ -14,30 +12,30 @@ from tests.protections.catalogue.protection import Protection
 ISOLATION = (
     Protection(
         "A file is found by its organisation only",
-        FILE_STORE,
-        "return _to_file(FileRow.get(organization_id, file_id, consistent_read=True))",
-        "return next((_to_file(row) for row in FileRow.scan(FileRow.file_id == file_id)), None)",
+        "FileStore.find",
+        "_to_file(FileRow.get(organization_id, file_id, consistent_read=True))",
+        "next((_to_file(row) for row in FileRow.scan(FileRow.file_id == file_id)), None)",
         (f"{TENANCY_TESTS}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
     ),
     Protection(
         "A list has the files of its organisation only",
-        FILE_STORE,
-        "return FileRow.query(organization_id, older, consistent_read=True, **options)",
-        "return FileRow.scan(limit=limit)",
+        "_query",
+        "FileRow.query(organization_id, older, consistent_read=True, **options)",
+        "FileRow.scan(limit=limit)",
         (f"{TENANCY_TESTS}::test_list_shows_the_own_organization_only",),
     ),
     Protection(
         "So has a list of one status",
-        KEYS,
-        'return f"{organization_id}#{status}"\n',
-        'return f"#{status}"\n',
+        "status_partition",
+        "f'{organization_id}#{status}'",
+        "f'#{status}'",
         (f"{TENANCY_TESTS}::test_list_shows_the_own_organization_only",),
     ),
     Protection(
         "Two files never share an object",
-        KEYS,
-        'return f"{organization_id}/{file_id}_"',
-        'return f"{organization_id}/_"',
+        "permanent_prefix",
+        "f'{organization_id}/{file_id}_'",
+        "f'{organization_id}/_'",
         (
             f"{UPLOADS_TESTS}::test_two_files_of_one_name_are_two_files",
             f"{REPETITION_TESTS}::test_announcements_in_any_order_each_bring_their_own_file_to_its_end",
@@ -45,9 +43,9 @@ ISOLATION = (
     ),
     Protection(
         "A stranger's file is unknown before anything is said of the request",
-        "chalicelib/files/routes.py",
-        "    files.get_file(stores(), caller, file_id)\n    return",
-        "    return",
+        "rename_file",
+        "files.get_file(stores(), caller, file_id)",
+        "pass",
         (f"{TENANCY_TESTS}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
     ),
 )

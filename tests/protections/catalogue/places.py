@@ -1,23 +1,6 @@
-"""The files that entries name: of the code, and of its tests."""
+"""The files of tests that entries name."""
 
 from __future__ import annotations
-
-PROCESSING = "chalicelib/processing/processing.py"
-EVENTS = "chalicelib/processing/announcements.py"
-FILES = "chalicelib/files/logic.py"
-DIRECT = "chalicelib/uploads/direct_uploads.py"
-UPLOADS = "chalicelib/uploads/form_uploads.py"
-SESSIONS = "chalicelib/accounts/sessions.py"
-TICKETS = "chalicelib/accounts/tickets.py"
-ACCOUNTS = "chalicelib/accounts/administration.py"
-SWEEPING = "chalicelib/sweep/sweeping.py"
-FILE_STORE = "chalicelib/files/store.py"
-ORGANIZATION_STORE = "chalicelib/tenants/store.py"
-OBJECT_STORE = "chalicelib/platform/objects.py"
-DIRECT_STORE = "chalicelib/uploads/store.py"
-COUNTERS = "chalicelib/platform/rate_counters.py"
-HTTP = "chalicelib/web/http.py"
-KEYS = "chalicelib/keys.py"
 
 UNIT_TESTS = "tests/unit"
 PROCESSING_TESTS = f"{UNIT_TESTS}/logic/test_processing.py"
