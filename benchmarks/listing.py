@@ -12,10 +12,10 @@ from chalicelib.accounts import administration as accounts
 from chalicelib.files.cursors import make_cursor
 from chalicelib.files.logic import list_files
 from chalicelib.files.record import File
+from chalicelib.files.rows import FileRow
 from chalicelib.files.store import _to_row
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
-from chalicelib.platform.tables import FileRow
 from chalicelib.wiring import stores
 
 REPEATS = 7
@@ -48,10 +48,12 @@ def _fill(caller: Caller, count: int) -> str:
     """Rows as the application writes them, in batches. Returns the id before which the last page starts."""
     now = timestamp()
     ids = [keys.new_file_id() for _ in range(count)]
-    with FileRow.batch_write() as batch:
+    model = stores().tables.bind(FileRow)
+    with model.batch_write() as batch:
         for file_id in ids:
             batch.save(
                 _to_row(
+                    model,
                     File(
                         organization_id=caller.organization_id,
                         file_id=file_id,
@@ -67,7 +69,7 @@ def _fill(caller: Caller, count: int) -> str:
                         mime_type="application/pdf",
                         sha256_hash="0" * 64,
                         processed_at=now,
-                    )
+                    ),
                 )
             )
     return ids[PAGE]

@@ -1,11 +1,12 @@
 """Builds the stores of this process once, each on first use, from the settings.
 
-A test builds its own :class:`Stores`. Imports are inside the properties on purpose: a function that never touches the
-cache or S3 does not pay for loading their clients at cold start.
+A test gives its own: ``Stores(settings, objects=…)``, and :func:`install` makes them those of the process. Imports are
+inside the properties on purpose: a function that never touches the cache or S3 does not load their clients at cold
+start.
 """
 
-from functools import cache, cached_property
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.config import Settings, settings
 
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
 
 
 class Stores:
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, **given: Any) -> None:
+        """:param given: stores to use instead of building them, by the name of their property."""
         self.settings = settings
+        for name, store in given.items():
+            if not isinstance(getattr(type(self), name, None), cached_property):
+                raise TypeError(f"There is no store called {name}.")
+            vars(self)[name] = store
 
     @cached_property
     def tables(self) -> "Tables":
@@ -87,7 +93,18 @@ class Stores:
         return is_outage(error)
 
 
-@cache
+_process: Stores | None = None
+
+
 def stores() -> Stores:
     """The stores of this process."""
-    return Stores(settings())
+    global _process
+    if _process is None:
+        _process = Stores(settings())
+    return _process
+
+
+def install(replacement: Stores | None) -> None:
+    """Make these the stores of this process; None builds them anew from the settings at the next use."""
+    global _process
+    _process = replacement

@@ -35,7 +35,7 @@ def gather(stores: Stores) -> dict[str, Mapping[str, Any]]:
             "installation": (first.position or {}).get("installation_id", "-") if first else "-",
         },
         "Dependencies": {
-            "database": _up(stores.tables.is_reachable()),
+            "database": _up(stores.organizations.is_reachable()),
             "storage": _up(stores.objects.is_reachable()),
             "queue": _up(stores.queue.is_reachable()),
         },

@@ -10,21 +10,25 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.accounts.records import Session, User
+from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.kernel.caller import Caller
-from chalicelib.platform.tables import SessionRow, Tables, UsernameRow, UserRow, contention_on_condition
+from chalicelib.platform.tables import Tables, contention_on_condition
 
 
 class UserStore:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._users = tables.bind(UserRow)
+        self._usernames = tables.bind(UsernameRow)
+        self._sessions = tables.bind(SessionRow)
 
     def create(self, user: User) -> None:
         """:raises VersionConflict: the username is taken."""
-        name = UsernameRow(user.username, organization_id=user.organization_id, user_id=user.user_id)
+        name = self._usernames(user.username, organization_id=user.organization_id, user_id=user.user_id)
 
         def fill(transaction: TransactWrite) -> None:
             transaction.save(name, condition=UsernameRow.username.does_not_exist())
-            transaction.save(_to_row(user), condition=UserRow.user_id.does_not_exist())
+            transaction.save(_to_row(self._users, user), condition=UserRow.user_id.does_not_exist())
 
         with contention_on_condition():
             self._tables.transact(fill)
@@ -32,7 +36,7 @@ class UserStore:
     def find_by_username(self, username: str) -> User | None:
         """Two calls whether the user exists or not, so that the answer's time does not tell."""
         try:
-            name = UsernameRow.get(username, consistent_read=True)
+            name = self._usernames.get(username, consistent_read=True)
             organization_id, user_id = name.organization_id, name.user_id
         except DoesNotExist:
             organization_id, user_id = "nobody", "nobody"
@@ -40,12 +44,12 @@ class UserStore:
 
     def find(self, organization_id: str, user_id: str) -> User | None:
         try:
-            return _to_user(UserRow.get(organization_id, user_id, consistent_read=True))
+            return _to_user(self._users.get(organization_id, user_id, consistent_read=True))
         except DoesNotExist:
             return None
 
     def of_organization(self, organization_id: str) -> Iterator[User]:
-        return (_to_user(row) for row in UserRow.query(organization_id, consistent_read=True))
+        return (_to_user(row) for row in self._users.query(organization_id, consistent_read=True))
 
     def start_session(self, user: User, session: Session, live_sessions: tuple[str, ...], ended: list[str]) -> None:
         """Add a session to a user who is still as read, and end those that had to make room.
@@ -56,7 +60,7 @@ class UserStore:
 
         def fill(transaction: TransactWrite) -> None:
             transaction.update(
-                UserRow(user.organization_id, user.user_id),
+                self._users(user.organization_id, user.user_id),
                 actions=[
                     UserRow.live_sessions.set(list(live_sessions)),
                     UserRow.version.set(user.version + 1),
@@ -64,9 +68,9 @@ class UserStore:
                 condition=(UserRow.version == user.version) & (UserRow.disabled == False),  # noqa: E712
                 add_version_condition=False,
             )
-            transaction.save(_to_session_row(session))
+            transaction.save(_to_session_row(self._sessions, session))
             for token_hash in ended:
-                transaction.delete(SessionRow(token_hash), add_version_condition=False)
+                transaction.delete(self._sessions(token_hash), add_version_condition=False)
 
         with contention_on_condition():
             self._tables.transact(fill)
@@ -78,9 +82,9 @@ class UserStore:
         """
 
         def fill(transaction: TransactWrite) -> None:
-            transaction.save(_to_row(changed), condition=UserRow.version == user.version)
+            transaction.save(_to_row(self._users, changed), condition=UserRow.version == user.version)
             for token_hash in ended:
-                transaction.delete(SessionRow(token_hash), add_version_condition=False)
+                transaction.delete(self._sessions(token_hash), add_version_condition=False)
 
         with contention_on_condition():
             self._tables.transact(fill)
@@ -88,11 +92,11 @@ class UserStore:
 
 class SessionStore:
     def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+        self._sessions = tables.bind(SessionRow)
 
     def find(self, token_hash: str) -> Session | None:
         try:
-            row = SessionRow.get(token_hash, consistent_read=True)
+            row = self._sessions.get(token_hash, consistent_read=True)
         except DoesNotExist:
             return None
         return Session(
@@ -104,14 +108,14 @@ class SessionStore:
         )
 
     def create(self, session: Session) -> None:
-        _to_session_row(session).save()
+        _to_session_row(self._sessions, session).save()
 
     def delete(self, token_hash: str) -> None:
-        SessionRow(token_hash).delete(add_version_condition=False)
+        self._sessions(token_hash).delete(add_version_condition=False)
 
 
-def _to_row(user: User) -> UserRow:
-    return UserRow(
+def _to_row(model: type[UserRow], user: User) -> UserRow:
+    return model(
         user.organization_id,
         user.user_id,
         username=user.username,
@@ -136,8 +140,8 @@ def _to_user(row: UserRow) -> User:
     )
 
 
-def _to_session_row(session: Session) -> SessionRow:
-    return SessionRow(
+def _to_session_row(model: type[SessionRow], session: Session) -> SessionRow:
+    return model(
         session.token_hash,
         organization_id=session.caller.organization_id,
         user_id=session.caller.user_id,

@@ -18,10 +18,12 @@ from pynamodb.transactions import TransactGet, TransactWrite
 
 from chalicelib import keys
 from chalicelib.files.record import File
+from chalicelib.files.rows import FileRow
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import QuotaExceeded, VersionConflict
-from chalicelib.platform.tables import FileRow, OrganizationRow, Tables, contention_on_condition, failed_conditions
+from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import Organization
+from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.tenants.store import OrganizationStore, to_organization
 
 _FILE_FIELDS = [f.name for f in fields(File)]
@@ -54,10 +56,12 @@ class FileStore:
 
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
+        self._files = tables.bind(FileRow)
+        self._organizations = tables.bind(OrganizationRow)
 
     def find(self, organization_id: str, file_id: str) -> File | None:
         try:
-            return _to_file(FileRow.get(organization_id, file_id, consistent_read=True))
+            return _to_file(self._files.get(organization_id, file_id, consistent_read=True))
         except DoesNotExist:
             return None
 
@@ -65,8 +69,8 @@ class FileStore:
         """Both in one call, as of one moment; in two while another transaction holds the organisation's counters."""
         try:
             with TransactGet(connection=self._tables.connection) as transaction:
-                file_row = transaction.get(FileRow, organization_id, file_id)
-                organization_row = transaction.get(OrganizationRow, organization_id)
+                file_row = transaction.get(self._files, organization_id, file_id)
+                organization_row = transaction.get(self._organizations, organization_id)
         except TransactGetError:
             # A transaction that reads is cancelled by one that writes; plain reads never are.
             return self.find(organization_id, file_id), OrganizationStore(self._tables).find(organization_id)
@@ -108,14 +112,14 @@ class FileStore:
         :raises VersionConflict: the file is not as read.
         """
         partition = keys.removed_partition(file.organization_id)
-        note = _to_row(replace(file, touched_at=timestamp()))
+        note = _to_row(self._files, replace(file, touched_at=timestamp()))
         note.organization_id = partition
         note.status_key = note.mime_key = note.status_mime_key = None
         note.unfinished_shard = keys.unfinished_shard(file.file_id)
 
         def fill(transaction: TransactWrite) -> None:
             transaction.delete(
-                FileRow(file.organization_id, file.file_id),
+                self._files(file.organization_id, file.file_id),
                 condition=FileRow.version == file.version,
                 add_version_condition=False,
             )
@@ -128,7 +132,7 @@ class FileStore:
 
     def forget(self, removed: RemovedFile) -> None:
         """The objects are gone: the last trace of the file goes too."""
-        FileRow(removed.partition, removed.file.file_id).delete(add_version_condition=False)
+        self._files(removed.partition, removed.file.file_id).delete(add_version_condition=False)
 
     def page(
         self,
@@ -143,17 +147,17 @@ class FileStore:
 
         :param skip: leave out so many first. One query all the same, but DynamoDB reads, and bills, what is skipped.
         """
-        rows = _query(organization_id, status, mime_type, before_id, skip + limit)
+        rows = _query(self._files, organization_id, status, mime_type, before_id, skip + limit)
         return [_to_file(row) for row in islice(rows, skip, None)]
 
     def all_of(self, organization_id: str) -> Iterator[File]:
         """Every file of the organisation: reads, and costs, all rows. For operators."""
-        return (_to_file(row) for row in FileRow.query(organization_id, consistent_read=True))
+        return (_to_file(row) for row in self._files.query(organization_id, consistent_read=True))
 
     def unfinished(self, touched_before: str) -> Iterator[File | RemovedFile]:
         """Files that still have something to happen to them, and deleted files whose objects may remain."""
         for shard in keys.unfinished_shards():
-            for key in FileRow.unfinished.query(shard, FileRow.touched_at < touched_before):
+            for key in self._files.unfinished.query(shard, FileRow.touched_at < touched_before):
                 row = self._find_row(key.organization_id, key.file_id)
                 if row is None or row.touched_at >= touched_before:
                     continue
@@ -166,13 +170,13 @@ class FileStore:
 
     def _find_row(self, partition: str, file_id: str) -> FileRow | None:
         try:
-            return FileRow.get(partition, file_id, consistent_read=True)
+            return self._files.get(partition, file_id, consistent_read=True)
         except DoesNotExist:
             return None
 
     def _write(self, before: File | None, after: File) -> File:
         written = replace(after, version=(before.version if before else 0) + 1, touched_at=timestamp())
-        row = _to_row(written)
+        row = _to_row(self._files, written)
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
         difference = _difference(before, written)
         try:
@@ -223,7 +227,7 @@ class FileStore:
         if difference.reserved_files > 0:
             condition &= OrganizationRow.files_available >= difference.reserved_files
         transaction.update(
-            OrganizationRow(organization_id), actions=actions, condition=condition, return_values="ALL_OLD"
+            self._organizations(organization_id), actions=actions, condition=condition, return_values="ALL_OLD"
         )
 
 
@@ -260,22 +264,27 @@ def _quota_exceeded(organization_item: dict[str, Any], difference: _Difference) 
 
 
 def _query(
-    organization_id: str, status: str | None, mime_type: str | None, before_id: str | None, limit: int
+    model: type[FileRow],
+    organization_id: str,
+    status: str | None,
+    mime_type: str | None,
+    before_id: str | None,
+    limit: int,
 ) -> Iterator[FileRow]:
     older: Any = (FileRow.file_id < before_id) if before_id else None
     options: dict[str, Any] = {"scan_index_forward": False, "limit": limit}
     if status and mime_type:
         partition = keys.status_and_mime_partition(organization_id, status, mime_type)
-        return FileRow.by_status_and_mime_type.query(partition, older, **options)
+        return model.by_status_and_mime_type.query(partition, older, **options)
     if status:
-        return FileRow.by_status.query(keys.status_partition(organization_id, status), older, **options)
+        return model.by_status.query(keys.status_partition(organization_id, status), older, **options)
     if mime_type:
-        return FileRow.by_mime_type.query(keys.mime_partition(organization_id, mime_type), older, **options)
-    return FileRow.query(organization_id, older, consistent_read=True, **options)
+        return model.by_mime_type.query(keys.mime_partition(organization_id, mime_type), older, **options)
+    return model.query(organization_id, older, consistent_read=True, **options)
 
 
-def _to_row(file: File) -> FileRow:
-    row = FileRow(**{name: getattr(file, name) for name in _FILE_FIELDS})
+def _to_row(model: type[FileRow], file: File) -> FileRow:
+    row = model(**{name: getattr(file, name) for name in _FILE_FIELDS})
     row.status_key = keys.status_partition(file.organization_id, file.status)
     if file.mime_type:
         row.mime_key = keys.mime_partition(file.organization_id, file.mime_type)

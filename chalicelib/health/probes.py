@@ -20,7 +20,7 @@ _asked: "dict[tuple[int, str], Future[bool]]" = {}
 def check(stores: "Stores") -> dict[str, bool]:
     """Name of each dependency -> whether it answered in time."""
     probes: dict[str, Callable[[], bool]] = {
-        "database": stores.tables.is_reachable,
+        "database": stores.organizations.is_reachable,
         "storage": stores.objects.is_reachable,
         "queue": stores.queue.is_reachable,
         "cache": stores.counters.is_reachable,

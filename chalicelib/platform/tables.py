@@ -1,31 +1,21 @@
-"""The DynamoDB tables, as PynamoDB models, and what all of them share: names, client limits, transactions.
-
-Models are shapes only. Each store beside this module owns one table and turns its rows into records.
-"""
+"""What all DynamoDB tables share: names, client limits, transactions. Knows no row of any subject."""
 
 import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
-from pynamodb.attributes import (
-    BinaryAttribute,
-    BooleanAttribute,
-    ListAttribute,
-    MapAttribute,
-    NumberAttribute,
-    UnicodeAttribute,
-)
 from pynamodb.connection import Connection
-from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
-from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
+from pynamodb.exceptions import PynamoDBException, TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel.errors import Unavailable, VersionConflict
+
+Row = TypeVar("Row", bound=Model)
 
 # A call that hangs must fail while the function still has time to answer: API Gateway gives up after 29 s. Three
 # attempts make 10.5 s, and a request that meets a hanging store and hanging tables waits for each once.
@@ -54,180 +44,35 @@ class ClientLimits:
     max_pool_connections = 50
 
 
-class OrganizationRow(Model):
-    class Meta(ClientLimits):
-        table_name = "organizations"
-
-    organization_id = UnicodeAttribute(hash_key=True)
-    name = UnicodeAttribute()
-    created_at = UnicodeAttribute()
-    cursor_key = BinaryAttribute(legacy_encoding=False)
-    quota_bytes = NumberAttribute()
-    quota_files = NumberAttribute()
-    bytes_used = NumberAttribute(default=0)
-    files_used = NumberAttribute(default=0)
-    # What is left, kept beside what is used: a condition can compare it with a size, but can't subtract.
-    bytes_available = NumberAttribute()
-    files_available = NumberAttribute()
-    # Two changes can leave the counters as they were, but not this: a recount has to know that there were any.
-    counter_changes = NumberAttribute(default=0)
-    counts: MapAttribute[str, Any] = MapAttribute(default=dict)  # type: ignore[no-untyped-call]
-    allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
-    refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
-    max_file_bytes = NumberAttribute(null=True)
-
-
-class UserRow(Model):
-    class Meta(ClientLimits):
-        table_name = "users"
-
-    organization_id = UnicodeAttribute(hash_key=True)
-    user_id = UnicodeAttribute(range_key=True)
-    username = UnicodeAttribute()
-    password_hash = UnicodeAttribute()
-    disabled = BooleanAttribute(default=False)
-    created_at = UnicodeAttribute()
-    live_sessions: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
-    version = NumberAttribute(default=1)
-
-
-class UsernameRow(Model):
-    """Makes a username unique over all organisations, and finds its user."""
-
-    class Meta(ClientLimits):
-        table_name = "usernames"
-
-    username = UnicodeAttribute(hash_key=True)
-    organization_id = UnicodeAttribute()
-    user_id = UnicodeAttribute()
-
-
-class SessionRow(Model):
-    class Meta(ClientLimits):
-        table_name = "sessions"
-
-    token_hash = UnicodeAttribute(hash_key=True)
-    organization_id = UnicodeAttribute()
-    user_id = UnicodeAttribute()
-    username = UnicodeAttribute()
-    created_at = UnicodeAttribute()
-    expires_at = NumberAttribute()
-    ticket_of = UnicodeAttribute(null=True)
-
-
-class ByStatus(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
-    class Meta:
-        index_name = "by_status"
-        projection = AllProjection()
-
-    status_key = UnicodeAttribute(hash_key=True)
-    file_id = UnicodeAttribute(range_key=True)
-
-
-class ByMimeType(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
-    class Meta:
-        index_name = "by_mime_type"
-        projection = AllProjection()
-
-    mime_key = UnicodeAttribute(hash_key=True)
-    file_id = UnicodeAttribute(range_key=True)
-
-
-class ByStatusAndMimeType(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
-    class Meta:
-        index_name = "by_status_and_mime_type"
-        projection = AllProjection()
-
-    status_mime_key = UnicodeAttribute(hash_key=True)
-    file_id = UnicodeAttribute(range_key=True)
-
-
-class Unfinished(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
-    """Rows that still have something to happen to them, oldest first; all others have no key here."""
-
-    class Meta:
-        index_name = "unfinished"
-        projection = KeysOnlyProjection()
-
-    unfinished_shard = UnicodeAttribute(hash_key=True)
-    touched_at = UnicodeAttribute(range_key=True)
-
-
-class FileRow(Model):
-    class Meta(ClientLimits):
-        table_name = "files"
-
-    organization_id = UnicodeAttribute(hash_key=True)
-    file_id = UnicodeAttribute(range_key=True)
-    filename = UnicodeAttribute()
-    object_name = UnicodeAttribute()
-    status = UnicodeAttribute()
-    file_size = NumberAttribute()
-    uploaded_by_id = UnicodeAttribute()
-    uploaded_by_username = UnicodeAttribute()
-    created_at = UnicodeAttribute()
-    touched_at = UnicodeAttribute()
-    upload_method = UnicodeAttribute()
-    reserved_bytes = NumberAttribute(default=0)
-    size_is_exact = BooleanAttribute(default=True)
-    declared_type = UnicodeAttribute(null=True)
-    expected_sha256 = UnicodeAttribute(null=True)
-    mime_type = UnicodeAttribute(null=True)
-    sha256_hash = UnicodeAttribute(null=True)
-    processed_at = UnicodeAttribute(null=True)
-    error_message = UnicodeAttribute(null=True)
-    unrecoverable = BooleanAttribute(default=False)
-    attempts = NumberAttribute(default=0)
-    lease_owner = UnicodeAttribute(null=True)
-    lease_expires_at = NumberAttribute(default=0)
-    object_version = UnicodeAttribute(null=True)
-    multipart_upload_id = UnicodeAttribute(null=True)
-    part_bytes = NumberAttribute(null=True)
-    completing = BooleanAttribute(default=False)
-    upload_expires_at = NumberAttribute(default=0)
-    version = NumberAttribute(default=0)
-    status_key = UnicodeAttribute(null=True)
-    mime_key = UnicodeAttribute(null=True)
-    status_mime_key = UnicodeAttribute(null=True)
-    unfinished_shard = UnicodeAttribute(null=True)
-
-    by_status = ByStatus()
-    by_mime_type = ByMimeType()
-    by_status_and_mime_type = ByStatusAndMimeType()
-    unfinished = Unfinished()
-
-
 class Tables:
-    """The tables of one deployment: the models bound to its names, and a connection for transactions."""
-
-    MODELS: ClassVar[tuple[type[Model], ...]] = (OrganizationRow, UserRow, UsernameRow, SessionRow, FileRow)
+    """The tables of one deployment: models bound to its names, and one connection for all of them."""
 
     def __init__(self, table_prefix: str) -> None:
+        self._table_prefix = table_prefix
+        self._bound: dict[type[Model], type[Model]] = {}
         self.connection = Connection(
             connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
             read_timeout_seconds=READ_TIMEOUT_SECONDS,
             max_retry_attempts=MAX_RETRIES,
             max_pool_connections=ClientLimits.max_pool_connections,
         )
-        for model in self.MODELS:
-            base_name = model.Meta.table_name.rsplit("-", 1)[-1]
-            model.Meta.table_name = f"{table_prefix}-{base_name}"
-            # PynamoDB keeps the connection of the first use; a process that is bound anew must not.
-            model._connection = None
+
+    def bind(self, model: type[Row]) -> type[Row]:
+        """The model as a class of its own for this deployment's table; the same one each time.
+
+        PynamoDB keeps a table's name and connection on the class, so two deployments in one process need two classes.
+        Attributes of the unbound model serve in conditions and updates all the same.
+        """
+        if model not in self._bound:
+            shape: Any = model
+            meta = type("Meta", (shape.Meta,), {"table_name": f"{self._table_prefix}-{shape.Meta.table_name}"})
+            bound: Any = type(shape.__name__, (shape,), {"Meta": meta, "__module__": shape.__module__})
             # Left to itself each model loads an AWS client of its own, which costs a cold start about 0.1 s a table.
-            of_table = model._get_connection()
+            of_table = bound._get_connection()
             self.connection.add_meta_table(of_table.get_meta_table())
             of_table.connection = self.connection
-
-    def is_reachable(self) -> bool:
-        """Whether the tables answer; an item that is not there is an answer."""
-        try:
-            OrganizationRow.get("health")
-        except DoesNotExist:
-            return True
-        except PynamoDBException:
-            return False
-        return True
+            self._bound[model] = bound
+        return self._bound[model]  # type: ignore[return-value]
 
     def transact(self, fill: Callable[[TransactWrite], None]) -> None:
         """All of it or nothing, tried again while other transactions hold the same rows.

@@ -3,24 +3,25 @@
 import secrets
 from collections.abc import Iterator
 
-from pynamodb.exceptions import DoesNotExist
+from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from pynamodb.expressions.operand import Path
 
-from chalicelib.platform.tables import OrganizationRow, Tables, contention_on_condition
+from chalicelib.platform.tables import Tables, contention_on_condition
 from chalicelib.tenants.organization import Organization, Policy, Usage
+from chalicelib.tenants.rows import OrganizationRow
 
 CURSOR_KEY_BYTES = 32
 
 
 class OrganizationStore:
     def __init__(self, tables: Tables) -> None:
-        self._tables = tables
+        self._organizations = tables.bind(OrganizationRow)
 
     def create(
         self, organization_id: str, name: str, created_at: str, quota_bytes: int, quota_files: int
     ) -> Organization:
         """:raises VersionConflict: the organisation exists."""
-        row = OrganizationRow(
+        row = self._organizations(
             organization_id=organization_id,
             name=name,
             created_at=created_at,
@@ -36,13 +37,21 @@ class OrganizationStore:
 
     def find(self, organization_id: str) -> Organization | None:
         try:
-            return to_organization(OrganizationRow.get(organization_id, consistent_read=True))
+            return to_organization(self._organizations.get(organization_id, consistent_read=True))
         except DoesNotExist:
             return None
 
+    def is_reachable(self) -> bool:
+        """Whether the tables answer; an organisation that is not there is an answer."""
+        try:
+            self.find("health")
+        except PynamoDBException:
+            return False
+        return True
+
     def all(self) -> Iterator[Organization]:
         """Every organisation: a scan, for operators only."""
-        return (to_organization(row) for row in OrganizationRow.scan())
+        return (to_organization(row) for row in self._organizations.scan())
 
     def set_quota(self, organization_id: str, quota_bytes: int, quota_files: int) -> None:
         """What is available moves with the quota; what is used stays, even when it is more than the new quota.
@@ -51,7 +60,7 @@ class OrganizationStore:
         """
         with contention_on_condition():
             try:
-                row = OrganizationRow.get(organization_id, consistent_read=True)
+                row = self._organizations.get(organization_id, consistent_read=True)
             except DoesNotExist:
                 return
             row.update(
@@ -68,7 +77,7 @@ class OrganizationStore:
     def set_policy(self, organization_id: str, policy: Policy) -> None:
         """:raises VersionConflict: there is no such organisation."""
         with contention_on_condition():
-            OrganizationRow(organization_id).update(
+            self._organizations(organization_id).update(
                 actions=[
                     OrganizationRow.allowed_types.set(list(policy.allowed_types)),
                     OrganizationRow.refused_types.set(list(policy.refused_types)),
@@ -89,7 +98,7 @@ class OrganizationStore:
             # Rows of before there was this number don't have it until their first change.
             unchanged |= OrganizationRow.counter_changes.does_not_exist()
         with contention_on_condition():
-            OrganizationRow(as_read.organization_id).update(
+            self._organizations(as_read.organization_id).update(
                 actions=[
                     OrganizationRow.bytes_used.set(bytes_used),
                     OrganizationRow.files_used.set(files_used),

@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pynamodb.attributes import JSONAttribute, NumberAttribute, UnicodeAttribute
-from pynamodb.connection import Connection
 from pynamodb.exceptions import DeleteError, PutError, TransactWriteError
 from pynamodb.models import Model
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel.clock import timestamp
+from chalicelib.platform.tables import ClientLimits, Tables
 
 LOCK_ID = "lock"
 #: A runner renews at every step; one that is silent for longer than this is taken for dead.
@@ -33,10 +33,8 @@ class MigrationError(Exception):
 
 
 class LedgerRow(Model):
-    class Meta:
+    class Meta(ClientLimits):
         table_name = "migrations"
-        connect_timeout_seconds = 3
-        read_timeout_seconds = 10
 
     migration_id = UnicodeAttribute(hash_key=True)
     state = UnicodeAttribute(null=True)
@@ -56,16 +54,16 @@ class Entry:
 
 class Ledger:
     def __init__(self, table_prefix: str) -> None:
-        LedgerRow.Meta.table_name = f"{table_prefix}-migrations"
-        LedgerRow._connection = None
+        tables = Tables(table_prefix)
+        self._rows = tables.bind(LedgerRow)
         self._owner = str(uuid.uuid4())
-        self._connection = Connection(connect_timeout_seconds=3, read_timeout_seconds=10)
+        self._connection = tables.connection
 
     def entries(self) -> dict[str, Entry]:
         """Everything recorded, by migration id."""
         return {
             row.migration_id: Entry(row.migration_id, row.state or RUNNING, row.changed_at or "", row.position)
-            for row in LedgerRow.scan(consistent_read=True)
+            for row in self._rows.scan(consistent_read=True)
             if row.migration_id != LOCK_ID
         }
 
@@ -91,14 +89,14 @@ class Ledger:
         finally:
             # Taken over by another runner after ours had run out, it is theirs to delete.
             with suppress(DeleteError):
-                LedgerRow(LOCK_ID).delete(condition=LedgerRow.owner == self._owner)
+                self._rows(LOCK_ID).delete(condition=LedgerRow.owner == self._owner)
 
     def record(self, migration_id: str, state: str, position: Any = None) -> None:
         """Write an entry and renew the lock, on the condition that it is still ours.
 
         :raises MigrationError: it is not.
         """
-        row = LedgerRow(migration_id, state=state, position=position, changed_at=timestamp())
+        row = self._rows(migration_id, state=state, position=position, changed_at=timestamp())
         try:
             with TransactWrite(connection=self._connection, client_request_token=str(uuid.uuid4())) as transaction:
                 transaction.save(self._lock_row(), condition=LedgerRow.owner == self._owner)
@@ -111,4 +109,4 @@ class Ledger:
             raise
 
     def _lock_row(self) -> LedgerRow:
-        return LedgerRow(LOCK_ID, owner=self._owner, expires_at=int(time.time()) + LOCK_SECONDS)
+        return self._rows(LOCK_ID, owner=self._owner, expires_at=int(time.time()) + LOCK_SECONDS)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pynamodb.exceptions import UpdateError
 
 from chalicelib import keys
-from chalicelib.platform.tables import FileRow
+from chalicelib.files.rows import FileRow
 from infra.migrations.runner import Context
 
 DESCRIPTION = "derive the index keys of all file rows anew"
@@ -17,10 +17,10 @@ PAGE_ROWS = 200
 
 
 def apply(context: Context) -> None:
-    _ = context.stores.tables
+    model = context.stores.tables.bind(FileRow)
     seen = changed = 0
     while True:
-        page = FileRow.scan(limit=PAGE_ROWS, page_size=PAGE_ROWS, last_evaluated_key=context.position)
+        page = model.scan(limit=PAGE_ROWS, page_size=PAGE_ROWS, last_evaluated_key=context.position)
         for row in page:
             seen += 1
             changed += _derive(row)

@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterator
 
 from chalicelib import keys
-from chalicelib.platform.tables import FileRow, OrganizationRow, SessionRow, UserRow
+from chalicelib.accounts.rows import SessionRow, UserRow
+from chalicelib.files.rows import FileRow
+from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
 

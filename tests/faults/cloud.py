@@ -142,6 +142,7 @@ class Cloud:
 
     def rows(self, model: type[M]) -> list[M]:
         """All rows of a table, read past the API, which takes ten times longer."""
+        model = self.tables.bind(model)
         table = _tables().tables[model.Meta.table_name]
         return [model.from_raw_data(item.to_json()["Attributes"]) for item in table.all_items()]
 

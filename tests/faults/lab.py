@@ -28,10 +28,9 @@ from chalice.test import Client
 import app as application
 from chalicelib import keys, wiring
 from chalicelib.accounts import administration as accounts
+from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
 from chalicelib.platform.objects import MAX_SINGLE_COPY_BYTES
-from chalicelib.platform.rate_counters import RateCounters
-from chalicelib.platform.tables import FileRow, Tables
 from infra.local.cache import cache_url, start_cache
 from infra.local.consumer import LambdaContext, lambda_event
 from infra.local.processes import free_port
@@ -125,7 +124,8 @@ class Lab:
 
     def new_process(self) -> None:
         """What was only in memory is gone. The clients stay: they hold connections, nothing that we said or heard."""
-        self.stores.__dict__["counters"] = RateCounters(self.stores.settings.cache_url)
+        kept = {name: store for name, store in vars(self.stores).items() if name not in ("settings", "counters")}
+        wiring.install(wiring.Stores(self.stores.settings, **kept))
 
     def sign_in_expired(self) -> None:
         """Recovery may have taken longer than a session lasts."""
@@ -272,24 +272,12 @@ def laboratory() -> Iterator[Lab]:
         stack.enter_context(mock.patch("botocore.retries.quota.RetryQuota.acquire", return_value=True))
         clock = stack.enter_context(virtual_clock())
         wire = stack.enter_context(tapped(clock))
-        stack.enter_context(models_put_back())
         cloud = aws.Cloud()
         stack.callback(cloud.stop)
-        wiring.stores().__dict__["tables"] = cloud.tables
+        wiring.install(wiring.Stores(config.settings(), tables=cloud.tables))
         lab = Lab(cloud, wire, clock, cache)
         stack.enter_context(mock.patch("uuid6.uuid7", lab.next_id))
         yield lab
-
-
-@contextmanager
-def models_put_back() -> Iterator[None]:
-    """PynamoDB's models are bound to one set of tables for the whole process; other tests want theirs again."""
-    before = [(model, model.Meta.table_name, model._connection) for model in Tables.MODELS]
-    try:
-        yield
-    finally:
-        for model, table_name, connection in before:
-            model.Meta.table_name, model._connection = table_name, connection
 
 
 def _open_rows(rows: list[FileRow]) -> list[str]:
@@ -307,12 +295,12 @@ def _set_environment(stack: ExitStack, environment: dict[str, str]) -> None:
         os.environ.clear()
         os.environ.update(before)
         config.settings.cache_clear()
-        wiring.stores.cache_clear()
+        wiring.install(None)
 
     stack.callback(restore)
     os.environ.update(environment)
     config.settings.cache_clear()
-    wiring.stores.cache_clear()
+    wiring.install(None)
 
 
 def _wait_for(port: int) -> None:

@@ -27,7 +27,6 @@ from infra.local.cache import start_cache
 from infra.local.processes import HOST, Child, answers, free_port
 from infra.local.stack import create_data_plane, functions_environment
 from tests.faults.fleet import CLIENT_TIMEOUT_SECONDS, Fleet, HealthWatch, User
-from tests.faults.lab import models_put_back
 from tests.faults.proxy import Proxy, Trouble
 from tests.integration.conftest import Output, await_condition, start_part
 
@@ -135,11 +134,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         }
         made.environment = {**functions_environment(outputs, proxy.port, cache_port, base=clean), **common}
         direct = {**functions_environment(outputs, aws_port, cache_port, base=clean), **common}
-        with pytest.MonkeyPatch.context() as patch, models_put_back():
+        with pytest.MonkeyPatch.context() as patch:
             for name, value in direct.items():
                 patch.setenv(name, value)
             made.stores = Stores(load(direct))
-            assert made.stores.tables.is_reachable()
+            assert made.stores.organizations.is_reachable()
             made.start("api")
             made.start("consumer")
             made.await_api()

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.files.rows import FileRow
 from chalicelib.platform import rate_counters
-from chalicelib.platform.tables import FileRow, Tables
+from chalicelib.platform.tables import Tables
 from chalicelib.sweep.sweeping import MAX_ERRORS
 from tests.faults import cloud as aws
 from tests.faults.crash_points import prepare
@@ -87,7 +88,7 @@ def clients(lab: Lab) -> dict[str, Any]:
         "direct uploads": stores.direct_uploads._s3,
         "queue": stores.queue._sqs,
         "tables": stores.tables.connection.client,
-        "tables, by model": FileRow._get_connection().connection.client,
+        "tables, by model": stores.tables.bind(FileRow)._get_connection().connection.client,
     }
 
 

@@ -47,11 +47,14 @@ def build_aws() -> None:
     """Tables, buckets and the queue that hears of uploads."""
     import boto3
 
+    from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
+    from chalicelib.files.rows import FileRow
     from chalicelib.platform.tables import Tables
+    from chalicelib.tenants.rows import OrganizationRow
 
-    Tables(STACK)
-    for model in Tables.MODELS:
-        model.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+    tables = Tables(STACK)
+    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, FileRow):
+        tables.bind(model).create_table(billing_mode="PAY_PER_REQUEST", wait=True)
     s3: Any = boto3.client("s3")
     for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):
         s3.create_bucket(Bucket=bucket)

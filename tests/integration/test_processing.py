@@ -96,8 +96,15 @@ def test_object_above_the_limit_of_one_copy_goes_in_parts(
 
     monkeypatch.setattr(large_copy, "PREFERRED_PART_BYTES", 5 * 1024 * 1024)
     settings = quiet.settings
-    quiet.__dict__["objects"] = ObjectStore(
-        QUIET_BUCKET, settings.permanent_bucket, None, settings.s3_addressing_style, max_single_copy_bytes=1024 * 1024
+    quiet = Stores(
+        settings,
+        objects=ObjectStore(
+            QUIET_BUCKET,
+            settings.permanent_bucket,
+            None,
+            settings.s3_addressing_style,
+            max_single_copy_bytes=1024 * 1024,
+        ),
     )
     file = uploads.upload_form(quiet, caller, "big.bin", None, BODY)
     assert process_upload(quiet, keys.temp_key(file.organization_id, file.file_id), "w") is Outcome.COMPLETED

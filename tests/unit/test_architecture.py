@@ -25,7 +25,7 @@ KINDS = (
     ("platform", r"chalicelib\.platform(\..+)?"),
     ("web", r"chalicelib\.web(\..+)?"),
     ("routes", rf"chalicelib\.{SUBJECT}\.(\w+_)?(routes|shapes)"),
-    ("store", rf"chalicelib\.{SUBJECT}\.store"),
+    ("store", rf"chalicelib\.{SUBJECT}\.(store|rows)"),
     ("records", rf"chalicelib\.{SUBJECT}\.(records?|organization|tokens)"),
     ("logic", rf"chalicelib\.{SUBJECT}(\.\w+)?"),
     ("root", r"chalicelib"),

@@ -89,8 +89,7 @@ class Cloud:
         self.keep_state()
 
     def _populate(self) -> list[Organization]:
-        stores = wiring.Stores(config.settings())
-        stores.__dict__["tables"] = self.tables
+        stores = wiring.Stores(config.settings(), tables=self.tables)
         organizations = {name: accounts.create_organization(stores, name) for name in ("Acme", "Bolt")}
         for username, (name, password) in USERS.items():
             user = accounts.create_user(stores, organizations[name].organization_id, username, password)
@@ -219,8 +218,11 @@ class World:
     def restart(self) -> None:
         """As a new process: settings read again, nothing in memory; only the tables' client is kept."""
         config.settings.cache_clear()
-        wiring.stores.cache_clear()
-        wiring.stores().__dict__["tables"] = self.cloud.tables
+        wiring.install(wiring.Stores(config.settings(), tables=self.cloud.tables))
+
+    def use(self, **given: Any) -> None:
+        """Put other stores in the place of those of this process."""
+        wiring.install(wiring.Stores(config.settings(), **{"tables": self.cloud.tables, **given}))
 
     def token(self, username: str) -> str:
         """Of a session of this user that was started once for the whole run."""

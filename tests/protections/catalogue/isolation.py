@@ -13,15 +13,15 @@ ISOLATION = (
     Protection(
         "A file is found by its organisation only",
         "FileStore.find",
-        "_to_file(FileRow.get(organization_id, file_id, consistent_read=True))",
-        "next((_to_file(row) for row in FileRow.scan(FileRow.file_id == file_id)), None)",
+        "_to_file(self._files.get(organization_id, file_id, consistent_read=True))",
+        "next((_to_file(row) for row in self._files.scan(FileRow.file_id == file_id)), None)",
         (f"{TENANCY_TESTS}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
     ),
     Protection(
         "A list has the files of its organisation only",
         "_query",
-        "FileRow.query(organization_id, older, consistent_read=True, **options)",
-        "FileRow.scan(limit=limit)",
+        "model.query(organization_id, older, consistent_read=True, **options)",
+        "model.scan(limit=limit)",
         (f"{TENANCY_TESTS}::test_list_shows_the_own_organization_only",),
     ),
     Protection(

@@ -225,7 +225,7 @@ def test_checksum_that_storage_verified_is_trusted_and_the_rest_not_read(
     # S3 keeps a checksum that was sent; moto only when the algorithm is named as well.
     world.put_temp(world.temp_key(file.file_id), body, ChecksumSHA256=checksum, ChecksumAlgorithm="SHA256")
     read: list[int] = []
-    world.stores.__dict__["objects"] = _Measured(world.stores.objects, read)
+    world.use(objects=_Measured(world.stores.objects, read))
     assert process(world, file) is Outcome.COMPLETED
     check_completed(world, file, body)
     assert sum(read) <= 2 * 1024 * 1024, "reading does not grow with the file"
@@ -492,8 +492,10 @@ def test_object_above_the_limit_of_one_copy_goes_in_parts(
 
     monkeypatch.setattr(large_copy, "PREFERRED_PART_BYTES", 5 * 1024 * 1024)
     settings = world.stores.settings
-    world.stores.__dict__["objects"] = ObjectStore(
-        settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=10_000_000
+    world.use(
+        objects=ObjectStore(
+            settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=10_000_000
+        )
     )
     body = samples.random_bytes(size_bytes)
     file = uploaded(world, anna, body, "big.bin")
@@ -509,8 +511,8 @@ def test_object_above_the_limit_of_one_copy_goes_in_parts(
 
 def test_failed_copy_in_parts_leaves_no_parts(world: World, anna: Caller, unhurried: None) -> None:
     settings = world.stores.settings
-    world.stores.__dict__["objects"] = ObjectStore(
-        settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=1000
+    world.use(
+        objects=ObjectStore(settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=1000)
     )
     file = uploaded(world, anna)
     with unreachable("s3.CompleteMultipartUpload"), pytest.raises(Exception, match=r"away\.example"):

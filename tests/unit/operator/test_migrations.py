@@ -13,7 +13,8 @@ from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
 
 from chalicelib import keys
-from chalicelib.platform.tables import FileRow
+from chalicelib.files.rows import FileRow
+from chalicelib.platform.tables import Tables
 from infra.migrations import m0001_installation, m0002_derive_index_keys
 from infra.migrations.ledger import APPLIED, LOCK_ID, LOCK_SECONDS, RUNNING, Ledger, LedgerRow, MigrationError
 from infra.migrations.runner import Context, Migration, known_migrations, migrate
@@ -47,9 +48,13 @@ def lock_owner(world: World) -> str | None:
     return next((row["owner"]["S"] for row in world.rows("migrations") if row["migration_id"]["S"] == LOCK_ID), None)
 
 
+def locks() -> type[LedgerRow]:
+    return Tables(STACK).bind(LedgerRow)
+
+
 def expire_lock() -> None:
     """As after so long a silence."""
-    row = LedgerRow.get(LOCK_ID)
+    row = locks().get(LOCK_ID)
     row.update(actions=[LedgerRow.expires_at.set(int(time.time()) - 1)])
 
 
@@ -107,7 +112,7 @@ def test_what_another_runner_finished_before_we_had_the_lock_is_not_applied_agai
 
 def test_lock_of_a_dead_runner_ends_by_itself_and_not_before(world: World) -> None:
     ledger = Ledger(STACK)
-    LedgerRow(LOCK_ID, owner="dead", expires_at=int(time.time()) + LOCK_SECONDS).save()
+    locks()(LOCK_ID, owner="dead", expires_at=int(time.time()) + LOCK_SECONDS).save()
     with pytest.raises(MigrationError, match=f"within {LOCK_SECONDS} seconds"), ledger.held():
         raise AssertionError("both hold it")
     assert lock_owner(world) == "dead"
@@ -162,9 +167,9 @@ def test_runner_that_lost_its_lock_at_the_end_does_not_overwrite_what_the_next_o
 
 def test_each_saved_position_renews_the_lock(world: World) -> None:
     def apply(context: Context) -> None:
-        LedgerRow.get(LOCK_ID).update(actions=[LedgerRow.expires_at.set(int(time.time()) + 1)])
+        locks().get(LOCK_ID).update(actions=[LedgerRow.expires_at.set(int(time.time()) + 1)])
         context.save_position(1)
-        assert LedgerRow.get(LOCK_ID).expires_at > time.time() + LOCK_SECONDS - 10
+        assert locks().get(LOCK_ID).expires_at > time.time() + LOCK_SECONDS - 10
 
     assert migrate(world.stores, quiet, [step("0001_a", apply)]) == 1
 
@@ -315,11 +320,12 @@ def test_row_that_the_application_writes_meanwhile_stays_as_the_application_wrot
 
 def test_pages_that_were_done_before_a_crash_are_not_read_again(world: World, api: Api, anna: Session) -> None:
     api.upload(anna, b"hello")
-    [pattern] = FileRow.query(anna.caller.organization_id)
+    model = world.cloud.tables.bind(FileRow)
+    [pattern] = model.query(anna.caller.organization_id)
     page_rows, rest = m0002_derive_index_keys.PAGE_ROWS, 30
-    with FileRow.batch_write() as batch:
+    with model.batch_write() as batch:
         for number in range(page_rows + rest - 1):
-            batch.save(FileRow(**{**pattern.attribute_values, "file_id": f"file-{number:04}", "status_key": None}))
+            batch.save(model(**{**pattern.attribute_values, "file_id": f"file-{number:04}", "status_key": None}))
 
     def crash_after_a_page(line: str) -> None:
         if line.endswith("..."):

@@ -1,0 +1,46 @@
+"""The rows of the tables users, usernames and sessions: shapes only."""
+
+from typing import Any
+
+from pynamodb.attributes import BooleanAttribute, ListAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.models import Model
+
+from chalicelib.platform.tables import ClientLimits
+
+
+class UserRow(Model):
+    class Meta(ClientLimits):
+        table_name = "users"
+
+    organization_id = UnicodeAttribute(hash_key=True)
+    user_id = UnicodeAttribute(range_key=True)
+    username = UnicodeAttribute()
+    password_hash = UnicodeAttribute()
+    disabled = BooleanAttribute(default=False)
+    created_at = UnicodeAttribute()
+    live_sessions: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
+    version = NumberAttribute(default=1)
+
+
+class UsernameRow(Model):
+    """Makes a username unique over all organisations, and finds its user."""
+
+    class Meta(ClientLimits):
+        table_name = "usernames"
+
+    username = UnicodeAttribute(hash_key=True)
+    organization_id = UnicodeAttribute()
+    user_id = UnicodeAttribute()
+
+
+class SessionRow(Model):
+    class Meta(ClientLimits):
+        table_name = "sessions"
+
+    token_hash = UnicodeAttribute(hash_key=True)
+    organization_id = UnicodeAttribute()
+    user_id = UnicodeAttribute()
+    username = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    expires_at = NumberAttribute()
+    ticket_of = UnicodeAttribute(null=True)

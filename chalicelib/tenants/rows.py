@@ -1,0 +1,31 @@
+"""The rows of the organizations table: shapes only."""
+
+from typing import Any
+
+from pynamodb.attributes import BinaryAttribute, ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.models import Model
+
+from chalicelib.platform.tables import ClientLimits
+
+
+class OrganizationRow(Model):
+    class Meta(ClientLimits):
+        table_name = "organizations"
+
+    organization_id = UnicodeAttribute(hash_key=True)
+    name = UnicodeAttribute()
+    created_at = UnicodeAttribute()
+    cursor_key = BinaryAttribute(legacy_encoding=False)
+    quota_bytes = NumberAttribute()
+    quota_files = NumberAttribute()
+    bytes_used = NumberAttribute(default=0)
+    files_used = NumberAttribute(default=0)
+    # What is left, kept beside what is used: a condition can compare it with a size, but can't subtract.
+    bytes_available = NumberAttribute()
+    files_available = NumberAttribute()
+    # Two changes can leave the counters as they were, but not this: a recount has to know that there were any.
+    counter_changes = NumberAttribute(default=0)
+    counts: MapAttribute[str, Any] = MapAttribute(default=dict)  # type: ignore[no-untyped-call]
+    allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
+    refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
+    max_file_bytes = NumberAttribute(null=True)
