@@ -10,6 +10,7 @@ from pathlib import Path
 
 from infra.local import emulator
 from infra.local.cache import start_cache
+from infra.local.keys import KeyFile
 from infra.local.processes import answers, free_port
 from infra.local.stack import create_data_plane, functions_environment
 
@@ -43,8 +44,9 @@ def started_machine() -> Iterator[dict[str, str]]:
         )
         try:
             _wait(lambda: answers(cache_port) and emulator.is_ready(aws_port))
-            outputs = create_data_plane(aws_port, cache_port, said.append)
-            environment = functions_environment(outputs, aws_port, cache_port)
+            data = create_data_plane(aws_port, cache_port, KeyFile(Path(folder) / "aws"), said.append)
+            # The measurements set up, act and look behind the API in one process.
+            environment = functions_environment(data.outputs, aws_port, cache_port, data.operator)
             limits = dict.fromkeys(LIMITS, "1000000/minute")
             big = {"MAX_DIRECT_UPLOAD_BYTES": str(8 * 1024**3), "LOG_LEVEL": "ERROR"}
             yield {**environment, **limits, **big}

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from infra.local import emulator
+from infra.local.keys import FILE_NAME, OPERATOR, KeyFile
 
 if TYPE_CHECKING:
     from chalicelib.wiring import Stores
 
 LOCAL_STAGE = "local"
 DEFAULT_AWS_PORT = 4566
+#: As in the Makefile.
+DEFAULT_STATE_DIR = ".local"
 
 
 class NotReachable(Exception):
@@ -50,10 +54,20 @@ def point_clients(stage: str) -> None:
     """Let every AWS client of this process find the stage, by the standard variables.
 
     The stage of `make up` is on this machine's emulator unless the environment names another endpoint: a laptop's stage
-    must never turn up in a real account because a variable was forgotten.
+    must never turn up in a real account because a variable was forgotten. The operator's key is in the folder that
+    `make up` keeps its state in (STATE_DIR).
+
+    :raises NotReachable: there is no key in that folder.
     """
     if stage == LOCAL_STAGE and not os.environ.get("AWS_ENDPOINT_URL"):
-        os.environ.update(emulator.client_environment(int(os.environ.get("AWS_PORT") or DEFAULT_AWS_PORT)))
+        folder = Path(os.environ.get("STATE_DIR") or DEFAULT_STATE_DIR).resolve() / "aws"
+        key = KeyFile(folder).read(OPERATOR)
+        if key is None:
+            raise NotReachable(
+                f"There is no {folder / FILE_NAME}. Start the stack: make up. If it runs on another folder, name that "
+                "in STATE_DIR."
+            )
+        os.environ.update(emulator.client_environment(int(os.environ.get("AWS_PORT") or DEFAULT_AWS_PORT), key))
     # boto3 reads AWS_DEFAULT_REGION only; AWS's other tools, and Lambda, also set AWS_REGION.
     if os.environ.get("AWS_REGION"):
         os.environ.setdefault("AWS_DEFAULT_REGION", os.environ["AWS_REGION"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -39,6 +40,7 @@ SENTENCES = {
     404: "There is nothing at this path.",
     405: "This path does not know this method.",
     411: "Send the length of the body in Content-Length.",
+    421: "This server answers to 127.0.0.1 and localhost only. API_HOSTS names further hosts.",
     414: "The address is too long.",
     431: "The headers are too large.",
     500: "Something went wrong on our side. Try again; if it stays, quote the request id.",
@@ -48,6 +50,12 @@ SENTENCES = {
 #: Read and thrown away after a refusal, so that the client gets to read the answer instead of a broken connection.
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
 DRAIN_CHUNK_BYTES = 256 * 1024
+#: RFC 9112, 5: a token, the colon at once, a value without line breaks and NUL. With a space before the colon it is
+#: another name to some readers, so that they disagree on where the body ends; a folded line, or one without a colon, is
+#: read in as many ways.
+HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\x00]*\r?\n")
+#: A page whose own name is made to lead to this machine (DNS rebinding) sends that name. API_HOSTS adds to these.
+OWN_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 IDLE_CONNECTION_SECONDS = 60
 
 _log = logging.getLogger("gateway")
@@ -81,6 +89,24 @@ class Gateway(LocalGateway):
         return self._app_object(event, self._generate_lambda_context())
 
 
+class Header:
+    """The lines of a request's header as they were sent: Python reads them with a parser for mail, which takes more for
+    a header than HTTP does, and what it can't read for the mail's text.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._lines: list[bytes] = []
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._stream.readline(limit)
+        self._lines.append(line)
+        return line
+
+    def is_sound(self) -> bool:
+        return all(HEADER_LINE.fullmatch(line) or line in (b"\r\n", b"\n", b"") for line in self._lines)
+
+
 class RequestHandler(ChaliceRequestHandler):
     """One connection."""
 
@@ -88,6 +114,7 @@ class RequestHandler(ChaliceRequestHandler):
     # Headers and body are two writes; with Nagle's algorithm the second waits 40 ms for the client's delayed ACK.
     disable_nagle_algorithm = True
     max_body_bytes = 0
+    hosts = OWN_HOSTS
 
     def __init__(self, request: Any, client_address: Any, server: Any, app_object: Any, config: Config) -> None:
         self._app_object, self._config = app_object, config
@@ -120,6 +147,29 @@ class RequestHandler(ChaliceRequestHandler):
             return
         self._send(response["statusCode"], {**response["headers"], **response["multiValueHeaders"]}, response["body"])
 
+    rfile: Any
+
+    def parse_request(self) -> bool:
+        stream = self.rfile
+        self._header = self.rfile = Header(stream)
+        try:
+            if not super().parse_request():
+                return False
+        finally:
+            self.rfile = stream
+        if not self._header.is_sound():
+            self.send_error(400)
+            return False
+        if not self._host_is_own():
+            self.send_error(421)
+            return False
+        return True
+
+    def _host_is_own(self) -> bool:
+        # Programs of HTTP/1.0 send none; browsers always do.
+        names = self.headers.get_all("host", [])
+        return not names or (len(names) == 1 and re.sub(r":\d*$", "", names[0].strip()).lower() in self.hosts)
+
     def _body_length(self) -> int | None:
         """How many bytes of body follow, or None after having refused the request."""
         if "transfer-encoding" in self.headers:
@@ -147,6 +197,9 @@ class RequestHandler(ChaliceRequestHandler):
         return form_too_large(settings().max_upload_bytes, settings().max_direct_upload_bytes)
 
     def handle_expect_100(self) -> bool:
+        if not (self._header.is_sound() and self._host_is_own()):
+            # Refused when the request has been read.
+            return True
         # A client that asks first, as curl does above 1 MB, is refused before it sends anything.
         raw = self.headers.get("content-length", "")
         if raw.isdigit() and int(raw) > self.max_body_bytes:
@@ -235,7 +288,12 @@ def make_server(host: str, port: int) -> LocalDevServer:
     config = factory.create_config_obj(chalice_stage_name="local")
     # Chalice's own maker turns the application into one that serves several requests at once.
     make_chalice_local(config.chalice_app, config, host, 0).server.server_close()
-    handler = type("Handler", (RequestHandler,), {"max_body_bytes": settings().max_upload_bytes + FORM_OVERHEAD_BYTES})
+    limits = {
+        "max_body_bytes": settings().max_upload_bytes + FORM_OVERHEAD_BYTES,
+        "hosts": OWN_HOSTS
+        | {name.strip().lower() for name in os.environ.get("API_HOSTS", "").split(",") if name.strip()},
+    }
+    handler = type("Handler", (RequestHandler,), limits)
     return LocalDevServer(config.chalice_app, config, host, port, handler_cls=handler, server_cls=Server)
 
 

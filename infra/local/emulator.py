@@ -1,19 +1,22 @@
-"""MiniStack in place of AWS: started from its own virtual environment, so that its packages never meet ours."""
+"""MiniStack in place of AWS: started from its own virtual environment, so that its packages never meet ours.
+
+Permissions are enforced, and pages of other origins kept out (see emulator_guard.py).
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
+from infra.local.keys import Key, KeyFile
 from infra.local.processes import HOST, Child, Sink, StartError
 
 ROOT = Path(__file__).resolve().parents[2]
 VIRTUAL_ENVIRONMENT = ROOT / ".venv-emulator"
-#: What the emulator takes for credentials, whatever they are. Never a real account's.
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+GUARD = Path(__file__).with_name("emulator_guard.py")
 REGION = "us-east-1"
 
 
@@ -24,10 +27,11 @@ def start_emulator(
     *,
     cache_port: int | None = None,
     keep_state: bool = True,
-    enforce_permissions: bool = False,
+    page_origins: Sequence[str] = (),
 ) -> Child:
     """:param cache_port: where the endpoint is that ElastiCache resources report.
     :param keep_state: save on SIGTERM, and find it again at the next start in the same folder.
+    :param page_origins: of pages that send bytes straight to storage. Pages of no other origin get an answer.
     :raises StartError: its environment is missing.
     """
     python = VIRTUAL_ENVIRONMENT / "bin" / "python"
@@ -36,9 +40,12 @@ def start_emulator(
     state, objects = folder / "state", folder / "objects"
     for made in (state, objects):
         made.mkdir(parents=True, exist_ok=True)
+    # The saved state holds the users' keys.
+    folder.chmod(0o700)
     environment = {
         **_without_aws(os.environ),
-        **CREDENTIALS,
+        **KeyFile(folder).operator().variables(),
+        "EMULATOR_ORIGINS": ",".join(page_origins),
         "BIND_HOST": HOST,
         "GATEWAY_PORT": str(port),
         "MINISTACK_REGION": REGION,
@@ -46,7 +53,7 @@ def start_emulator(
         "IOT_MTLS_ENABLED": "0",
         "STATE_DIR": str(state),
         "S3_DATA_DIR": str(objects),
-        "AUTH": "true" if enforce_permissions else "false",
+        "AUTH": "true",
         "LOG_LEVEL": "ERROR",
         "PYTHONUNBUFFERED": "1",
     }
@@ -54,7 +61,7 @@ def start_emulator(
         environment |= {"PERSIST_STATE": "1", "S3_PERSIST": "1"}
     if cache_port is not None:
         environment |= {"REDIS_HOST": HOST, "REDIS_PORT": str(cache_port)}
-    return Child("aws", [str(python), "-m", "ministack"], environment, folder, sink)
+    return Child("aws", [str(python), "-P", str(GUARD)], environment, folder, sink)
 
 
 def endpoint(port: int) -> str:
@@ -69,10 +76,10 @@ def is_ready(port: int) -> bool:
         return False
 
 
-def client_environment(port: int) -> dict[str, str]:
+def client_environment(port: int, key: Key) -> dict[str, str]:
     """The standard variables with which every AWS client finds the emulator."""
     return {
-        **CREDENTIALS,
+        **key.variables(),
         "AWS_ENDPOINT_URL": endpoint(port),
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,

@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from infra.local import emulator
 from infra.local.cache import cache_url, start_cache
+from infra.local.keys import KeyFile
 from infra.local.processes import HOST, Child, StartError, answers, require_free
 from infra.local.stack import create_data_plane, functions_environment
 
@@ -44,6 +45,8 @@ class Running:
     """What has been started, in the order of starting."""
 
     children: dict[str, Child] = field(default_factory=dict)
+    #: Of each part that runs functions.
+    environments: dict[str, dict[str, str]] = field(default_factory=dict)
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -110,7 +113,7 @@ def wait_until(ready: Callable[[], bool], child: Child, what: str, running: Runn
 
 
 def start_parts(ports: Ports, folder: Path, running: Running) -> dict[str, str]:
-    """Valkey, the emulator, the stack; returns the functions' environment."""
+    """Valkey, the emulator, the stack; returns the operator's environment."""
     for port, variable, what in (
         (ports.api, "API_PORT", "the API"),
         (ports.aws, "AWS_PORT", "the emulator"),
@@ -119,17 +122,22 @@ def start_parts(ports: Ports, folder: Path, running: Running) -> dict[str, str]:
         require_free(port, variable, what)
     say("Starting Valkey and the emulator ...")
     running.children["cache"] = start_cache(ports.cache, folder / "cache", show_line)
-    running.children["aws"] = emulator.start_emulator(ports.aws, folder / "aws", show_line, cache_port=ports.cache)
+    origins = page_origins(ports, os.environ)
+    running.children["aws"] = emulator.start_emulator(
+        ports.aws, folder / "aws", show_line, cache_port=ports.cache, page_origins=origins
+    )
     wait_until(lambda: answers(ports.cache), running.children["cache"], "Valkey", running)
     wait_until(lambda: emulator.is_ready(ports.aws), running.children["aws"], "The emulator", running)
     say("Creating the stack's tables, buckets and queues ...")
     told: list[str] = []
     try:
-        outputs = create_data_plane(ports.aws, ports.cache, told.append, page_origins(ports, os.environ))
+        made = create_data_plane(ports.aws, ports.cache, KeyFile(folder / "aws"), told.append, origins)
     except Exception:
         say("\n".join(told))
         raise
-    return functions_environment(outputs, ports.aws, ports.cache)
+    for name, key in made.parts.items():
+        running.environments[name] = functions_environment(made.outputs, ports.aws, ports.cache, key)
+    return functions_environment(made.outputs, ports.aws, ports.cache, made.operator)
 
 
 def page_origins(ports: Ports, environ: Mapping[str, str]) -> list[str]:
@@ -160,17 +168,17 @@ def prepare_data(environment: Mapping[str, str], running: Running) -> None:
             raise StartError(f"python -m infra {' '.join(arguments)} failed; its words are above.")
 
 
-def start_functions(environment: Mapping[str, str], ports: Ports, running: Running) -> None:
+def start_functions(ports: Ports, running: Running) -> None:
     go_on(running)
     say("Starting the API and the queue consumer ...")
     for name in RELOADED:
-        running.children[name] = start_function(name, environment, ports)
+        running.children[name] = start_function(name, ports, running)
     wait_until(lambda: answers(ports.api), running.children["api"], "The API", running)
 
 
-def start_function(name: str, environment: Mapping[str, str], ports: Ports) -> Child:
+def start_function(name: str, ports: Ports, running: Running) -> Child:
     command = [sys.executable, "-m", f"infra.local.{name}"]
-    return Child(name, command, {**environment, "API_PORT": str(ports.api)}, ROOT, show_line)
+    return Child(name, command, {**running.environments[name], "API_PORT": str(ports.api)}, ROOT, show_line)
 
 
 def welcome(ports: Ports, folder: Path) -> str:
@@ -196,7 +204,7 @@ Ctrl-C stops everything. Logs follow.
 """
 
 
-def watch(environment: Mapping[str, str], ports: Ports, running: Running) -> None:
+def watch(ports: Ports, running: Running) -> None:
     """Until stopped: restart what must see changed sources; end when a part dies by itself.
 
     :raises StartError: a part died.
@@ -211,7 +219,7 @@ def watch(environment: Mapping[str, str], ports: Ports, running: Running) -> Non
             show_line("up", "Sources changed: restarting the API and the consumer")
             for name in RELOADED:
                 running.children[name].stop()
-                running.children[name] = start_function(name, environment, ports)
+                running.children[name] = start_function(name, ports, running)
         for name, child in running.children.items():
             if child.exit_code is None or name in broken:
                 continue
@@ -259,9 +267,9 @@ def main() -> int:
         held = lock(folder)
         environment = start_parts(ports, folder, running)
         prepare_data(environment, running)
-        start_functions(environment, ports, running)
+        start_functions(ports, running)
         say(welcome(ports, folder))
-        watch(environment, ports, running)
+        watch(ports, running)
     except KeyboardInterrupt:
         pass
     except StartError as error:

@@ -85,6 +85,12 @@ def data_plane(stage: str) -> Template:
     return _merged(DATA_FILES, stage)
 
 
+def function_roles() -> Template:
+    """The functions' roles by their logical ids; what they refer to are resources of :func:`data_plane`."""
+    resources: Template = load(FOLDER / "roles.yaml")["Resources"]
+    return resources
+
+
 def everything_but_chalice(stage: str) -> Template:
     """What is merged into the template that `chalice package` writes."""
     return _merged(DATA_FILES + FUNCTION_FILES, stage)

@@ -10,12 +10,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
 
 from infra import packaging, release
 from infra.local.emulator import client_environment
+from infra.local.keys import KeyFile
 
 from . import servers
 from .stack import DeployedStack
@@ -60,18 +62,20 @@ def cache_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
 @pytest.fixture(scope="session")
 def endpoint(cache_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The emulator. The environment variables are the standard ones, so that everything finds it by them alone."""
+    folder = tmp_path_factory.mktemp("emulator")
     with (
-        servers.emulator(cache_port, tmp_path_factory.mktemp("emulator")) as url,
+        servers.emulator(cache_port, folder) as url,
         pytest.MonkeyPatch.context() as patch,
     ):
-        point_at(patch, url)
+        point_at(patch, url, folder)
         yield url
 
 
-def point_at(patch: pytest.MonkeyPatch, url: str) -> None:
+def point_at(patch: pytest.MonkeyPatch, url: str, folder: Path) -> None:
+    """:param folder: the emulator's, with the operator's key."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         patch.delenv(name)
-    for name, value in client_environment(int(url.rsplit(":", 1)[1])).items():
+    for name, value in client_environment(int(url.rsplit(":", 1)[1]), KeyFile(folder).operator()).items():
         patch.setenv(name, value)
 
 

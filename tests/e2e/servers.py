@@ -29,17 +29,10 @@ START_SECONDS = 30.0
 
 @contextmanager
 def emulator(cache_port: int, folder: Path) -> Iterator[str]:
-    """MiniStack with AUTH=true; yields its endpoint. The cache is what ElastiCache's endpoint points to."""
+    """MiniStack; yields its endpoint. The cache is what ElastiCache's endpoint points to."""
     port = free_port()
     said: list[str] = []
-    child = start_emulator(
-        port,
-        folder,
-        lambda _, line: said.append(line),
-        cache_port=cache_port,
-        keep_state=False,
-        enforce_permissions=True,
-    )
+    child = start_emulator(port, folder, lambda _, line: said.append(line), cache_port=cache_port, keep_state=False)
     try:
         _wait_until(lambda: is_ready(port), child, said)
         yield endpoint(port)

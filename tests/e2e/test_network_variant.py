@@ -47,7 +47,7 @@ def variant(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Itera
         # The functions inherit the emulator's environment, and it ours: so they trust the certificate.
         patch.setenv("SSL_CERT_FILE", str(certificate))
         with servers.emulator(tls_port, folder) as url:
-            point_at(patch, url)
+            point_at(patch, url, folder)
             session = boto3.Session()
             done = release.deploy(session, STAGE, DOMAIN, made=package)
             secret = session.client("secretsmanager").get_secret_value(SecretId=f"strongroom-{STAGE}-cache")

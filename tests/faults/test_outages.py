@@ -24,6 +24,7 @@ from chalicelib.tenants.recounting import recount
 from chalicelib.wiring import Stores
 from infra.local import emulator
 from infra.local.cache import start_cache
+from infra.local.keys import KeyFile
 from infra.local.processes import HOST, Child, answers, free_port
 from infra.local.stack import create_data_plane, functions_environment
 from tests.faults.fleet import CLIENT_TIMEOUT_SECONDS, Fleet, HealthWatch, User
@@ -54,7 +55,8 @@ class Site:
     cache_port: int
     api_port: int
     proxy: Proxy
-    environment: dict[str, str]
+    #: Of each part.
+    environments: dict[str, dict[str, str]]
     stores: Stores
     output: Output
     parts: dict[str, Child]
@@ -71,7 +73,7 @@ class Site:
             self.parts[name] = start_cache(self.cache_port, self.folder / "cache", self.output.take)
             await_condition(lambda: answers(self.cache_port), "Valkey listening")
         else:
-            self.parts[name] = start_part(name, self.environment, self.output)
+            self.parts[name] = start_part(name, self.environments[name], self.output)
 
     def await_api(self) -> None:
         await_condition(lambda: answers(self.api_port), "the API listening")
@@ -122,7 +124,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     try:
         made.start("cache")
         made.start("aws")
-        outputs = create_data_plane(aws_port, cache_port, lambda line: None)
+        data = create_data_plane(aws_port, cache_port, KeyFile(folder / "aws"), lambda line: None)
         clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
         common = {
             **dict.fromkeys(LIMITS, "1000000/minute"),
@@ -132,8 +134,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "API_PORT": str(api_port),
             "S3_PUBLIC_ENDPOINT_URL": emulator.endpoint(aws_port),
         }
-        made.environment = {**functions_environment(outputs, proxy.port, cache_port, base=clean), **common}
-        direct = {**functions_environment(outputs, aws_port, cache_port, base=clean), **common}
+        for name, key in data.parts.items():
+            through_proxy = functions_environment(data.outputs, proxy.port, cache_port, key, base=clean)
+            made.environments[name] = {**through_proxy, **common}
+        direct = {**functions_environment(data.outputs, aws_port, cache_port, data.operator, base=clean), **common}
         with pytest.MonkeyPatch.context() as patch:
             for name, value in direct.items():
                 patch.setenv(name, value)

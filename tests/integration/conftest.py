@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from chalicelib.kernel.config import load
 from chalicelib.wiring import Stores
 from infra.local import emulator
 from infra.local.cache import start_cache
+from infra.local.keys import Key, KeyFile
 from infra.local.processes import HOST, Child, answers, free_port
 from infra.local.stack import create_data_plane, functions_environment
 from infra.local.up import ROOT
@@ -66,15 +68,19 @@ class Machine:
     output: Output
     aws: Child
     cache: Child
+    #: With the operator's key.
     environment: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, Key] = field(default_factory=dict)
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, part: str | None = None) -> Any:
+        """With the rights of the operator, or of a part of `make up`."""
+        key = self.parts[part] if part else KeyFile(self.folder / "aws").operator()
         return boto3.client(
             service,
             endpoint_url=emulator.endpoint(self.aws_port),
             region_name=emulator.REGION,
-            aws_access_key_id=emulator.CREDENTIALS["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=emulator.CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
         )
 
     def restart_cache(self) -> None:
@@ -141,17 +147,27 @@ def page_origins() -> list[str]:
 
 @pytest.fixture(scope="session")
 def machine(tmp_path_factory: pytest.TempPathFactory, page_origins: list[str]) -> Iterator[Machine]:
-    folder = tmp_path_factory.mktemp("machine")
+    with start_machine(tmp_path_factory.mktemp("machine"), page_origins) as made:
+        yield made
+
+
+@contextmanager
+def start_machine(folder: Path, page_origins: list[str]) -> Iterator[Machine]:
     output = Output()
     aws_port, cache_port = free_port(), free_port()
     cache = start_cache(cache_port, folder / "cache", output.take)
-    aws = emulator.start_emulator(aws_port, folder / "aws", output.take, cache_port=cache_port)
+    aws = emulator.start_emulator(
+        aws_port, folder / "aws", output.take, cache_port=cache_port, page_origins=page_origins
+    )
     made = Machine(folder, aws_port, cache_port, output, aws, cache)
     try:
         await_condition(lambda: answers(cache_port), "Valkey listening")
         await_condition(lambda: emulator.is_ready(aws_port), "the emulator's health")
-        outputs = create_data_plane(aws_port, cache_port, lambda line: None, page_origins)
-        made.environment = functions_environment(outputs, aws_port, cache_port, base=_clean_environment())
+        data = create_data_plane(aws_port, cache_port, KeyFile(folder / "aws"), lambda line: None, page_origins)
+        made.parts = data.parts
+        made.environment = functions_environment(
+            data.outputs, aws_port, cache_port, data.operator, base=_clean_environment()
+        )
         # Tests make many users and uploads from one address; the limits have tests of their own.
         made.environment |= {
             "BCRYPT_COST": "4",
@@ -178,8 +194,10 @@ def stores(machine: Machine) -> Iterator[Stores]:
 @pytest.fixture(scope="session")
 def running(machine: Machine, stores: Stores, api_port: int) -> Iterator[Running]:
     environment = {**machine.environment, "API_PORT": str(api_port)}
-    api = start_part("api", environment, machine.output)
-    consumer = start_part("consumer", environment, machine.output)
+    api, consumer = (
+        start_part(name, {**environment, **machine.parts[name].variables()}, machine.output)
+        for name in ("api", "consumer")
+    )
     try:
         await_condition(lambda: answers(api_port), "the API listening")
         yield Running(machine, stores, f"http://{HOST}:{api_port}", api, consumer)

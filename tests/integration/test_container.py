@@ -10,9 +10,16 @@ import httpx
 import pytest
 
 from infra.local.processes import HOST, Child, free_port
-from tests.integration.conftest import ROOT, Machine, Output, await_condition
+from tests.integration.conftest import ROOT, Machine, Output, await_condition, start_machine
 
 COMMAND = [sys.executable, "-m", "infra.local.container"]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    """One of its own: the deployer makes the stack without the users that `make up` gives it."""
+    with start_machine(tmp_path_factory.mktemp("machine"), []) as made:
+        yield made
 
 
 @pytest.fixture

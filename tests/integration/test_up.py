@@ -23,7 +23,12 @@ from tests.integration.conftest import await_condition
 # One after the other, on one worker: each of them is a whole machine.
 pytestmark = pytest.mark.xdist_group("up")
 
-PARTS = {"api": "infra.local.api", "consumer": "infra.local.consumer", "aws": "ministack", "cache": "valkey-server"}
+PARTS = {
+    "api": "infra.local.api",
+    "consumer": "infra.local.consumer",
+    "aws": "emulator_guard",
+    "cache": "valkey-server",
+}
 CONTENT = b"kept from one up to the next\n"
 
 
@@ -232,10 +237,11 @@ def test_next_up_finds_the_data_of_the_one_before(first_run: FirstRun, second_ru
         assert client.get(f"/files/{first_run.file_id}/content").content == CONTENT
 
 
-def test_operators_commands_find_it_by_its_port_alone(second_run: Up) -> None:
+def test_operators_commands_find_it_and_their_key_by_its_port_and_folder(second_run: Up) -> None:
     def operate(*arguments: str) -> subprocess.CompletedProcess[str]:
-        """In a shell that knows nothing of the deployment but where `make up` put AWS."""
-        environment = {name: value for name, value in second_run.environment().items() if name in ("PATH", "AWS_PORT")}
+        """In a shell that knows nothing of the deployment but what `make up` was told."""
+        given = ("PATH", "AWS_PORT", "STATE_DIR")
+        environment = {name: value for name, value in second_run.environment().items() if name in given}
         return subprocess.run(
             [sys.executable, "-m", "infra", *arguments], cwd=ROOT, env=environment, capture_output=True, text=True
         )

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import localstack_client.session
 import pytest
 
 from infra.deployment import deploy_stack
 from infra.local import emulator
 from infra.local.cache import cache_url, start_cache
+from infra.local.identities import ROLES_OF_PARTS
+from infra.local.keys import KeyFile
 from infra.local.processes import answers, free_port
 from infra.local.stack import STAGE, functions_environment
 from infra.release import stack_name_of
@@ -37,14 +40,20 @@ class LocalStackMachine(Machine):
 
     tables_port: int = 0
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, part: str | None = None) -> Any:
         if service == "dynamodb":
             return self.on_tables_server(service)
         return localstack_session(self.aws_port).client(service)
 
     def on_tables_server(self, service: str) -> Any:
-        there = Machine(self.folder, self.tables_port, self.cache_port, self.output, self.aws, self.cache)
-        return there.client(service)
+        key = KeyFile(self.folder / "tables").operator()
+        return boto3.client(
+            service,
+            endpoint_url=emulator.endpoint(self.tables_port),
+            region_name=emulator.REGION,
+            aws_access_key_id=key.access_key_id,
+            aws_secret_access_key=key.secret_access_key,
+        )
 
 
 def localstack_session(port: int) -> localstack_client.session.Session:
@@ -87,7 +96,9 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStackMach
             done = deploy_stack(client, stack_name_of(STAGE), part, parameters, report=lambda line: None)
             outputs |= done.outputs
         clean = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
-        made.environment = functions_environment(outputs, aws_port, cache_port, base=clean) | {
+        key = KeyFile(folder / "tables").operator()
+        made.parts = dict.fromkeys(ROLES_OF_PARTS, key)
+        made.environment = functions_environment(outputs, aws_port, cache_port, key, base=clean) | {
             "AWS_ENDPOINT_URL_DYNAMODB": emulator.endpoint(tables_port),
             "BCRYPT_COST": "4",
             "RATE_LIMIT_LOGIN_PER_ADDRESS": "10000/minute",

@@ -7,16 +7,26 @@ const unsettled = (file) => file.status === "pending" || file.status === "proces
 let wanted = 20;
 let poll;
 
+/** Says that there may be a session, whose cookie no script can read: without one there is nothing to ask for. */
+const SIGNED_IN = "strongroom.signed-in";
+
 async function show() {
+  toggle(false);
+  if (localStorage.getItem(SIGNED_IN) === null) return;
   try {
     const { user } = await call("", "GET", "/auth/me");
     find("name").textContent = user.username;
     toggle(true);
     await refresh();
   } catch (error) {
-    if (error.status !== 401) return tell(error);
-    toggle(false);
+    if (error.status === 401) return forget();
+    tell(error);
   }
+}
+
+function forget() {
+  localStorage.removeItem(SIGNED_IN);
+  toggle(false);
 }
 
 function toggle(signedIn) {
@@ -25,7 +35,7 @@ function toggle(signedIn) {
 }
 
 function tell(error) {
-  if (error?.status === 401) toggle(false);
+  if (error?.status === 401) forget();
   find("problem").hidden = !error;
   find("problem").textContent = error?.message ?? "";
 }
@@ -143,11 +153,12 @@ find("login").addEventListener("submit", (event) => {
   const form = event.target;
   attempt(async () => {
     await call("", "POST", "/auth/login", Object.fromEntries(new FormData(form)));
+    localStorage.setItem(SIGNED_IN, "yes");
     form.reset();
     await show();
   });
 });
-find("logout").addEventListener("click", () => attempt(() => call("", "POST", "/auth/logout").then(() => toggle(false))));
+find("logout").addEventListener("click", () => attempt(() => call("", "POST", "/auth/logout").then(forget)));
 find("more").addEventListener("click", () => attempt(() => ((wanted += 100), refresh())));
 find("chosen").addEventListener("change", ({ target }) => {
   sendAll(target.files);

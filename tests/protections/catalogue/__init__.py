@@ -21,6 +21,7 @@ from tests.protections.catalogue.answers import ANSWERS
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
 from tests.protections.catalogue.isolation import ISOLATION
+from tests.protections.catalogue.local_stack import LOCAL_STACK
 from tests.protections.catalogue.migrations import MIGRATIONS
 from tests.protections.catalogue.processing_once import PROCESSING_ONCE
 from tests.protections.catalogue.protection import Protection
@@ -40,5 +41,6 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Sessions and limits": SESSIONS_AND_LIMITS,
     "Answers, names and logs": ANSWERS,
     "Migrations": MIGRATIONS,
+    "The stack on a laptop": LOCAL_STACK,
 }
 ALL = [protection for area in CATALOGUE.values() for protection in area]

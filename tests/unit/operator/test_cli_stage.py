@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from botocore.awsrequest import AWSResponse
 from moto.core.botocore_stubber import MockRawResponse
 
+from infra.local.keys import KeyFile
 from tests.unit.calls import aws_calls, listening, unreachable
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import ENVIRONMENT
@@ -36,13 +38,26 @@ def answering(operation: str, status: int, body: str) -> Callable[[str], AWSResp
 
 
 def test_laptops_stage_stays_on_this_machine_even_with_credentials_of_an_account(
-    operator: Operator, bare_environment: None, monkeypatch: pytest.MonkeyPatch
+    operator: Operator, bare_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("AWS_PORT", "4999")
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    KeyFile(tmp_path / "aws").operator()
     with aws_calls() as made:
         # Nothing listens there; a unit test could not even ask.
         assert operator.refused(*LIST).startswith("Can't reach the endpoint http://127.0.0.1:4999")
     assert set(made) == {"cloudformation.DescribeStacks"}
+
+
+def test_laptops_stage_without_a_key_is_told_where_one_would_be(
+    operator: Operator, bare_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    with aws_calls() as made:
+        said = operator.refused(*LIST)
+    assert said.startswith(f"There is no {tmp_path}/aws/keys.json. Start the stack: make up.")
+    assert "STATE_DIR" in said
+    assert not made
 
 
 def test_missing_region_is_told(operator: Operator, bare_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
