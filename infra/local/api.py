@@ -206,7 +206,7 @@ class RequestHandler(ChaliceRequestHandler):
             self.close_connection = True
             self._refuse(413, self._too_large())
             return False
-        return super().handle_expect_100()
+        return bool(super().handle_expect_100())
 
     def _drain(self, length: int) -> None:
         left = min(length, MAX_DRAINED_BYTES)

@@ -29,6 +29,8 @@ from tests.integration.conftest import (  # noqa: F401 (fixtures)
 )
 
 PATIENCE_MILLISECONDS = 120_000
+#: Of a page that an attacker's name server leads to this machine.
+REBOUND_NAME = "evil.example"
 #: Nothing is fetched from anywhere; a test machine may have no way out.
 ARGUMENTS = (
     "--no-sandbox",
@@ -38,6 +40,7 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--host-resolver-rules=MAP {REBOUND_NAME} {HOST}",
 )
 
 

@@ -29,8 +29,6 @@ def page(visit: Visit) -> Iterator[Page]:
     visit.page.get_by_label("Password").fill(PASSWORD)
     visit.page.get_by_role("button", name="Log in").click()
     expect(visit.page.get_by_text("0 files.")).to_be_visible()
-    # The question who is signed in, asked before anybody was, is the one thing that a browser complains about.
-    visit.complaints.clear()
     yield visit.page
     assert visit.complaints == []
 
@@ -46,6 +44,43 @@ def test_wrong_password_is_said(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Log in").click()
     expect(visit.page.get_by_role("alert")).to_contain_text("password")
     expect(visit.page.locator("#files")).to_be_hidden()
+
+
+def asked_who(visit: Visit) -> int:
+    return len(visit.sent("GET", "/auth/me"))
+
+
+def test_form_is_there_at_once_and_nobody_is_asked_for(visit: Visit) -> None:
+    visit.page.route("**/auth/me", lambda route: route.abort())
+    visit.page.goto(visit.base_url)
+    expect(visit.page.get_by_label("User name")).to_be_visible()
+    visit.page.wait_for_load_state("networkidle")
+    assert asked_who(visit) == 0
+    assert visit.complaints == []
+
+
+def test_session_is_found_again_after_a_reload_and_forgotten_by_logging_out(page: Page, visit: Visit) -> None:
+    page.reload()
+    expect(page.get_by_text("0 files.")).to_be_visible()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_label("User name")).to_be_visible()
+    asked = asked_who(visit)
+    page.reload()
+    expect(page.get_by_label("User name")).to_be_visible()
+    page.wait_for_load_state("networkidle")
+    assert asked_who(visit) == asked
+
+
+@pytest.mark.parametrize("status", [401, 429, 500])
+def test_form_is_shown_whatever_the_question_who_is_signed_in_meets(page: Page, visit: Visit, status: int) -> None:
+    body = '{"error":"No.","message":"No.","request_id":"x"}'
+    page.route("**/auth/me", lambda route: route.fulfill(status=status, body=body, content_type="application/json"))
+    page.reload()
+    expect(page.get_by_label("User name")).to_be_visible()
+    if status != 401:
+        expect(page.get_by_role("alert")).to_have_text("No.")
+    # The browser's own words on the answer.
+    visit.complaints.clear()
 
 
 def test_file_from_choosing_to_deleting(page: Page, visit: Visit) -> None:
@@ -111,7 +146,7 @@ def test_stopped_upload_leaves_nothing(page: Page, visit: Visit, large_file: Pat
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
         page.get_by_role("button", name="Stop").click()
     assert visit.tenant.client.get("/usage").json()["bytes"]["used"] == 0
-    assert page.evaluate("() => Object.keys(localStorage)") == []
+    assert page.evaluate("() => Object.keys(localStorage)") == ["strongroom.signed-in"]
 
 
 def test_session_that_ended_leads_back_to_the_form(page: Page, visit: Visit) -> None:
