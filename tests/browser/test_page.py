@@ -143,6 +143,8 @@ def test_stopped_upload_leaves_nothing(page: Page, visit: Visit, large_file: Pat
     visit.throttle(LARGE_BYTES // 20)
     choose(page, large_file)
     await_condition(lambda: visit.tenant.client.get("/usage").json()["bytes"]["used"] == LARGE_BYTES, "the reservation")
+    # The page knows what to give up once the answer is there, which is after the reservation.
+    page.wait_for_function("() => Object.keys(localStorage).length === 2")
     with page.expect_response(lambda answer: answer.request.method == "DELETE"):
         page.get_by_role("button", name="Stop").click()
     assert visit.tenant.client.get("/usage").json()["bytes"]["used"] == 0
