@@ -20,6 +20,9 @@ MAX_FILENAME_CHARACTERS = 255
 #: Spreads the rows that still have work to do over partitions of the index that the sweep reads.
 UNFINISHED_SHARDS = 8
 FALLBACK_FILENAME = "unnamed"
+#: Windows opens a device for these, whatever follows the first dot, also after spaces (Microsoft, "Naming Files, Paths,
+#: and Namespaces"). CONIN$ and CONOUT$ lose their sign before.
+_WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE | re.ASCII)
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TEMP_KEY = re.compile(rf"({_UUID})/({_UUID})")
@@ -71,7 +74,8 @@ def permanent_key(organization_id: str, file_id: str, filename: str) -> str:
 def clean_filename(raw: str) -> str:
     """A name that is safe in a key, a header and a file system; never empty.
 
-    Path parts and control characters go; letters and digits of any script, space, ``.``, ``-`` and ``_`` stay. At most
+    Path parts, control characters and marks of direction go; the name of a Windows device gets ``_`` in front;
+    letters and digits of any script, space, ``.``, ``-`` and ``_`` stay. At most
     255 characters, and short enough in UTF-8 that the whole permanent key fits S3's 1,024 bytes. A name that has to be
     cut keeps its extension.
     """
@@ -89,7 +93,13 @@ def clean_filename(raw: str) -> str:
     # A leading dot hides a file, a trailing dot or space is dropped by Windows.
     kept = kept.strip(". ")
     budget_bytes = MAX_OBJECT_KEY_BYTES - len(permanent_prefix("x" * _UUID_BYTES, "x" * _UUID_BYTES))
-    return _shorten(kept, MAX_FILENAME_CHARACTERS, budget_bytes) or FALLBACK_FILENAME
+    kept = _shorten(_no_device(kept), MAX_FILENAME_CHARACTERS, budget_bytes)
+    # Cutting can leave such a name too, a short one.
+    return _no_device(kept) or FALLBACK_FILENAME
+
+
+def _no_device(name: str) -> str:
+    return f"_{name}" if _WINDOWS_DEVICE.match(name) else name
 
 
 def _shorten(name: str, max_characters: int, max_bytes: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from chalicelib import keys
+from chalicelib.accounts.devices import device_proofs
 from chalicelib.accounts.passwords import hash_password, password_matches
 from chalicelib.accounts.records import User
 from chalicelib.accounts.sessions import is_username, normalize_username, open_sessions
@@ -110,10 +111,14 @@ def set_password(stores: Stores, username: str, password: str) -> None:
     _change_user(stores, username, password_hash=password_hash)
 
 
-def change_password(stores: Stores, caller: Caller, token: str, current: str, new: str) -> None:
+def change_password(
+    stores: Stores, caller: Caller, token: str, current: str, new: str, device: str | None = None
+) -> str:
     """Ends every other session of the user in the same moment (OWASP ASVS 5, 7.4.3); this one goes on.
 
     :param token: of the session that asks.
+    :param device: what the device sent to be known by.
+    :return: what the device is known by from now on: the former end with the password.
     :raises WrongPassword: ``current`` is not the password.
     :raises BadInput: ``new`` can't be one.
     :raises NotSignedIn: the session was ended meanwhile, as by somebody who changes the password too.
@@ -123,14 +128,15 @@ def change_password(stores: Stores, caller: Caller, token: str, current: str, ne
         user = stores.users.find(caller.organization_id, caller.user_id)
         if user is not None and user.password_hash == written:
             # Only the answer was lost. Hashes are salted, so nobody else has written this one.
-            return
+            return device_proofs(user, device)
         if user is None or token_hash not in open_sessions(user):
             raise NotSignedIn
         if not password_matches(current, user.password_hash, cost):
             raise WrongPassword
         written = written or hash_password(new, cost, user.username)
         try:
-            return _write(stores, user, kept_session=token_hash, password_hash=written)
+            _write(stores, user, kept_session=token_hash, password_hash=written)
+            return device_proofs(replace(user, password_hash=written), device)
         except VersionConflict:
             continue
     raise Conflict("Your account is being changed by others; try again.")

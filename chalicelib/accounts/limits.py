@@ -1,13 +1,27 @@
 """Who may ask how often. Counting and refusing are one step here, so that no route can count and forget to refuse."""
 
 import hashlib
+from dataclasses import dataclass
 
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import TooManyRequests
 from chalicelib.platform.rate_counters import LimitStatus
 from chalicelib.wiring import Stores
 
-__all__ = ["LimitReached", "LimitStatus", "count_anonymous", "count_login", "count_request", "count_upload"]
+__all__ = [
+    "LimitReached",
+    "LimitStatus",
+    "Reserved",
+    "count_anonymous",
+    "count_health",
+    "count_login",
+    "count_password_change",
+    "count_request",
+    "count_ticket",
+    "count_upload",
+    "reserve_failure",
+    "reserve_failure_of_device",
+]
 
 
 class LimitReached(TooManyRequests):
@@ -16,25 +30,81 @@ class LimitReached(TooManyRequests):
         self.standing = standing
 
 
-def count_login(stores: Stores, address: str, username: str) -> LimitStatus:
-    """Attempts, right or wrong, per address; and per username, so that many addresses can't share one victim.
+@dataclass(frozen=True)
+class Reserved:
+    """Failed logins counted before the password is checked, so that guesses at the same moment can't pass the bound."""
 
-    When the cache is away these two still count, in the process: logging in never becomes unlimited.
+    counted: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def give_back(self, stores: Stores) -> None:
+        """The login did not fail."""
+        for limit, who in self.counted:
+            stores.counters.give_back(limit, *who)
+
+
+def count_login(stores: Stores, address: str) -> LimitStatus:
+    """Attempts of an address, right or wrong.
+
+    When the cache is away this still counts, in the process: logging in never becomes unlimited.
 
     :raises LimitReached: too many.
     """
-    settings = stores.settings
-    standing = _count(
-        stores, settings.rate_limit_login_per_address, "Too many login attempts.", "login-address", address
+    return _count(
+        stores, stores.settings.rate_limit_login_per_address, "Too many login attempts.", "login-address", address
     )
-    # The name is whatever someone typed; as a hash it can't grow the cache's keys or break their form.
-    name = hashlib.sha256(username.encode()).hexdigest()[:32]
-    _count(stores, settings.rate_limit_login_per_username, "Too many login attempts.", "login-username", name)
-    return standing
 
 
-def count_anonymous(stores: Stores, address: str) -> LimitStatus:
-    """Requests without a live session.
+def reserve_failure(stores: Stores, address: str, name: str) -> Reserved:
+    """Count a failure of ``name`` from a device that is not known: tightly from this address, loosely in all.
+
+    :raises LimitReached: too many; nothing is counted then.
+    """
+    settings, hashed = stores.settings, _hashed(name)
+    return _reserve(
+        stores,
+        (settings.rate_limit_login_per_username_and_address, ("login-username-address", hashed, address)),
+        (settings.rate_limit_login_per_username, ("login-username", hashed)),
+    )
+
+
+def reserve_failure_of_device(stores: Stores, nonce: str) -> Reserved:
+    """Count a failure of a device that its user has signed in from before.
+
+    :raises LimitReached: too many; nothing is counted then.
+    """
+    return _reserve(stores, (stores.settings.rate_limit_login_per_device, ("login-device", _hashed(nonce))))
+
+
+def count_password_change(stores: Stores, caller: Caller) -> LimitStatus:
+    """Attempts, right or wrong, by the session's user alone: nobody else can use them up.
+
+    :raises LimitReached: too many.
+    """
+    return _count(
+        stores,
+        stores.settings.rate_limit_password,
+        "Too many attempts to change the password.",
+        "password",
+        caller.organization_id,
+        caller.user_id,
+    )
+
+
+def count_ticket(stores: Stores, caller: Caller) -> LimitStatus:
+    """:raises LimitReached: too many upload tickets drawn by this user."""
+    return _count(
+        stores,
+        stores.settings.rate_limit_tickets,
+        "Too many upload tickets.",
+        "ticket",
+        caller.organization_id,
+        caller.user_id,
+    )
+
+
+def count_anonymous(stores: Stores, address: str, *, with_token: bool) -> LimitStatus:
+    """Requests without a live session. Those that carry no token and cost nothing are counted apart from those whose
+    token has to be looked up, and neither with logins: none of them uses up what the others have.
 
     :raises LimitReached: too many.
     """
@@ -42,9 +112,17 @@ def count_anonymous(stores: Stores, address: str) -> LimitStatus:
         stores,
         stores.settings.rate_limit_anonymous,
         "Too many requests without a session from this address.",
-        "anonymous",
+        "unknown-token" if with_token else "anonymous",
         address,
     )
+
+
+def count_health(stores: Stores, address: str) -> LimitStatus:
+    """Health checks, each of which asks every dependency; wide enough for several monitors at one address.
+
+    :raises LimitReached: too many.
+    """
+    return _count(stores, stores.settings.rate_limit_health, "Too many health checks.", "health", address)
 
 
 def count_request(stores: Stores, caller: Caller) -> LimitStatus:
@@ -79,3 +157,20 @@ def _count(stores: Stores, limit: str, sentence: str, *who: str) -> LimitStatus:
     if not standing.allowed:
         raise LimitReached(standing, sentence)
     return standing
+
+
+def _reserve(stores: Stores, *counters: tuple[str, tuple[str, ...]]) -> Reserved:
+    counted: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    for limit, who in counters:
+        counted = (*counted, (limit, who))
+        try:
+            _count(stores, limit, "Too many failed logins.", *who)
+        except LimitReached:
+            Reserved(counted).give_back(stores)
+            raise
+    return Reserved(counted)
+
+
+def _hashed(text: str) -> str:
+    """What someone typed or sent can't grow the cache's keys or break their form."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

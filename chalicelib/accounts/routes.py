@@ -11,6 +11,8 @@ from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.web.http import (
     answer,
+    device_cookie_header,
+    device_of,
     json_object,
     public,
     session_cookie,
@@ -30,13 +32,14 @@ routes = Blueprint(__name__)
 def login(request: Request) -> Response:
     body = json_object(request)
     username, password = text_field(body, "username"), text_field(body, "password")
-    tell_limit(request, limits.count_login(stores(), source_address(request), sessions.normalize_username(username)))
-    session = sessions.login(stores(), username, password)
+    address = source_address(request)
+    tell_limit(request, limits.count_login(stores(), address))
+    session = sessions.login(stores(), username, password, address=address, device=device_of(request))
     logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
     cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
     return answer(
         {"success": True, "user": user_json(session.caller)},
-        headers={"Set-Cookie": cookie},
+        headers={"Set-Cookie": [cookie, device_cookie_header(session.device)]},
     )
 
 
@@ -59,16 +62,17 @@ def me(request: Request, caller: Caller) -> Response:
 def change_password(request: Request, caller: Caller) -> Response:
     body = json_object(request)
     current, new = text_field(body, "current_password"), text_field(body, "new_password")
-    # A stolen session must not be a way to guess the password faster than the front door allows.
-    tell_limit(request, limits.count_login(stores(), source_address(request), caller.username))
+    # A stolen session must not be a fast way to guess the password, and failed logins of others are not this user's.
+    tell_limit(request, limits.count_password_change(stores(), caller))
     token, _ = token_of(request)
-    accounts.change_password(stores(), caller, token or "", current, new)
-    return answer({"success": True})
+    device = accounts.change_password(stores(), caller, token or "", current, new, device_of(request))
+    return answer({"success": True}, headers={"Set-Cookie": device_cookie_header(device)})
 
 
 @routes.route("/auth/ticket", methods=["POST"], content_types=[])
 @signed_in(routes)
 def ticket(request: Request, caller: Caller) -> Response:
+    tell_limit(request, limits.count_ticket(stores(), caller))
     token, _ = token_of(request)
     drawn = tickets.draw_ticket(stores(), caller, token or "")
     expires_at = timestamp(datetime.fromtimestamp(drawn.expires_at, UTC))

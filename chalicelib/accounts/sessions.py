@@ -6,6 +6,8 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 
+from chalicelib.accounts import limits
+from chalicelib.accounts.devices import device_proofs, device_tokens, find_device
 from chalicelib.accounts.passwords import password_matches
 from chalicelib.accounts.records import Session, User
 from chalicelib.accounts.tokens import token_digest
@@ -29,21 +31,57 @@ _NOBODYS_NAME = " "
 class SignedIn:
     token: str
     caller: Caller
+    #: For the next login from the same device.
+    device: str
 
 
-def login(stores: Stores, username: str, password: str) -> SignedIn:
-    """Check the credentials and start a session.
+def login(
+    stores: Stores, username: str, password: str, *, address: str = "unknown", device: str | None = None
+) -> SignedIn:
+    """Check the credentials and start a session. Only a failure stays counted.
 
+    :param device: what the device sent to be known by.
     :raises WrongCredentials: unknown user, wrong password or disabled user: one error, and the same work.
+    :raises LimitReached: too many failures, of this name or this device.
     """
     name = normalize_username(username)
-    user = stores.users.find_by_username(name if is_username(name) else _NOBODYS_NAME)
+    # Without a token nothing that is read could change the decision, so what is refused costs nothing.
+    reserved = None if device_tokens(device) else limits.reserve_failure(stores, address, name)
+    try:
+        user = stores.users.find_by_username(name if is_username(name) else _NOBODYS_NAME)
+        if reserved is None:
+            reserved = _reserve_with_device(stores, user, address, name, device)
+        signed_in = _login(stores, user, password, device)
+    except WrongCredentials:
+        raise
+    except Exception:
+        if reserved is not None:
+            reserved.give_back(stores)
+        raise
+    reserved.give_back(stores)
+    return signed_in
+
+
+def _reserve_with_device(
+    stores: Stores, user: User | None, address: str, name: str, device: str | None
+) -> limits.Reserved:
+    nonce = find_device(user, device)
+    if nonce is not None:
+        try:
+            return limits.reserve_failure_of_device(stores, nonce)
+        except limits.LimitReached:
+            # Whoever sends none is asked no more than this, so refusing here would keep out nobody.
+            pass
+    return limits.reserve_failure(stores, address, name)
+
+
+def _login(stores: Stores, user: User | None, password: str, device: str | None) -> SignedIn:
     matches = password_matches(password, user.password_hash if user else None, stores.settings.bcrypt_cost)
     for attempt in range(MAX_LOGIN_ATTEMPTS):
         if user is None or not matches or user.disabled:
             raise WrongCredentials
         try:
-            return _start_session(stores, user)
+            return _start_session(stores, user, device)
         except VersionConflict:
             # Another login of the same user, or a change of the user: decide anew on what is there now.
             time.sleep(random.uniform(0, 0.02 * 2**attempt))
@@ -99,7 +137,7 @@ def open_sessions(user: User) -> list[str]:
     return [entry.partition(":")[2] for entry in user.live_sessions]
 
 
-def _start_session(stores: Stores, user: User) -> SignedIn:
+def _start_session(stores: Stores, user: User, device: str | None) -> SignedIn:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     now = int(time.time())
     session = Session(
@@ -112,4 +150,4 @@ def _start_session(stores: Stores, user: User) -> SignedIn:
     evicted = live[: -(MAX_LIVE_SESSIONS - 1)] if len(live) >= MAX_LIVE_SESSIONS else []
     live_sessions = (*live[len(evicted) :], f"{session.expires_at}:{session.token_hash}")
     stores.users.start_session(user, session, live_sessions, [entry.partition(":")[2] for entry in evicted])
-    return SignedIn(token, session.caller)
+    return SignedIn(token, session.caller, device_proofs(user, device))

@@ -2,9 +2,10 @@
 
 from chalice.app import Blueprint, Request, Response
 
+from chalicelib.accounts import limits
 from chalicelib.health import probes as health
 from chalicelib.kernel.clock import timestamp
-from chalicelib.web.http import answer, public
+from chalicelib.web.http import answer, public, source_address, tell_limit
 from chalicelib.wiring import stores
 
 routes = Blueprint(__name__)
@@ -13,7 +14,7 @@ routes = Blueprint(__name__)
 @routes.route("/health", methods=["GET"], content_types=[])
 @public(routes)
 def healthy(request: Request) -> Response:
-    # Not limited: monitors ask it often, from one address, and it tells nothing about anyone's data.
+    tell_limit(request, limits.count_health(stores(), source_address(request)))
     dependencies = health.check(stores())
     well = all(dependencies.values())
     body = {

@@ -57,6 +57,11 @@ class Settings:
     cors_origins: tuple[str, ...]
     rate_limit_login_per_address: str
     rate_limit_login_per_username: str
+    rate_limit_login_per_username_and_address: str
+    rate_limit_login_per_device: str
+    rate_limit_password: str
+    rate_limit_tickets: str
+    rate_limit_health: str
     rate_limit_uploads: str
     rate_limit_anonymous: str
     rate_limit_signed_in: str
@@ -193,7 +198,14 @@ def load(environ: Mapping[str, str]) -> Settings:
         max_upload_bytes=min(max_direct_upload_bytes, read.integer("MAX_UPLOAD_BYTES", 50 * MEBIBYTE, 1, GIBIBYTE)),
         cors_origins=read.origins("CORS_ORIGINS"),
         rate_limit_login_per_address=read.matching("RATE_LIMIT_LOGIN_PER_ADDRESS", "5/minute", _is_rate_limit, rate),
-        rate_limit_login_per_username=read.matching("RATE_LIMIT_LOGIN_PER_USERNAME", "50/hour", _is_rate_limit, rate),
+        rate_limit_login_per_username=read.matching("RATE_LIMIT_LOGIN_PER_USERNAME", "100/hour", _is_rate_limit, rate),
+        rate_limit_login_per_username_and_address=read.matching(
+            "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS", "10/hour", _is_rate_limit, rate
+        ),
+        rate_limit_login_per_device=read.matching("RATE_LIMIT_LOGIN_PER_DEVICE", "10/hour", _is_rate_limit, rate),
+        rate_limit_password=read.matching("RATE_LIMIT_PASSWORD", "5/minute;20/hour", _is_rate_limit, rate),
+        rate_limit_tickets=read.matching("RATE_LIMIT_TICKETS", "60/hour", _is_rate_limit, rate),
+        rate_limit_health=read.matching("RATE_LIMIT_HEALTH", "120/minute", _is_rate_limit, rate),
         rate_limit_uploads=read.matching("RATE_LIMIT_UPLOADS", "10/minute", _is_rate_limit, rate),
         rate_limit_anonymous=read.matching("RATE_LIMIT_ANONYMOUS", "200/day;50/hour", _is_rate_limit, rate),
         rate_limit_signed_in=read.matching("RATE_LIMIT_SIGNED_IN", "1200/minute", _is_rate_limit, rate),

@@ -55,6 +55,21 @@ class RateCounters:
                 )
         return _hit(self._memory, items, who)
 
+    def give_back(self, limit: str, *who: str) -> None:
+        """Take back one count of ``hit``.
+
+        A count whose window ended meanwhile is gone already. When the cache comes or goes between the two, the count
+        stays until its window ends. Two that give back at the very end of a window can leave one count too few.
+        """
+        storage = self._memory if self._cache is None or time.monotonic() < self._cache_paused_until else self._cache
+        try:
+            for item in parse_many(limit):
+                key = item.key_for(*who)
+                if storage.get(key) > 0:
+                    storage.incr(key, item.get_expiry(), amount=-1)
+        except storage.base_exceptions as error:
+            _log.warning("A count was not given back: the cache is away (%s)", type(error).__name__)
+
     def is_reachable(self) -> bool:
         """Whether counts are shared: the cache answers, or none is configured."""
         return self._cache is None or bool(self._cache.check())

@@ -144,9 +144,16 @@ def _upload(request: Request, caller: Caller, upload_id: str) -> File:
 
 
 def _announced_size(raw: Any) -> int | None:
-    """The size out of a meta field, which is text in a query and anything in JSON; None when it says nothing."""
-    text = str(raw) if isinstance(raw, int | str) and not isinstance(raw, bool) else ""
-    return int(text) if re.fullmatch(r"[0-9]{1,15}", text) else None
+    """The size out of a meta field, which is text in a query and anything in JSON; None when it says nothing.
+
+    :raises BadInput: it says something that is no size.
+    """
+    if raw in (None, "", "undefined", "null"):
+        return None
+    text = str(raw) if isinstance(raw, str) or type(raw) is int else ""
+    if not re.fullmatch(r"[0-9]{1,15}", text):
+        raise BadInput(f"metadata {SIZE_FIELD} must be a whole number of bytes, 0 or more, or be left out.")
+    return int(text)
 
 
 def _part_number(raw: str) -> int:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalice.app import Blueprint, CaseInsensitiveMapping, Request, Response
 
 from chalicelib.accounts import limits
+from chalicelib.accounts.devices import DEVICE_TTL_SECONDS
 from chalicelib.accounts.sessions import authenticate
 from chalicelib.accounts.tickets import redeem_ticket
 from chalicelib.kernel import logs
@@ -107,21 +109,48 @@ def session_cookie(token: str, max_age_seconds: int) -> str:
     return f"{cookie_name()}={token}; Path=/; Max-Age={max_age_seconds}; HttpOnly; SameSite=Lax{secure}"
 
 
-def check_origin(request: Request) -> None:
-    """Refuse writes that a page of another origin sends with the browser's cookie (OWASP's CSRF sheet).
+def _device_cookie_name() -> str:
+    return "__Host-device" if stores().settings.cookie_secure else "device"
 
-    :raises ForeignOrigin: there is an Origin header and it is neither ours nor configured.
+
+def device_of(request: Request) -> str | None:
+    """The device cookie as sent, which may be anything."""
+    return _cookie(request.headers.get("cookie", ""), _device_cookie_name())
+
+
+def device_cookie_header(value: str) -> str:
+    secure = "; Secure" if stores().settings.cookie_secure else ""
+    return f"{_device_cookie_name()}={value}; Path=/; Max-Age={DEVICE_TTL_SECONDS}; HttpOnly; SameSite=Lax{secure}"
+
+
+def check_origin(request: Request) -> None:
+    """Refuse what a page of another origin sends with the browser's cookie (OWASP's CSRF sheet).
+
+    :raises ForeignOrigin: Origin, or without one Referer, is neither ours nor configured; or without Origin the browser
+        says that the page is of another origin, be it of the same site.
     """
     origin = request.headers.get("origin")
     if origin is None:
-        if request.headers.get("sec-fetch-site") == "cross-site":
+        # Redirects keep the Referer of the first page; Sec-Fetch-Site looks at every step.
+        if request.headers.get("sec-fetch-site") in ("same-site", "cross-site"):
             raise ForeignOrigin
-        return
-    # Behind TLS a page without it is a foreign one, and whoever sits on the line can be that page.
+        referer = request.headers.get("referer")
+        if not referer:
+            return
+        origin = _origin_of(referer)
+    # Behind TLS a page without it is foreign: whoever can change the traffic can put anything into it.
     schemes = ("https",) if stores().settings.cookie_secure else ("https", "http")
     ours = {f"{scheme}://{request.headers.get('host')}" for scheme in schemes}
     if origin not in ours and origin not in stores().settings.cors_origins:
         raise ForeignOrigin
+
+
+def _origin_of(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def public(blueprint: Blueprint) -> Callable[[View], View]:
@@ -172,7 +201,7 @@ def _as_bearer(request: Request, ticket: str, view: View, path_arguments: dict[s
     try:
         caller = redeem_ticket(stores(), ticket)
     except NotSignedIn:
-        tell_limit(request, limits.count_anonymous(stores(), source_address(request)))
+        tell_limit(request, limits.count_anonymous(stores(), source_address(request), with_token=True))
         raise
     logs.add_context(organization_id=caller.organization_id, user_id=caller.user_id)
     tell_limit(request, limits.count_request(stores(), caller))
@@ -196,7 +225,7 @@ def identify(request: Request) -> Caller:
     try:
         caller = authenticate(stores(), token)
     except NotSignedIn:
-        tell_limit(request, limits.count_anonymous(stores(), source_address(request)))
+        tell_limit(request, limits.count_anonymous(stores(), source_address(request), with_token=token is not None))
         raise
     if by_cookie and request.method not in SAFE_METHODS:
         check_origin(request)

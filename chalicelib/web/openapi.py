@@ -15,7 +15,7 @@ routes = Blueprint(__name__)
 @routes.route("/openapi.json", methods=["GET"])
 @public(routes)
 def openapi(request: Request) -> Response:
-    tell_limit(request, limits.count_anonymous(stores(), source_address(request)))
+    tell_limit(request, limits.count_anonymous(stores(), source_address(request), with_token=False))
     return answer(_document())
 
 

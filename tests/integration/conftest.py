@@ -173,6 +173,11 @@ def start_machine(folder: Path, page_origins: list[str]) -> Iterator[Machine]:
             "BCRYPT_COST": "4",
             "CORS_ORIGINS": ",".join(page_origins),
             "RATE_LIMIT_LOGIN_PER_ADDRESS": "10000/minute",
+            "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "1000000/hour",
+            "RATE_LIMIT_LOGIN_PER_DEVICE": "1000000/hour",
+            "RATE_LIMIT_PASSWORD": "1000000/hour",
+            "RATE_LIMIT_TICKETS": "1000000/hour",
+            "RATE_LIMIT_HEALTH": "1000000/hour",
             "RATE_LIMIT_UPLOADS": "10000/minute",
             "RATE_LIMIT_ANONYMOUS": "10000/minute",
         }

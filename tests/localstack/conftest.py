@@ -102,6 +102,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStackMach
             "AWS_ENDPOINT_URL_DYNAMODB": emulator.endpoint(tables_port),
             "BCRYPT_COST": "4",
             "RATE_LIMIT_LOGIN_PER_ADDRESS": "10000/minute",
+            "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "1000000/hour",
+            "RATE_LIMIT_LOGIN_PER_DEVICE": "1000000/hour",
+            "RATE_LIMIT_PASSWORD": "1000000/hour",
+            "RATE_LIMIT_TICKETS": "1000000/hour",
+            "RATE_LIMIT_HEALTH": "1000000/hour",
             "RATE_LIMIT_UPLOADS": "10000/minute",
             "RATE_LIMIT_ANONYMOUS": "10000/minute",
         }

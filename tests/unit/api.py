@@ -100,6 +100,17 @@ class Api:
     def login(self, username: str, password: str, **options: Any) -> Answer:
         return self.post("/auth/login", json_body={"username": username, "password": password}, **options)
 
+    def login_cookies(self, username: str, password: str, headers: dict[str, str]) -> list[str]:
+        """Every Set-Cookie of a login through the gateway."""
+        sent = {"Host": HOST, "Content-Type": "application/json", **headers}
+        body = json.dumps({"username": username, "password": password}).encode()
+        response = application.app(
+            self.gateway_event("POST", "/auth/login", sent, body), LambdaContext("APIHandler", 1024)
+        )
+        cookies: list[str] = response["multiValueHeaders"]["Set-Cookie"]
+        self._secrets += [cookie.partition("=")[2].partition(";")[0] for cookie in cookies]
+        return cookies
+
     def upload(
         self,
         session: Session,

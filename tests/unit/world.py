@@ -57,6 +57,11 @@ ENVIRONMENT = {
     # Out of the way of every test but those that are about them.
     "RATE_LIMIT_LOGIN_PER_ADDRESS": "1000/minute",
     "RATE_LIMIT_LOGIN_PER_USERNAME": "1000/hour",
+    "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "1000000/hour",
+    "RATE_LIMIT_LOGIN_PER_DEVICE": "1000000/hour",
+    "RATE_LIMIT_PASSWORD": "1000000/hour",
+    "RATE_LIMIT_TICKETS": "1000000/hour",
+    "RATE_LIMIT_HEALTH": "1000000/hour",
     "RATE_LIMIT_UPLOADS": "1000/minute",
     "RATE_LIMIT_ANONYMOUS": "1000/hour",
 }

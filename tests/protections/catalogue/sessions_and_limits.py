@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.protections.catalogue.places import (
     CSRF_TESTS,
+    FILENAMES_TESTS,
     LIMITS_TESTS,
     LOGIN_TESTS,
     PASSWORD_TESTS,
@@ -61,7 +62,7 @@ SESSIONS_AND_LIMITS = (
     ),
     Protection(
         "A disabled user can't sign in",
-        "login",
+        "_login",
         "user is None or not matches or user.disabled",
         "user is None or not matches",
         (f"{LOGIN_TESTS}::test_disabled_user_is_told_no_more_than_anyone",),
@@ -107,7 +108,7 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "Logins are limited by address",
         "count_login",
-        "settings.rate_limit_login_per_address",
+        "stores.settings.rate_limit_login_per_address",
         "'1000000/minute'",
         (f"{LIMITS_TESTS}::test_sixth_login_of_a_minute_is_429_even_with_the_right_password",),
     ),
@@ -120,9 +121,37 @@ SESSIONS_AND_LIMITS = (
     ),
     Protection(
         "Logins are limited by username",
-        "count_login",
+        "reserve_failure",
         "settings.rate_limit_login_per_username",
         "'1000000/minute'",
         (f"{LIMITS_TESTS}::test_logins_are_counted_by_username_over_all_addresses",),
+    ),
+    Protection(
+        "Only failed logins stay counted",
+        "login",
+        "reserved.give_back(stores)\nreturn signed_in",
+        "return signed_in",
+        (f"{LIMITS_TESTS}::test_right_passwords_count_as_no_failure",),
+    ),
+    Protection(
+        "A known device is not refused for the failures of others",
+        "_reserve_with_device",
+        "nonce is not None",
+        "False",
+        (f"{LIMITS_TESTS}::test_who_guesses_from_everywhere_does_not_refuse_a_known_device",),
+    ),
+    Protection(
+        "A device cookie can not be made up",
+        "find_device",
+        "hmac.compare_digest(mac, _mac(user, expires_at, nonce))",
+        "True",
+        (f"{LIMITS_TESTS}::test_device_of_another_user_or_made_up_opens_nothing",),
+    ),
+    Protection(
+        "A Windows device is no file name",
+        "_no_device",
+        "_WINDOWS_DEVICE.match(name)",
+        "False",
+        (f"{FILENAMES_TESTS}::test_known_names",),
     ),
 )

@@ -163,10 +163,38 @@ def test_bad_part_number_is_400(uppy: Any, number: str) -> None:
 
 def test_parameters_for_a_foreign_page_are_refused_by_cookie(api: Api, anna: Session, world: World) -> None:
     before = world.rows("files")
-    headers = {"Cookie": f"session={anna.token}", "Origin": "https://evil.example"}
-    answer = api.get("/s3/params?filename=a&type=text/plain", headers=headers)
-    assert answer.status == 403
+    for foreign in (
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Referer": "https://evil.example/"},
+    ):
+        headers = {"Cookie": f"session={anna.token}", **foreign}
+        answer = api.get("/s3/params?filename=a&type=text/plain", headers=headers)
+        assert answer.status == 403, foreign
     assert world.rows("files") == before
+
+
+@pytest.mark.parametrize("size", ["-1", "1.5", "1e3", "abc", "9" * 40, " 5", "+5", "0x10"])
+def test_size_that_is_none_is_400(uppy: Any, world: World, size: str) -> None:
+    before = world.rows("files")
+    assert uppy("GET", f"/s3/params?filename=a&metadata%5Bsize%5D={quote(size)}").status == 400
+    assert uppy("POST", "/s3/multipart", {"filename": "a", "metadata": {"size": size}}).status == 400
+    assert world.rows("files") == before
+
+
+@pytest.mark.parametrize("size", [-1, 1.5, True, [], {}, 10**15])
+def test_size_in_json_that_is_none_is_400(uppy: Any, size: Any) -> None:
+    assert uppy("POST", "/s3/multipart", {"filename": "a", "metadata": {"size": size}}).status == 400
+
+
+def test_size_above_the_largest_is_413(uppy: Any) -> None:
+    assert uppy("GET", f"/s3/params?filename=a&metadata%5Bsize%5D={10**14}").status == 413
+
+
+@pytest.mark.parametrize("size", ["", "undefined", "null"])
+def test_size_that_says_nothing_is_unknown(uppy: Any, size: str) -> None:
+    assert uppy("GET", f"/s3/params?filename=a&metadata%5Bsize%5D={size}").status == 200
 
 
 def test_upload_that_said_its_size_gets_no_more_parts_than_it_can_need(uppy: Any) -> None:

@@ -38,8 +38,8 @@ def test_one_missing_bucket_is_storage_down(api: Api, world: World) -> None:
     assert api.get("/health").json["dependencies"]["storage"] == "down"
 
 
-def test_cache_that_does_not_answer_is_down(api: Api, configure: Configure) -> None:
-    """Connecting is refused by the suite's own block of the network, as by a host that is away."""
+def test_cache_that_does_not_answer_is_down(api: Api, configure: Configure, socket_enabled: None) -> None:
+    """On a port of this machine where nothing listens."""
     configure(CACHE_URL="redis://127.0.0.1:1/0")
     answer = api.get("/health")
     assert (answer.status, answer.json["dependencies"]["cache"]) == (503, "down")

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from chalicelib.accounts import administration as accounts
+from chalicelib.accounts.devices import DEVICE_TTL_SECONDS
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_calls
 from tests.unit.conftest import Configure, SignIn
@@ -17,7 +19,14 @@ PASSWORD = "correct-horse-anna"
 
 @pytest.fixture
 def default_limits(configure: Configure) -> None:
-    names = ("LOGIN_PER_ADDRESS", "LOGIN_PER_USERNAME", "UPLOADS", "ANONYMOUS", "SIGNED_IN")
+    names = (
+        "LOGIN_PER_ADDRESS",
+        "LOGIN_PER_USERNAME",
+        "LOGIN_PER_USERNAME_AND_ADDRESS",
+        "UPLOADS",
+        "ANONYMOUS",
+        "SIGNED_IN",
+    )
     configure(**{f"RATE_LIMIT_{name}": None for name in names})
 
 
@@ -79,6 +88,87 @@ def test_logins_are_counted_by_username_over_all_addresses(api: Api, configure: 
     assert api.login("berta", "rosebud-berta-1941").status == 200
 
 
+def test_failed_logins_for_a_name_are_counted_tightly_by_address(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS="2/hour")
+    api.transport = "gateway"
+    assert [api.login("anna", "wrong").status for _ in range(3)] == [401, 401, 429]
+    assert api.login("berta", "wrong").status == 401
+    api.address = "198.51.100.9"
+    check_success(api.login("anna", PASSWORD))
+
+
+def test_right_passwords_count_as_no_failure(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS="1/hour", RATE_LIMIT_LOGIN_PER_USERNAME="1/hour")
+    assert [api.login("anna", PASSWORD).status for _ in range(3)] == [200] * 3
+    assert [api.login("anna", "wrong").status for _ in range(2)] == [401, 429]
+
+
+def known_device(api: Api, username: str = "anna", password: str = PASSWORD, cookie: str | None = None) -> str:
+    """The device cookie of a login that succeeds, as a browser sends it back."""
+    sent = {"Cookie": cookie} if cookie else {}
+    event_transport, api.transport = api.transport, "gateway"
+    cookies = api.login_cookies(username, password, sent)
+    api.transport = event_transport
+    [device] = [c for c in cookies if c.startswith("device=")]
+    assert "; HttpOnly; SameSite=Lax" in device
+    return device.partition(";")[0]
+
+
+def test_who_guesses_from_everywhere_does_not_refuse_a_known_device(api: Api, default_limits: None) -> None:
+    """Fifty wrong logins from ten addresses, and then until the name's limit refuses strangers."""
+    device = known_device(api)
+    api.transport = "gateway"
+    refused = 0
+    for number in range(105):
+        api.address = f"198.51.100.{number // 5}"
+        refused += api.login("anna", "wrong").status == 429
+        if number == 49:
+            api.address = "192.0.2.1"
+            check_success(api.login("anna", PASSWORD))
+    assert refused == 5
+    api.address = "192.0.2.2"
+    with aws_calls() as calls:
+        check_error(api.login("anna", PASSWORD), 429)
+    assert calls == [], "what is refused costs nothing"
+    check_success(api.login("anna", PASSWORD, headers={"Cookie": device}))
+
+
+def test_device_of_another_user_or_made_up_opens_nothing(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME="1/hour")
+    albert, anna = known_device(api, "albert", "battery-staple-albert"), known_device(api)
+    assert api.login("anna", "wrong").status == 401
+    forged = f"device=9999999999.{'A' * 22}.{'A' * 43}"
+    longer = "device=9" + anna.partition("=")[2][1:]
+    for cookie in (albert, forged, longer, "device=~~~", "device=" + "x" * 5000, anna[:-1]):
+        check_error(api.login("anna", PASSWORD, headers={"Cookie": cookie}), 429)
+    both = known_device(api, "albert", "battery-staple-albert", anna)
+    check_success(api.login("anna", PASSWORD, headers={"Cookie": both}))
+
+
+def test_stolen_device_cookie_is_no_free_way_to_guess(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME="1/hour", RATE_LIMIT_LOGIN_PER_DEVICE="2/hour")
+    stolen = {"Cookie": known_device(api)}
+    statuses = [api.login("anna", "wrong", headers=stolen).status for _ in range(4)]
+    assert statuses == [401, 401, 401, 429], "two of the device, then one of a stranger"
+
+
+def test_new_password_ends_the_trust_in_devices(api: Api, configure: Configure, world: World) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME="1/hour")
+    device = {"Cookie": known_device(api)}
+    accounts.set_password(world.stores, "anna", "another-good-password")
+    assert api.login("anna", "wrong").status == 401
+    check_error(api.login("anna", "another-good-password", headers=device), 429)
+
+
+def test_trust_in_a_device_ends(api: Api, configure: Configure, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME="1/hour")
+    device = {"Cookie": known_device(api)}
+    later = time.time() + DEVICE_TTL_SECONDS
+    monkeypatch.setattr(time, "time", lambda: later)
+    assert api.login("anna", "wrong").status == 401
+    check_error(api.login("anna", PASSWORD, headers=device), 429)
+
+
 def test_eleventh_upload_of_a_minute_is_429(api: Api, default_limits: None, world: World, sign_in: SignIn) -> None:
     anna, albert = sign_in("anna"), sign_in("albert")
     for number in range(10):
@@ -122,7 +212,28 @@ def test_signed_in_users_have_a_wide_limit_each(api: Api, configure: Configure, 
     assert api.get("/auth/me", albert).status == 200
 
 
-def test_health_is_never_limited(api: Api, configure: Configure) -> None:
-    configure(RATE_LIMIT_ANONYMOUS="1/day")
+def test_health_checks_have_a_limit_of_their_own(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_ANONYMOUS="1/day", RATE_LIMIT_HEALTH="3/minute")
     for _ in range(3):
         check_success(api.get("/health"))
+    with aws_calls() as calls:
+        check_error(api.get("/health"), 429)
+    assert calls == []
+
+
+def test_tickets_are_limited_per_user(api: Api, configure: Configure, sign_in: SignIn, world: World) -> None:
+    configure(RATE_LIMIT_TICKETS="2/hour")
+    anna, albert = sign_in("anna"), sign_in("albert")
+    statuses = [api.post("/auth/ticket", anna).status for _ in range(3)]
+    assert statuses == [201, 201, 429]
+    assert api.post("/auth/ticket", albert).status == 201
+
+
+def test_requests_without_any_token_use_up_nothing_that_a_login_needs(api: Api, configure: Configure) -> None:
+    configure(RATE_LIMIT_ANONYMOUS="2/hour", RATE_LIMIT_LOGIN_PER_ADDRESS=None)
+    with aws_calls() as calls:
+        assert [api.get("/auth/me").status for _ in range(3)] == [401, 401, 429]
+    assert calls == []
+    expired = {"Cookie": "session=ended"}
+    assert [api.get("/auth/me", headers=expired).status for _ in range(3)] == [401, 401, 429]
+    check_success(api.login("anna", PASSWORD))

@@ -104,12 +104,34 @@ def test_disabled_meanwhile_stays_disabled(api: Api, anna: Session, world: World
     check_error(api.login("anna", NEW), 401)
 
 
-def test_guessing_is_limited_like_logging_in(api: Api, anna: Session, configure: Configure) -> None:
-    configure(RATE_LIMIT_LOGIN_PER_USERNAME="3/hour", RATE_LIMIT_LOGIN_PER_ADDRESS="100/minute")
+def test_guessing_is_limited_per_user_and_leaves_logging_in_alone(
+    api: Api, anna: Session, sign_in: SignIn, configure: Configure
+) -> None:
+    albert = sign_in("albert")
+    configure(RATE_LIMIT_PASSWORD="3/hour")
     for _ in range(3):
         check_error(change(api, anna, "guess"), 422)
     check_error(change(api, anna), 429)
+    check_success(api.login("anna", OLD))
+    check_error(change(api, albert, "guess"), 422)
+
+
+def test_failed_logins_of_others_do_not_refuse_a_change_of_the_password(
+    api: Api, anna: Session, configure: Configure
+) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME="3/hour", RATE_LIMIT_LOGIN_PER_ADDRESS="3/hour")
+    for _ in range(4):
+        api.login("anna", "guess")
     check_error(api.login("anna", OLD), 429)
+    check_success(change(api, anna))
+
+
+def test_device_that_changed_the_password_stays_known(api: Api, anna: Session, configure: Configure) -> None:
+    configure(RATE_LIMIT_LOGIN_PER_USERNAME="1/hour")
+    device = change(api, anna).cookie.partition(";")[0]
+    check_error(api.login("anna", "guess"), 401)
+    check_error(api.login("anna", NEW), 429)
+    check_success(api.login("anna", NEW, headers={"Cookie": device}))
 
 
 def test_page_of_another_origin_changes_no_password(api: Api, anna: Session) -> None:

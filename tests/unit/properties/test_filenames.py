@@ -18,9 +18,15 @@ from tests.unit.samples import NAMES
 TEXTS = st.one_of(
     st.text(max_size=400),
     st.text("./\\ \u0308\u0301é😀世\x00\n\"%;'_-aZ9\u202e\u200b\ufeff\u0345ßİ𠀀", max_size=400),
+    st.builds(
+        "{}{}{}".format, st.sampled_from(["con", "NUL", "Com1", "lpt\u00b2"]), st.text(" .", max_size=4), st.text()
+    ),
     st.builds("{}.{}".format, st.text(max_size=300), st.text(max_size=30)),
     st.builds(lambda text, number: text * number, st.text(min_size=1, max_size=3), st.integers(1, 400)),
 )
+WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
+    port + number for port in ("com", "lpt") for number in "0123456789¹²³"
+}
 ORGANIZATION = "0d3a2b6e-1111-4222-8333-444455556666"
 FILE = "01890000-0000-7000-8000-000000000000"
 
@@ -36,6 +42,8 @@ def test_cleaned_name_is_safe_everywhere(raw: str) -> None:
     assert not any(unicodedata.category(c)[0] in "CZ" and c != " " for c in name)
     assert not name.startswith((".", " "))
     assert not name.endswith((".", " "))
+    base = name.partition(".")[0].rstrip().lower()
+    assert base not in WINDOWS_DEVICES
     for character in name:
         assert character in " .-_" or character.isalnum() or unicodedata.category(character) in ("Mn", "Mc")
 
