@@ -4,8 +4,9 @@ Every method names an organisation first; keys are made in chalicelib.keys and n
 """
 
 import base64
+import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -16,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import keys
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
 from chalicelib.platform import aws
-from chalicelib.platform.streams import read_through
+from chalicelib.platform.streams import CHUNK_BYTES, read_through
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -37,6 +38,16 @@ class TempObject:
     #: Hex SHA-256 of the whole object as S3 itself verified it, if it did.
     verified_sha256: str | None
     chunks: Iterator[bytes]
+    #: Bytes of each part in which it will be copied; None when one call copies it whole.
+    copy_part_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class CheckedBytes:
+    """What a copy has to hold: hex SHA-256 of the whole and, of an object that is copied in parts, of each part."""
+
+    sha256: str
+    part_sha256: tuple[str, ...] = ()
 
 
 class ObjectStore:
@@ -109,6 +120,7 @@ class ObjectStore:
                 size_bytes=answer["ContentLength"],
                 verified_sha256=_verified_sha256(answer),
                 chunks=chunks,
+                copy_part_bytes=self._copy_part_bytes(answer["ContentLength"]),
             )
         finally:
             chunks.close()
@@ -142,44 +154,92 @@ class ObjectStore:
         file_id: str,
         name: str,
         source: TempObject,
+        checked: CheckedBytes,
         *,
         content_type: str,
         disposition: str,
     ) -> str | None:
         """Copy an upload, inside S3, under the organisation's prefix of the permanent bucket.
 
+        The ETag is MD5 under SSE-S3, of which collisions are public: it saves a copy of other bytes, and proves
+        nothing. What proves is the SHA-256 that S3 computes of the bytes it copies.
+
         :param source: the copy is refused unless the object still has its ETag.
+        :param checked: the copy is taken back unless it holds these bytes.
         :param disposition: stays with the object, so that it leaves as an attachment by whichever URL.
         :returns: the version id of what was written, None when the bucket keeps no versions.
-        :raises ObjectChanged: the upload was overwritten since it was read.
+        :raises ObjectChanged: the upload was overwritten since it was read, even by bytes of the same MD5.
         :raises ObjectMissing: the upload is gone.
         """
         target = keys.permanent_key(organization_id, file_id, name)
+        version, told = self._copy(
+            target, keys.temp_key(organization_id, file_id), source, content_type=content_type, disposition=disposition
+        )
+        wanted = checked.part_sha256 if source.copy_part_bytes is not None else (checked.sha256,)
+        if not told:
+            # An endpoint that computes no checksums. On AWS the answer always has them.
+            told, wanted = (self._sha256_of_copy(target, version),), (checked.sha256,)
+        if told != wanted:
+            self._take_back_copy(target, version)
+            raise ObjectChanged("the upload was overwritten with other bytes of the same ETag before it was copied")
+        return version
+
+    def _copy(
+        self, target: str, temp_key: str, source: TempObject, *, content_type: str, disposition: str
+    ) -> tuple[str | None, tuple[str, ...]]:
+        """:returns: the version written; the hex SHA-256 of its bytes, or of each part of them, where S3 told it."""
         with _missing_as_error(), _changed_as_error():
-            if source.size_bytes > self._max_single_copy_bytes:
+            if source.copy_part_bytes is not None:
                 from chalicelib.platform.large_copy import copy_in_parts
 
-                return copy_in_parts(
+                copied = copy_in_parts(
                     self._copier,
                     self._temp_bucket,
-                    keys.temp_key(organization_id, file_id),
+                    temp_key,
                     self._permanent_bucket,
                     target,
                     etag=source.etag,
                     size_bytes=source.size_bytes,
                     content_type=content_type,
                     disposition=disposition,
+                    part_bytes=source.copy_part_bytes,
                 )
+                return copied.version, tuple(copied.sha256 or ())
             answer = self._copier.copy_object(
                 Bucket=self._permanent_bucket,
                 Key=target,
-                CopySource={"Bucket": self._temp_bucket, "Key": keys.temp_key(organization_id, file_id)},
+                CopySource={"Bucket": self._temp_bucket, "Key": temp_key},
                 CopySourceIfMatch=source.etag,
                 ContentType=content_type,
                 ContentDisposition=disposition,
                 MetadataDirective="REPLACE",
+                ChecksumAlgorithm="SHA256",
             )
-        return answer.get("VersionId")
+        checksum = answer["CopyObjectResult"].get("ChecksumSHA256")
+        return answer.get("VersionId"), (base64.b64decode(checksum).hex(),) if checksum else ()
+
+    def _copy_part_bytes(self, size_bytes: int) -> int | None:
+        if size_bytes <= self._max_single_copy_bytes:
+            return None
+        from chalicelib.platform.large_copy import part_size
+
+        return part_size(size_bytes)
+
+    def _sha256_of_copy(self, key: str, version: str | None) -> str:
+        pinned: dict[str, Any] = {"VersionId": version} if version else {}
+        answer = self._reader.get_object(Bucket=self._permanent_bucket, Key=key, ChecksumMode="ENABLED", **pinned)
+        with closing(answer["Body"]) as body:
+            verified = _verified_sha256(answer)
+            if verified is not None:
+                return verified
+            digest = hashlib.sha256()
+            for chunk in body.iter_chunks(CHUNK_BYTES):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def _take_back_copy(self, key: str, version: str | None) -> None:
+        pinned: dict[str, Any] = {"VersionId": version} if version else {}
+        self._s3.delete_object(Bucket=self._permanent_bucket, Key=key, **pinned)
 
     def delete_permanent(self, organization_id: str, file_id: str, name: str) -> str | None:
         """Repeatable. The bucket's lifecycle keeps the old version for its retention time, then it is gone.

@@ -5,7 +5,6 @@ Every step may be the last one before a crash; the message then shows up again a
 sweep finds the row.
 """
 
-import hashlib
 import logging
 import time
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from chalicelib.files.record import File
 from chalicelib.files.store import RemovedFile
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded, VersionConflict
-from chalicelib.platform.objects import TempObject
+from chalicelib.platform.objects import CheckedBytes, TempObject
+from chalicelib.processing.digests import Digests
 from chalicelib.processing.mime import HEAD_BYTES, detect_type
 from chalicelib.tenants.organization import Organization
 from chalicelib.uploads.form_uploads import discard_upload
@@ -57,8 +57,12 @@ class Examined:
     """What reading the object told."""
 
     size_bytes: int
-    sha256: str
+    checked: CheckedBytes
     mime_type: str
+
+    @property
+    def sha256(self) -> str:
+        return self.checked.sha256
 
 
 def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
@@ -200,6 +204,7 @@ def _carry_out(stores: Stores, file: File, organization: Organization) -> Outcom
             file.file_id,
             file.object_name,
             source,
+            examined.checked,
             content_type=examined.mime_type,
             disposition=attachment(file.filename),
         )
@@ -295,15 +300,14 @@ def _examine(source: TempObject) -> Examined:
     chunks = _chunks_with_head(source.chunks)
     head = next(chunks, b"")
     if source.verified_sha256 is not None:
-        return Examined(source.size_bytes, source.verified_sha256, detect_type(head))
-    digest = hashlib.sha256(head)
-    size_bytes = len(head)
+        return Examined(source.size_bytes, CheckedBytes(source.verified_sha256), detect_type(head))
+    digests = Digests(source.copy_part_bytes)
+    digests.update(head)
     for chunk in chunks:
-        digest.update(chunk)
-        size_bytes += len(chunk)
-    if size_bytes != source.size_bytes:
-        raise ObjectChanged(f"read {size_bytes} of {source.size_bytes} bytes")
-    return Examined(size_bytes, digest.hexdigest(), detect_type(head))
+        digests.update(chunk)
+    if digests.size_bytes != source.size_bytes:
+        raise ObjectChanged(f"read {digests.size_bytes} of {source.size_bytes} bytes")
+    return Examined(digests.size_bytes, digests.finish(), detect_type(head))
 
 
 def _chunks_with_head(chunks: Iterator[bytes]) -> Iterator[bytes]:

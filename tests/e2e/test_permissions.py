@@ -111,7 +111,6 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
         "read sessions": get_row("sessions"),
         "read the sweep's index": query_unfinished,
         "write a temp object": s3_call("put_object", "TempBucket", Key="x/y", Body=b""),
-        "read a permanent object": s3_call("get_object", "PermanentBucket", Key="x/y"),
     },
     "SweepRole": {
         "read users": get_row("users"),

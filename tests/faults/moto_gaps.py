@@ -1,15 +1,18 @@
-"""Two things that AWS does and moto does not, without which a protection could not be seen to work.
+"""What AWS does and moto does not, without which a protection could not be seen to work.
 
 - ``CopyObject`` and ``UploadPartCopy`` honour ``CopySourceIfMatch``.
+- ``UploadPartCopy`` tells the SHA-256 of the part when the upload was started with that algorithm.
 - ``TransactWriteItems`` with a client request token that took effect before takes effect no second time.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import io
 import json
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
@@ -35,6 +38,8 @@ class MotoGaps:
     def note(self, request: Any, model: Any, answer: Any) -> None:
         if model.name == "TransactWriteItems" and answer[0] is not None and answer[0][0].status_code == 200:
             self._done[_token(request)] = answer
+        if model.name == "UploadPartCopy" and answer[0] is not None and answer[0][0].status_code == 200:
+            answer[0][1]["CopyPartResult"]["ChecksumSHA256"] = part_sha256(request.url)
 
     def _check_source(self, request: Any) -> Any:
         wanted = _header(request, "x-amz-copy-source-if-match")
@@ -45,6 +50,14 @@ class MotoGaps:
         if source is None or source.etag == wanted:
             return None
         return refusal(request.url, "PreconditionFailed", 412), None
+
+
+def part_sha256(url: str) -> str:
+    """Base64, of the part that this request has copied."""
+    query = parse_qs(urlsplit(url).query)
+    uploads = [bucket.multiparts.get(query["uploadId"][0]) for bucket in s3_backends[ACCOUNT]["aws"].buckets.values()]
+    [upload] = [upload for upload in uploads if upload is not None]
+    return base64.b64encode(hashlib.sha256(upload.parts[int(query["partNumber"][0])].value).digest()).decode()
 
 
 def refusal(url: str, code: str, status: int) -> tuple[AWSResponse, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 
 import pytest
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib import keys
 from chalicelib.kernel.errors import ObjectChanged
+from chalicelib.platform.objects import CheckedBytes
 from chalicelib.processing import processing
 from tests.faults import cloud as aws
 from tests.faults.announcements import NOWHERE, announce, status, upload
@@ -257,7 +259,13 @@ def test_the_copy_is_refused_when_the_object_has_changed(lab: Lab) -> None:
         lab.cloud.s3.put_object(Bucket=aws.TEMP_BUCKET, Key=keys.temp_key(organization_id, NOWHERE), Body=b"B")
         with pytest.raises(ObjectChanged):
             lab.stores.objects.copy_to_permanent(
-                organization_id, NOWHERE, "name", source, content_type="text/plain", disposition="attachment"
+                organization_id,
+                NOWHERE,
+                "name",
+                source,
+                CheckedBytes(hashlib.sha256(b"A").hexdigest()),
+                content_type="text/plain",
+                disposition="attachment",
             )
     with pytest.raises(ClientError):
         lab.cloud.s3.head_object(Bucket=aws.PERMANENT_BUCKET, Key=keys.permanent_key(organization_id, NOWHERE, "name"))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
+import httpx
 import pytest
 
 from chalicelib import keys
@@ -16,10 +19,13 @@ from chalicelib.files import logic as files
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
-from chalicelib.platform.objects import ObjectStore
+from chalicelib.platform.objects import CheckedBytes, ObjectStore
 from chalicelib.processing.processing import Outcome, process_upload
+from chalicelib.uploads import direct_uploads
 from chalicelib.uploads import form_uploads as uploads
+from chalicelib.uploads.store import PresignedPost
 from chalicelib.wiring import Stores
+from tests import collision
 from tests.integration.conftest import Machine
 
 BODY = random.Random(1).randbytes(6 * 1024 * 1024 + 1)
@@ -74,17 +80,15 @@ def test_upload_is_completed_once(quiet: Stores, machine: Machine, caller: Calle
 
 def test_copy_of_an_overwritten_object_is_refused(quiet: Stores, machine: Machine, caller: Caller) -> None:
     file = uploads.upload_form(quiet, caller, "a.txt", None, b"the bytes that were read")
+    checked = CheckedBytes(hashlib.sha256(b"the bytes that were read").hexdigest())
+    named = {"content_type": "text/plain", "disposition": "attachment"}
     with quiet.objects.open_temp(file.organization_id, file.file_id) as source:
         quiet.objects.put_temp(file.organization_id, file.file_id, b"others", hashlib.sha256(b"others").hexdigest())
         with pytest.raises(ObjectChanged):
-            quiet.objects.copy_to_permanent(
-                file.organization_id, file.file_id, "a.txt", source, content_type="text/plain", disposition="attachment"
-            )
+            quiet.objects.copy_to_permanent(file.organization_id, file.file_id, "a.txt", source, checked, **named)
         quiet.objects.delete_temp(file.organization_id, file.file_id)
         with pytest.raises((ObjectMissing, ObjectChanged)):
-            quiet.objects.copy_to_permanent(
-                file.organization_id, file.file_id, "a.txt", source, content_type="text/plain", disposition="attachment"
-            )
+            quiet.objects.copy_to_permanent(file.organization_id, file.file_id, "a.txt", source, checked, **named)
     with pytest.raises(Exception, match="NoSuchKey"):
         permanent(quiet, machine, file)
 
@@ -148,3 +152,44 @@ def test_pages_of_real_queries_are_whole(quiet: Stores, caller: Caller, offset: 
         if cursor is None:
             break
     assert seen == newest_first
+
+
+def test_form_used_again_with_bytes_of_the_same_md5_never_completes_as_what_was_checked(
+    quiet: Stores, machine: Machine, caller: Caller
+) -> None:
+    """The twin arrives by the same presigned form, between each step of processing and the next."""
+    body, twin = collision.pair(b"a suffix that both have")
+    intent = direct_uploads.UploadIntent("contract.bin", len(body), "application/octet-stream")
+    for step in ("open_temp", "copy_to_permanent"):
+        started = direct_uploads.start_upload(quiet, caller, intent)
+        assert started.form is not None
+        file, form = started.file, started.form
+
+        def send(content: bytes, form: PresignedPost = form) -> None:
+            answer = httpx.post(form.url, data=form.fields, files={"file": content})
+            assert answer.status_code in (200, 201, 204), answer.text
+
+        send(body)
+        interrupted = Stores(quiet.settings, objects=SwappedBefore(quiet.objects, step, lambda: send(twin)))
+        key = keys.temp_key(file.organization_id, file.file_id)
+        with nullcontext() if step == "open_temp" else pytest.raises(ObjectChanged):
+            process_upload(interrupted, key, "w")
+        if step == "copy_to_permanent":
+            assert process_upload(quiet, key, "w") is Outcome.COMPLETED
+        after = files.get_file(quiet, caller, file.file_id)
+        stored = permanent(quiet, machine, file)
+        assert hashlib.sha256(stored["Body"].read()).hexdigest() == after.sha256_hash
+        assert stored["VersionId"] == after.object_version
+
+
+class SwappedBefore:
+    """Storage before which somebody else acts once, right before the named step."""
+
+    def __init__(self, objects: ObjectStore, step: str, act: Callable[[], None]) -> None:
+        self._objects, self._step, self._act = objects, step, act
+
+    def __getattr__(self, name: str) -> Any:
+        if name == self._step:
+            self._step = ""
+            self._act()
+        return getattr(self._objects, name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,13 +15,19 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
+from tests.faults.moto_gaps import part_sha256
+
 #: Gets ``service.Operation``; an answer of its own stands in the place of AWS's, an exception in that of the network's.
 Listener = Callable[[str], AWSResponse | None]
 _listeners: list[Listener] = []
+#: The URL of the request that this thread has sent last.
+_sending = threading.local()
+_silent: list[bool] = []
 
 
 def _heard(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
     operation = event_name.removeprefix("before-send.")
+    _sending.url = request.url
     answers = [listener(operation) for listener in list(_listeners)]
     answers.append(_refused_copy(request) if operation in ("s3.CopyObject", "s3.UploadPartCopy") else None)
     return next((answer for answer in answers if answer is not None), None)
@@ -46,9 +54,35 @@ def _text(header: str | bytes) -> str:
     return header.decode() if isinstance(header, bytes) else header
 
 
+def _add_checksum_of_part(response_dict: dict[str, Any], **_: Any) -> None:
+    """S3 tells the checksum of each copied part when the upload was started with an algorithm; moto does not."""
+    if response_dict["status_code"] == 200:
+        told = f"<ChecksumSHA256>{part_sha256(_sending.url)}</ChecksumSHA256></CopyPartResult>"
+        response_dict["body"] = response_dict["body"].replace(b"</CopyPartResult>", told.encode())
+
+
+def _hide_checksums(response_dict: dict[str, Any], **_: Any) -> None:
+    if _silent:
+        response_dict["headers"].pop("x-amz-checksum-sha256", None)
+        if isinstance(response_dict["body"], bytes):
+            response_dict["body"] = re.sub(rb"<ChecksumSHA256>.*?</ChecksumSHA256>", b"", response_dict["body"])
+
+
+@contextmanager
+def without_checksums() -> Iterator[None]:
+    """As an endpoint that computes no checksums, which some emulators are."""
+    _silent.append(True)
+    try:
+        yield
+    finally:
+        _silent.pop()
+
+
 def listen_to_all_clients() -> None:
     """Has to run before the first client is made; moto puts its own answer in the same place."""
     handlers.BUILTIN_HANDLERS.insert(0, ("before-send", _heard))
+    handlers.BUILTIN_HANDLERS.append(("before-parse.s3.UploadPartCopy", _add_checksum_of_part))
+    handlers.BUILTIN_HANDLERS.append(("before-parse.s3", _hide_checksums))
 
 
 @contextmanager

@@ -137,13 +137,29 @@ def test_one_failed_message_does_not_repeat_the_others() -> None:
 # ---- Least privilege -------------------------------------------------------------------------------------------------
 
 
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
 def statements() -> list[tuple[str, dict[str, Any]]]:
     found = []
     for name in ("ApiRole", "ProcessRole", "SweepRole"):
         [policy] = RESOURCES[name]["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]:
-            found.append((name, statement["Fn::If"][1] if "Fn::If" in statement else statement))
+            branches = statement["Fn::If"][1:] if "Fn::If" in statement else [statement]
+            found += [(name, branch) for branch in branches if branch != NO_VALUE]
     return found
+
+
+def test_process_function_reads_permanent_objects_on_an_endpoint_without_tls_only() -> None:
+    """It parses what strangers send, so on AWS it can read nothing but the upload itself."""
+    [policy] = RESOURCES["ProcessRole"]["Properties"]["Policies"]
+    readers = [
+        statement
+        for statement in policy["PolicyDocument"]["Statement"]
+        if "s3:GetObject" in json.dumps(statement) and "-permanent-" in json.dumps(statement)
+    ]
+    [[condition, with_tls, _]] = [reader["Fn::If"] for reader in readers]
+    assert (condition, with_tls) == ("TlsIsRequired", NO_VALUE)
 
 
 def test_no_role_has_a_wildcard_but_for_the_network() -> None:
