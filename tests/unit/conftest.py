@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
 from typing import Any
 
-import botocore.loaders
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.unit import calls
+from tests.unit import calls, faster
 from tests.unit.world import ENVIRONMENT, USERS, Cloud, World
 
 # Before anything makes a client or reads a setting.
@@ -21,8 +19,8 @@ for variable in [name for name in os.environ if name.startswith("AWS_")]:
 os.environ.update(ENVIRONMENT)
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 calls.listen_to_all_clients()
-# Each PynamoDB connection makes a session of its own, which reads all of AWS's descriptions anew.
-botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
+faster.keep_clients()
+faster.remember_spellings()
 
 from tests.unit.api import Api, Session  # noqa: E402
 from tests.unit.logbook import Logbook, Watch, kept_in_place  # noqa: E402
