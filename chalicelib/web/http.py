@@ -46,6 +46,8 @@ FRAMEWORK_ERRORS = {400: BadInput, 405: MethodNotAllowed, 415: UnsupportedMediaT
 
 #: Where a request keeps its limit until its answer is made.
 _STANDING = "strongroom.standing"
+#: Marks a request that has reached a view of ours. The answer to any other is the framework's own error.
+_OURS = "strongroom.ours"
 
 View = Callable[..., Response]
 
@@ -248,6 +250,7 @@ def _limit_headers(standing: limits.LimitStatus) -> dict[str, str]:
 
 
 def _answer_errors(request: Request, view: Callable[[], Response]) -> Response:
+    request.context[_OURS] = True
     response = _answer_or_error(request, view)
     standing = request.context.get(_STANDING)
     if standing is not None:
@@ -277,7 +280,7 @@ def log_and_shape(request: Request, get_response: Callable[[Request], Response])
     logs.clear_context()
     logs.add_context(request_id=request_id(request))
     response = get_response(request)
-    if isinstance(response.body, dict) and "Code" in response.body:
+    if _OURS not in request.context and isinstance(response.body, dict) and "Code" in response.body:
         allow = response.headers.get("Allow")
         error = FRAMEWORK_ERRORS.get(response.status_code, StrongroomError)()
         response = error_answer(request, error)

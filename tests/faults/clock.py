@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from unittest import mock
 
+import pytest
 import time_machine
 
 _really_sleep = time.sleep
@@ -37,7 +37,8 @@ def virtual_clock() -> Iterator[Clock]:
     """From now on nothing sleeps: a sleep moves the clock instead. The clock also ticks by itself, as usual."""
     with time_machine.travel(time.time(), tick=True) as travel:
         clock = Clock(travel)
-        with mock.patch("time.sleep", clock.forward):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("time.sleep", clock.forward)
             yield clock
 
 

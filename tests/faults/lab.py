@@ -19,8 +19,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
+import pytest
 import redis
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.test import Client
@@ -269,14 +269,15 @@ def laboratory() -> Iterator[Lab]:
         cache = redis.Redis(host="127.0.0.1", port=port)
         stack.callback(cache.close)
         # A client stops retrying where nearly everything fails. Each run has to be as that of a new process.
-        stack.enter_context(mock.patch("botocore.retries.quota.RetryQuota.acquire", return_value=True))
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr("botocore.retries.quota.RetryQuota.acquire", lambda *_: True)
         clock = stack.enter_context(virtual_clock())
         wire = stack.enter_context(tapped(clock))
         cloud = aws.Cloud()
         stack.callback(cloud.stop)
         wiring.install(wiring.Stores(config.settings(), tables=cloud.tables))
         lab = Lab(cloud, wire, clock, cache)
-        stack.enter_context(mock.patch("uuid6.uuid7", lab.next_id))
+        patch.setattr("uuid6.uuid7", lab.next_id)
         yield lab
 
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from unittest import mock
 
 import botocore.client
 import botocore.endpoint
+import pytest
 import redis.client
 import redis.exceptions
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, ResponseStreamingError
@@ -220,20 +220,19 @@ def tapped(clock: Clock) -> Iterator[Wire]:
     api_call, attempt = client_class._make_api_call, endpoint_class._do_get_response
     redis_call = redis.client.Redis._execute_command
     redis_attempt = redis.client.Redis._send_command_parse_response
-    with (
-        mock.patch.object(client_class, "_make_api_call", lambda *arguments: wire.aws_call(api_call, *arguments)),
-        mock.patch.object(endpoint_class, "_do_get_response", lambda *arguments: wire.aws_attempt(attempt, *arguments)),
-        mock.patch.object(
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client_class, "_make_api_call", lambda *arguments: wire.aws_call(api_call, *arguments))
+        patch.setattr(endpoint_class, "_do_get_response", lambda *arguments: wire.aws_attempt(attempt, *arguments))
+        patch.setattr(
             redis.client.Redis,
             "_execute_command",
             lambda *arguments, **options: wire.redis_call(redis_call, *arguments, **options),
-        ),
-        mock.patch.object(
+        )
+        patch.setattr(
             redis.client.Redis,
             "_send_command_parse_response",
             lambda *arguments, **options: wire.redis_attempt(redis_attempt, *arguments, **options),
-        ),
-    ):
+        )
         yield wire
 
 

@@ -82,8 +82,10 @@ class Watch:
 
 @contextmanager
 def kept_in_place(logbook: Logbook) -> Iterator[None]:
-    """Pytest puts its own standard output back between setting a test up and running it."""
-    stdout, logbook.through = sys.stdout, sys.stdout
+    """Pytest puts its own standard output back between setting a test up and running it; not so with ``-s``."""
+    stdout = sys.stdout
+    if stdout is not logbook:
+        logbook.through = stdout
     sys.stdout = logbook  # type: ignore[assignment]
     try:
         yield

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 MODULES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -182,11 +184,71 @@ def test_cold_start_loads_no_client() -> None:
     assert done.stdout.split() == []
 
 
+def patches(source: str) -> list[str]:
+    """Where a test would use mocks, or replace a function of ours; a constant, such as the size of a part, is none."""
+    tree, found = ast.parse(source), []
+    ours: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            module = getattr(node, "module", None)
+            for alias in node.names:
+                name = f"{module}.{alias.name}" if module else alias.name
+                if (name.startswith("unittest") and "mock" in name) or name.partition(".")[0] == "mock":
+                    found.append(f"{node.lineno}: {name}")
+                if name.partition(".")[0] in ("app", "chalicelib", "infra"):
+                    ours[alias.asname or alias.name.partition(".")[0]] = name
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", None) in ("setattr", "delattr", "setitem"):
+            target = _target(node, ours)
+            if target is not None and not re.fullmatch(r"[A-Z_]+", target.rpartition(".")[2]):
+                found.append(f"{node.lineno}: {target}")
+    return found
+
+
+def _target(call: ast.Call, ours: dict[str, str]) -> str | None:
+    """The dotted name of ours that a call of monkeypatch replaces."""
+    first = call.args[0] if call.args else None
+    if isinstance(first, ast.Constant):
+        return str(first.value) if str(first.value).startswith(("app.", "chalicelib.", "infra.")) else None
+    root = first
+    while isinstance(root, ast.Attribute | ast.Subscript | ast.Call):
+        root = root.func if isinstance(root, ast.Call) else root.value
+    if first is None or not isinstance(root, ast.Name) or len(call.args) < 2:
+        return None
+    name = call.args[1].value if isinstance(call.args[1], ast.Constant) else ast.unparse(call.args[1])
+    of_a_store = ast.unparse(first).startswith(("world.stores", "stores."))
+    return f"{ast.unparse(first)}.{name}" if root.id in ours or of_a_store else None
+
+
 def test_no_test_replaces_code_by_a_mock() -> None:
     """Whoever patches what is tested tests the patch."""
-    users = [
-        path.name
+    wrong = {
+        path.name: found
         for path in (ROOT / "tests").rglob("*.py")
-        if re.search(r"^\s*(from|import) (unittest\.)?mock\b", path.read_text(encoding="utf-8"), re.MULTILINE)
-    ]
-    assert users == []
+        if (found := patches(path.read_text(encoding="utf-8")))
+    }
+    assert wrong == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from unittest import mock",
+        "import unittest.mock",
+        "from unittest.mock import patch",
+        "from mock import patch",
+        "monkeypatch.setattr('chalicelib.files.store.read', broken)",
+        "from chalicelib.files import store\nmonkeypatch.setattr(store, 'read', broken)",
+        "import app\nmonkeypatch.setattr(app.app.routes['/health'], 'view_function', broken)",
+        "monkeypatch.setattr(world.stores.files, 'replace', broken)",
+    ],
+)
+def test_mock_and_patch_of_ours_is_seen(source: str) -> None:
+    assert patches(source)
+
+
+@pytest.mark.parametrize(
+    "source", ["from moto import mock_aws", "monkeypatch.setattr('time.time', later)", "x.setattr(bcrypt, 'a', b)"]
+)
+def test_what_stands_for_the_outside_may_be_replaced(source: str) -> None:
+    assert patches(source) == []

@@ -130,18 +130,26 @@ def test_password_of_the_cache_is_not_shown_with_the_settings() -> None:
     assert "hunter2" not in repr(settings)
 
 
-RIGHT = {
-    "CACHE_URL": ["redis://127.0.0.1:6379/0", "rediss://:p%40ss@cache.example:6380", "redis://[::1]:6379"],
-    "CORS_ORIGINS": ["https://app.example.com", " https://a.example , http://localhost:5173/ ", ""],
-    "RATE_LIMIT_ANONYMOUS": ["1/second", "200/day;50/hour", "200 / day ; 50 / hour"],
-    "COOKIE_SECURE": ["TRUE", "False", " true "],
-    "MAX_DIRECT_UPLOAD_BYTES": ["1", str(50 * 2**40)],
+RIGHT: dict[str, dict[str, object]] = {
+    "CACHE_URL": {
+        url: url for url in ("redis://127.0.0.1:6379/0", "rediss://:p%40ss@cache.example:6380", "redis://[::1]:6379")
+    },
+    "CORS_ORIGINS": {
+        "https://app.example.com": ("https://app.example.com",),
+        " https://a.example , http://localhost:5173/ ": ("https://a.example", "http://localhost:5173"),
+        "": (),
+    },
+    "RATE_LIMIT_ANONYMOUS": {limit: limit for limit in ("1/second", "200/day;50/hour", "200 / day ; 50 / hour")},
+    "COOKIE_SECURE": {"TRUE": True, "False": False, " true ": True},
+    "MAX_DIRECT_UPLOAD_BYTES": {"1": 1, str(50 * 2**40): 50 * 2**40},
 }
 
 
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in RIGHT.items() for value in values])
 def test_right_value_is_taken(name: str, value: str) -> None:
-    load({**MINIMAL, name: value})
+    taken = getattr(load({**MINIMAL, name: value}), name.lower())
+    expected = RIGHT[name][value]
+    assert taken == expected
 
 
 def test_origins_are_a_list_without_slashes() -> None:

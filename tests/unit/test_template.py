@@ -16,6 +16,7 @@ from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
 from chalicelib.processing import announcements as events
 from chalicelib.tenants.rows import OrganizationRow
+from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
 from infra import gateway
 from infra.packaging import ROOT
 from infra.template import FOLDER, Template, data_plane, everything_but_chalice, load, merge
@@ -321,6 +322,14 @@ def test_dashboard_is_valid_json() -> None:
     assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 8
 
 
+def test_upload_in_parts_ends_before_the_bucket_aborts_it() -> None:
+    """Clients are told an expiry that storage keeps, and get most of the day."""
+    rules = RESOURCES["TempBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
+    (days,) = [rule["AbortIncompleteMultipartUpload"] for rule in rules if "AbortIncompleteMultipartUpload" in rule]
+    aborted_after_seconds = days["DaysAfterInitiation"] * 86_400
+    assert aborted_after_seconds / 2 < MULTIPART_TTL_SECONDS < aborted_after_seconds
+
+
 # ---- docs/operations.md says the same --------------------------------------------------------------------------------
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -336,7 +345,10 @@ def test_parameter_is_in_the_table_of_the_operations_page(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::CloudWatch::Alarm")))
 def test_alarm_is_explained_on_the_operations_page(name: str) -> None:
-    assert name.removesuffix("Alarm") in OPERATIONS
+    rows = [row.strip("|").split("|") for row in OPERATIONS.splitlines() if row.startswith("|")]
+    [row] = [row for row in rows if name.removesuffix("Alarm") in row[0].strip().split(", ")]
+    assert len(row) == 3
+    assert all(cell.strip() for cell in row), row
 
 
 def test_what_alarms_and_errors_point_to_is_a_heading() -> None:

@@ -262,12 +262,21 @@ class World:
 
     def snapshot(self) -> dict[str, Any]:
         """All that is stored, for "nothing changed". Asks the mock itself: it is needed often, and calls cost time."""
-        tables = ("organizations", "users", "usernames", "sessions", "files", "migrations")
+        tables = dynamodb_backends[ACCOUNT][REGION].tables
         return {
-            **{table: self.rows(table) for table in tables},
+            **{table: self.rows(table.removeprefix(f"{STACK}-")) for table in tables},
             "temp": self.temp(),
             "permanent": self.permanent(),
         }
+
+    def spoil(self, file_id: str, name: str = "Acme") -> None:
+        """Leave a row that the application can't read, which stands for any bug of ours."""
+        self.cloud.dynamodb.update_item(
+            TableName=f"{STACK}-files",
+            Key={"organization_id": {"S": self.organizations[name].organization_id}, "file_id": {"S": file_id}},
+            UpdateExpression="SET file_size = :unreadable",
+            ExpressionAttributeValues={":unreadable": {"S": "secret detail of the inside"}},
+        )
 
     def put_temp(self, key: str, body: bytes, **options: Any) -> None:
         self.s3.put_object(Bucket=TEMP_BUCKET, Key=key, Body=body, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chalicelib.health.probes import PATIENCE_SECONDS
 from tests.unit.api import Api
 from tests.unit.calls import unreachable
 from tests.unit.conftest import Configure
@@ -50,3 +51,8 @@ def test_health_tells_nothing_about_the_inside(api: Api, unhurried: None) -> Non
         body = api.get("/health").body
     for word in (b"strongroom-test", b"away.example", b"Endpoint", b"amazonaws"):
         assert word not in body
+
+
+def test_answer_is_due_before_a_monitor_gives_up() -> None:
+    """Route 53's health checks wait two seconds for the status once they are connected."""
+    assert 0 < PATIENCE_SECONDS <= 2

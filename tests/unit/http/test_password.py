@@ -139,3 +139,12 @@ def test_page_of_another_origin_changes_no_password(api: Api, anna: Session) -> 
     body = {"current_password": OLD, "new_password": NEW}
     check_error(api.post("/auth/password", headers=headers, json_body=body), 403)
     check_success(api.login("anna", OLD))
+
+
+def test_new_password_costs_what_the_settings_say(
+    api: Api, sign_in: SignIn, configure: Configure, world: World
+) -> None:
+    configure(BCRYPT_COST="5")
+    check_success(change(api, sign_in()))
+    (row,) = [row for row in world.rows("users") if row["username"] == {"S": "anna"}]
+    assert row["password_hash"]["S"].startswith("$2b$05$")

@@ -51,19 +51,14 @@ def test_login_says_who_signed_in(sign_in: SignIn, logbook: Logbook) -> None:
     )
 
 
-def test_error_is_told_with_its_cause_and_its_request(
-    api: Api, anna: Session, logbook: Logbook, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(*_: object) -> None:
-        raise RuntimeError("the cause")
-
-    monkeypatch.setattr("chalicelib.files.store._to_file", broken)
+def test_error_is_told_with_its_cause_and_its_request(api: Api, anna: Session, logbook: Logbook, world: World) -> None:
     file_id = api.upload(anna).json["id"]
+    world.spoil(file_id)
     logbook.output = ""
     answer = api.get(f"/files/{file_id}", anna)
     error, request = logbook.lines
     assert error["level"] == "ERROR"
-    assert "RuntimeError: the cause" in error["exception"]
+    assert "Cannot deserialize 'file_size' attribute" in error["exception"]
     assert error["request_id"] == request["request_id"] == answer.json["request_id"]
     assert error["user_id"] == anna.caller.user_id
 

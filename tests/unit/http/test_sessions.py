@@ -156,6 +156,10 @@ def test_one_session_too_many_ends_the_oldest(api: Api, sign_in: SignIn, world: 
     assert len(world.rows("sessions")) == MAX_LIVE_SESSIONS
 
 
+def test_twenty_sessions_of_a_user_live_side_by_side() -> None:
+    assert MAX_LIVE_SESSIONS == 20
+
+
 def test_sessions_that_were_ended_take_no_room(api: Api, sign_in: SignIn) -> None:
     """A script that logs in and out all day must not end the session in its user's browser."""
     browser = sign_in()

@@ -18,6 +18,7 @@ from pynamodb.exceptions import TransactWriteError
 from chalicelib.accounts import administration as accounts
 from chalicelib.files import logic as files
 from chalicelib.files.record import File
+from chalicelib.files.store import FileStore
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import VersionConflict
 from chalicelib.platform.objects import ObjectStore
@@ -25,6 +26,7 @@ from chalicelib.processing import processing
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads import form_uploads as uploads
+from chalicelib.wiring import Stores
 from tests.unit import samples
 from tests.unit.calls import aws_calls, just_before, unreachable
 from tests.unit.conftest import Configure
@@ -445,23 +447,22 @@ def test_two_workers_at_once_complete_it_once(world: World, anna: Caller) -> Non
     check_completed(world, file)
 
 
-def test_lost_answer_of_the_last_write_is_no_second_completion(
-    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The write took effect, but its answer never came: the next attempt finds it done."""
-    file = uploaded(world, anna)
-    written = world.stores.files.replace
+class _LosesAnswers(FileStore):
+    """Completes a file, but the answer never comes."""
 
-    def lose_answer(before: File, after: File) -> File:
-        result = written(before, after)
+    def replace(self, before: File, after: File) -> File:
+        result = super().replace(before, after)
         if after.status == "completed":
             raise TimeoutError("answer lost")
         return result
 
-    monkeypatch.setattr(world.stores.files, "replace", lose_answer)
+
+def test_lost_answer_of_the_last_write_is_no_second_completion(world: World, anna: Caller) -> None:
+    """The write took effect, but its answer never came: the next attempt finds it done."""
+    file = uploaded(world, anna)
+    stores = Stores(world.stores.settings, tables=world.stores.tables, files=_LosesAnswers(world.stores.tables))
     with pytest.raises(TimeoutError):
-        process(world, file)
-    monkeypatch.undo()
+        process_upload(stores, world.temp_key(file.file_id), "w")
     assert process(world, file) is Outcome.ALREADY_COMPLETED
     check_completed(world, file)
 

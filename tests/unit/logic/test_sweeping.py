@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from chalicelib.files import logic as files
 from chalicelib.kernel.caller import Caller
+from chalicelib.platform.objects import ObjectStore
 from chalicelib.processing.processing import GAVE_UP
 from chalicelib.sweep.sweeping import MAX_STARTS, sweep
 from chalicelib.uploads import form_uploads as uploads
@@ -128,18 +130,24 @@ def test_strays_go_and_files_that_wait_stay(world: World, anna: Caller) -> None:
     assert list(world.permanent().values()) == [b"y"]
 
 
-def test_one_item_that_fails_does_not_hold_up_the_others(
-    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = [world.stores.files.create(uploads.new_file(anna, f"{n}.txt", None, 1)) for n in range(4)]
-    exists = world.stores.objects.temp_exists
+class _Poisoned:
+    """The store of objects, in which nothing can be said of one file."""
 
-    def broken_for_one(organization_id: str, file_id: str) -> bool:
-        if file_id == made[1].file_id:
+    def __init__(self, objects: ObjectStore, file_id: str) -> None:
+        self._objects, self._file_id = objects, file_id
+
+    def temp_exists(self, organization_id: str, file_id: str) -> bool:
+        if file_id == self._file_id:
             raise RuntimeError("poison")
-        return exists(organization_id, file_id)
+        return self._objects.temp_exists(organization_id, file_id)
 
-    monkeypatch.setattr(world.stores.objects, "temp_exists", broken_for_one)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._objects, name)
+
+
+def test_one_item_that_fails_does_not_hold_up_the_others(world: World, anna: Caller) -> None:
+    made = [world.stores.files.create(uploads.new_file(anna, f"{n}.txt", None, 1)) for n in range(4)]
+    world.use(objects=_Poisoned(world.stores.objects, made[1].file_id))
     done = sweep(world.stores, stale_seconds=0)
     assert (done["expired"], done["errors"]) == (3, 1)
 
