@@ -70,7 +70,7 @@ bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tab
 soak: environments ## Upload for SECONDS (120) in every way; nothing may be lost, fail or grow
 	@$(PY) -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS))
 
-lint: app ## ruff, mypy --strict on chalicelib, cfn-lint on the packaged template
+lint: app ## ruff, mypy --strict, cfn-lint on the packaged template
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy

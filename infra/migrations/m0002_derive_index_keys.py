@@ -7,6 +7,7 @@ of the number of shards for one, would be missing from lists and never be swept.
 from __future__ import annotations
 
 from pynamodb.exceptions import UpdateError
+from pynamodb.expressions.update import Action
 
 from chalicelib import keys
 from chalicelib.files.rows import FileRow
@@ -33,7 +34,7 @@ def apply(context: Context) -> None:
 
 def _derive(row: FileRow) -> bool:
     if keys.organization_of_removed(row.organization_id) is not None:
-        wanted = (None, None, None, keys.unfinished_shard(row.file_id))
+        wanted: tuple[str | None, ...] = (None, None, None, keys.unfinished_shard(row.file_id))
     else:
         by_type = row.mime_type is not None
         wanted = (
@@ -45,7 +46,7 @@ def _derive(row: FileRow) -> bool:
     attributes = (FileRow.status_key, FileRow.mime_key, FileRow.status_mime_key, FileRow.unfinished_shard)
     if wanted == (row.status_key, row.mime_key, row.status_mime_key, row.unfinished_shard):
         return False
-    actions = [
+    actions: list[Action] = [
         attribute.set(value) if value is not None else attribute.remove()
         for attribute, value in zip(attributes, wanted, strict=True)
     ]

@@ -7,7 +7,7 @@ from typing import Any
 
 from chalicelib.accounts import administration as accounts
 from chalicelib.kernel.caller import Caller
-from chalicelib.sweep.sweeping import MAX_STARTS
+from chalicelib.processing.processing import MAX_STARTS
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads.form_uploads import new_file
 from tests.faults import cloud as aws

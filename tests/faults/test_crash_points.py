@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.processing.announcements import MAX_RECEIVES
-from chalicelib.sweep.sweeping import MAX_STARTS
+from chalicelib.processing.processing import MAX_STARTS
 from tests.faults.audit import audit
 from tests.faults.crash_points import prepare, run_point
 from tests.faults.lab import Lab

@@ -28,6 +28,8 @@ answers: dict[str, Counter[int]] = {}
 _known: dict[str, list[Any]] = {"file_id": [], "failed": [], "upload": [], "ticket": []}
 _MOST_KNOWN = 50
 
+Case = schemathesis.Case[Any]
+
 
 def log_in(base_url: str, username: str) -> str:
     body = json.dumps({"username": username, "password": server.PASSWORD}).encode()
@@ -51,7 +53,7 @@ class Session:
 
     _kept: str | None = None
 
-    def get(self, case: schemathesis.Case, context: schemathesis.AuthContext) -> str:
+    def get(self, case: Case, context: schemathesis.AuthContext) -> str:
         base_url = os.environ["FUZZ_BASE_URL"]
         if case.operation.label == "POST /auth/logout":
             return log_in(base_url, server.LEAVING_USERNAME)
@@ -60,12 +62,12 @@ class Session:
             Session._kept = log_in(base_url, server.UPLOADING_USERNAME)
         return Session._kept
 
-    def set(self, case: schemathesis.Case, data: str, context: schemathesis.AuthContext) -> None:
-        case.headers = {**(case.headers or {}), "Authorization": f"Bearer {data}"}
+    def set(self, case: Case, data: str, context: schemathesis.AuthContext) -> None:
+        case.headers["Authorization"] = f"Bearer {data}"
 
 
 @schemathesis.hook
-def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
+def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str, Any]) -> None:
     """Names what exists, in half of the requests that were to name anything valid."""
     if case.meta is not None and case.meta.is_negative_at(ParameterLocation.PATH):
         return
@@ -88,7 +90,7 @@ def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwar
 
 
 @schemathesis.hook
-def after_call(context: schemathesis.HookContext, case: schemathesis.Case, response: schemathesis.Response) -> None:
+def after_call(context: schemathesis.HookContext, case: Case, response: schemathesis.Response) -> None:
     """Counts, and remembers what the answer tells of."""
     answers.setdefault(case.operation.label, Counter())[response.status_code] += 1
     if response.status_code not in (200, 201) or case.method.upper() != "POST":
@@ -121,9 +123,7 @@ def _remember(kind: str, thing: Any) -> None:
 
 
 @schemathesis.check
-def wrong_input_is_refused(
-    ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case
-) -> bool | None:
+def wrong_input_is_refused(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> bool | None:
     """But for the type of a form's part: whatever was generated, what is sent are bytes, and any bytes are a file."""
     if case.media_type == "multipart/form-data" and isinstance(case.body, dict) and "file" in case.body:
         return True
@@ -131,7 +131,7 @@ def wrong_input_is_refused(
 
 
 @schemathesis.check
-def contract(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: schemathesis.Case) -> None:
+def contract(ctx: schemathesis.CheckContext, response: schemathesis.Response, case: Case) -> None:
     """What holds for every answer, documented or not."""
     headers = response.headers
     assert headers["cache-control"] == ["no-store"], "Cache-Control is not no-store"

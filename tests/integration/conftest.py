@@ -75,7 +75,7 @@ class Machine:
     def client(self, service: str, part: str | None = None) -> Any:
         """With the rights of the operator, or of a part of `make up`."""
         key = self.parts[part] if part else KeyFile(self.folder / "aws").operator()
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=emulator.endpoint(self.aws_port),
             region_name=emulator.REGION,

@@ -30,7 +30,12 @@ def messages_left(machine: Machine, queue_url: str) -> int:
 def test_handled_message_is_deleted_and_had_lambdas_form(machine: Machine, queue_url: str) -> None:
     machine.client("sqs").send_message(QueueUrl=queue_url, MessageBody="hello")
     events: list[dict[str, Any]] = []
-    consumer = Consumer(queue_url, lambda event, context: events.append(event) or {"batchItemFailures": []})
+
+    def handle(event: dict[str, Any], context: object) -> dict[str, Any]:
+        events.append(event)
+        return {"batchItemFailures": []}
+
+    consumer = Consumer(queue_url, handle)
     assert consumer.poll_once(1) == 1
     record = events[0]["Records"][0]
     assert record["body"] == "hello"

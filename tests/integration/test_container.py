@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from infra.local.processes import HOST, Child, free_port
-from tests.integration.conftest import ROOT, Machine, Output, await_condition, start_machine
+from infra.packaging import ROOT
+from tests.integration.conftest import Machine, Output, await_condition, start_machine
 
 COMMAND = [sys.executable, "-m", "infra.local.container"]
 

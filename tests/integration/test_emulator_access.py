@@ -98,7 +98,7 @@ def test_wrong_secret_for_a_known_key_is_refused(machine: Machine) -> None:
 
 
 def client_of(machine: Machine, key: Key) -> Callable[[str], Any]:
-    return lambda service: boto3.client(
+    return lambda service: boto3.client(  # type: ignore[call-overload]
         service,
         endpoint_url=emulator.endpoint(machine.aws_port),
         region_name=emulator.REGION,

@@ -47,7 +47,7 @@ class LocalStackMachine(Machine):
 
     def on_tables_server(self, service: str) -> Any:
         key = KeyFile(self.folder / "tables").operator()
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=emulator.endpoint(self.tables_port),
             region_name=emulator.REGION,

@@ -11,8 +11,10 @@ from urllib.parse import unquote
 
 from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.botocore_stubber import MockRawResponse
+from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 
 from tests.faults.moto_gaps import part_sha256
@@ -45,9 +47,12 @@ def _refused_copy(request: AWSPreparedRequest) -> AWSResponse | None:
     del request.headers["x-amz-copy-source"]
     request.headers["x-amz-copy-source"] = f"{bucket}/nothing"
     body = b"<Error><Code>PreconditionFailed</Code><Message>At least one condition failed.</Message></Error>"
-    refused = AWSResponse(request.url, 412, {}, None)
-    refused._content = body
-    return refused
+    return aws_answer(412, body)
+
+
+def aws_answer(status: int, body: bytes) -> AWSResponse:
+    """What AWS would answer."""
+    return AWSResponse("https://aws.example", status, HTTPHeaders(), MockRawResponse(body))
 
 
 def _text(header: str | bytes) -> str:
@@ -133,7 +138,7 @@ def refused(*operations: str) -> Iterator[None]:
 
 
 @contextmanager
-def just_before(operation: str, act: Callable[[], None]) -> Iterator[None]:
+def just_before(operation: str, act: Callable[[], object]) -> Iterator[None]:
     """Do something once, at the moment before this operation reaches AWS: what another process might do just then."""
     pending = [act]
 

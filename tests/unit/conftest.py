@@ -63,7 +63,7 @@ def logbook() -> Iterator[Logbook]:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     logbook = item.funcargs.get("logbook") if isinstance(item, pytest.Function) else None
-    with kept_in_place(logbook) if logbook else nullcontext():
+    with kept_in_place(logbook) if isinstance(logbook, Logbook) else nullcontext():
         return (yield)
 
 

@@ -19,12 +19,11 @@ def keep_clients() -> None:
     """One client for all who ask for the same service with the same settings and credentials."""
     # Each PynamoDB connection makes a session of its own, which reads all of AWS's descriptions anew.
     botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
-    make = botocore.session.Session.create_client
+    make: Any = botocore.session.Session.create_client
     made: dict[Any, Any] = {}
 
     @functools.wraps(make)
-    def create_client(session: Any, service_name: str, *args: Any, **options: Any) -> Any:
-        config = options.pop("config", None)
+    def create_client(session: Any, service_name: str, *args: Any, config: Any = None, **options: Any) -> Any:
         identity = (
             service_name,
             repr(args),
@@ -36,7 +35,7 @@ def keep_clients() -> None:
             made[identity] = make(session, service_name, *args, config=config, **options)
         return made[identity]
 
-    botocore.session.Session.create_client = create_client
+    setattr(botocore.session.Session, "create_client", create_client)  # noqa: B010
 
 
 def remember_spellings() -> None:
@@ -57,4 +56,4 @@ def remember_spellings() -> None:
             known[identity] = tuple(spell(picker, context))
         return known[identity]
 
-    XFormedAttributePicker.get_possible_keys = get_possible_keys  # type: ignore[method-assign]
+    setattr(XFormedAttributePicker, "get_possible_keys", get_possible_keys)  # noqa: B010

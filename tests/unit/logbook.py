@@ -70,7 +70,7 @@ class Watch:
         self._make = logging.getLogRecordFactory()
         self._root_handlers = logging.getLogger().handlers[:]
         logbook = Logbook(self._stdout)
-        sys.stdout = logbook  # type: ignore[assignment]
+        sys.stdout = logbook
         logging.setLogRecordFactory(_Factory(logbook))
         return logbook
 
@@ -86,7 +86,7 @@ def kept_in_place(logbook: Logbook) -> Iterator[None]:
     stdout = sys.stdout
     if stdout is not logbook:
         logbook.through = stdout
-    sys.stdout = logbook  # type: ignore[assignment]
+    sys.stdout = logbook
     try:
         yield
     finally:

@@ -215,7 +215,7 @@ def _target(call: ast.Call, ours: dict[str, str]) -> str | None:
         root = root.func if isinstance(root, ast.Call) else root.value
     if first is None or not isinstance(root, ast.Name) or len(call.args) < 2:
         return None
-    name = call.args[1].value if isinstance(call.args[1], ast.Constant) else ast.unparse(call.args[1])
+    name = ast.unparse(call.args[1]).strip("'\"")
     of_a_store = ast.unparse(first).startswith(("world.stores", "stores."))
     return f"{ast.unparse(first)}.{name}" if root.id in ours or of_a_store else None
 

@@ -113,7 +113,8 @@ class Cloud:
         self._kept_queues = dict(self._queues().queues)
 
     def rewind(self) -> None:
-        for kind in (FakeMultipart, FakeKey):
+        kinds: tuple[Any, ...] = (FakeMultipart, FakeKey)
+        for kind in kinds:
             for held in kind.instances_tracked:
                 held.dispose()  # its temporary file
             kind.instances_tracked.clear()
@@ -347,7 +348,7 @@ class World:
     def hidden_seconds(self) -> float:
         """How long the one message of the queue stays hidden from now on."""
         (message,) = self._queue()._messages
-        return message.visible_at / 1000 - time.time()
+        return float(message.visible_at / 1000 - time.time())
 
     def drain(self) -> None:
         """Work until the queue is empty: retries included, each after its wait."""

@@ -133,7 +133,7 @@ def test_nobody_else_can_use_the_upload(
 ) -> None:
     created, other = create(uppy), create(uppy)
     path, key = f"/s3/multipart/{created['uploadId']}", f"?key={quote(created['key'])}"
-    calls = [
+    calls: list[tuple[str, str, Any]] = [
         ("GET", path + key, None),
         ("GET", f"{path}/1{key}", None),
         ("GET", f"{path}/batch{key}&partNumbers=1", None),

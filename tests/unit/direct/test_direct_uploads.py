@@ -23,6 +23,7 @@ from chalicelib.sweep.sweeping import sweep
 from chalicelib.tenants.recounting import recount
 from chalicelib.uploads.direct_uploads import part_size
 from tests.unit.api import Api, Session
+from tests.unit.calls import aws_answer
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.world import TEMP_BUCKET, World
 
@@ -64,6 +65,7 @@ def start(api: Api, session: Session, size: int, **more: Any) -> dict[str, Any]:
 def send_parts(world: World, file_id: str, sizes: list[int]) -> None:
     file = world.file(file_id)
     assert file is not None
+    assert file.multipart_upload_id is not None
     for number, size in enumerate(sizes, start=1):
         world.s3.upload_part(
             Bucket=TEMP_BUCKET,
@@ -278,13 +280,11 @@ class TestParts:
         world.put_temp(key, b"put together by a call whose answer was lost")
 
         def as_s3_does(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-            if request.headers.get("If-None-Match") != b"*":
+            if request.headers.get("If-None-Match") not in ("*", b"*"):
                 return None
-            refused = AWSResponse(request.url, 412, {}, None)
-            refused._content = b"<Error><Code>PreconditionFailed</Code></Error>"
-            return refused
+            return aws_answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
 
-        events = world.stores.direct_uploads._s3.meta.events
+        events: Any = world.stores.direct_uploads._s3.meta.events
         events.register_first("before-send.s3.CompleteMultipartUpload", as_s3_does)
         assert api.post(started["upload"]["complete"], anna).status == 200
         assert world.temp() == {key: b"put together by a call whose answer was lost"}
@@ -379,7 +379,7 @@ class TestStorageTakesItsTime:
         assert (answer.status, answer.json["status"]) == (200, "pending")
         storage.go_on.set()
         storage.gone_on.wait(10)
-        await_condition(lambda: world.temp(), "the object in the temp bucket")
+        await_condition(lambda: world.queued(), "S3's announcement of the object")
         world.drain()
         assert api.get(f"/files/{started['id']}", anna).json["status"] == "completed"
 

@@ -59,6 +59,7 @@ def check_stored(world: World, file: File, body: bytes) -> None:
     after = world.file(file.file_id)
     assert after is not None
     assert (after.status, after.sha256_hash) == ("completed", hashlib.sha256(body).hexdigest())
+    assert after.object_version is not None
     stored = world.s3.get_object(
         Bucket=PERMANENT_BUCKET, Key=next(iter(world.permanent())), VersionId=after.object_version
     )

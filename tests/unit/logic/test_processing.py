@@ -20,8 +20,8 @@ from chalicelib.files import logic as files
 from chalicelib.files.record import File
 from chalicelib.files.store import FileStore
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import VersionConflict
-from chalicelib.platform.objects import ObjectStore
+from chalicelib.kernel.errors import ObjectChanged, VersionConflict
+from chalicelib.platform.objects import ObjectStore, TempObject
 from chalicelib.processing import processing
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.tenants.organization import Policy
@@ -130,7 +130,7 @@ def test_object_overwritten_in_the_middle_is_never_taken_for_what_was_read(
     def overwrite() -> None:
         world.put_temp(world.temp_key(file.file_id), other)
 
-    noticed = pytest.raises(processing.ObjectChanged) if moment == "s3.CopyObject" else nullcontext()
+    noticed = pytest.raises(ObjectChanged) if moment == "s3.CopyObject" else nullcontext()
     with just_before(moment, overwrite), noticed:
         process(world, file)
     process(world, file)
@@ -146,7 +146,7 @@ def test_object_overwritten_while_it_is_read_is_noticed(world: World, anna: Call
     file = uploaded(world, anna)
     with (
         just_before("s3.CopyObject", lambda: world.put_temp(world.temp_key(file.file_id), b"x" * len(BODY))),
-        pytest.raises(processing.ObjectChanged),
+        pytest.raises(ObjectChanged),
     ):
         process(world, file)
     assert now(world, file).status == "processing"
@@ -154,8 +154,8 @@ def test_object_overwritten_while_it_is_read_is_noticed(world: World, anna: Call
 
 
 def test_stream_that_ends_early_is_not_taken_for_the_file() -> None:
-    with pytest.raises(processing.ObjectChanged):
-        processing._examine(processing.TempObject("etag", len(BODY), None, iter([BODY[:-1]])))
+    with pytest.raises(ObjectChanged):
+        processing._examine(TempObject("etag", len(BODY), None, iter([BODY[:-1]])))
 
 
 def test_object_that_vanishes_before_the_copy_is_tried_again(world: World, anna: Caller) -> None:
@@ -164,7 +164,7 @@ def test_object_that_vanishes_before_the_copy_is_tried_again(world: World, anna:
     def vanish() -> None:
         world.s3.delete_object(Bucket=TEMP_BUCKET, Key=world.temp_key(file.file_id))
 
-    with just_before("s3.CopyObject", vanish), pytest.raises(processing.ObjectChanged):
+    with just_before("s3.CopyObject", vanish), pytest.raises(ObjectChanged):
         process(world, file)
     assert process(world, file) is Outcome.FAILED
     check_failed(world, file, "bytes are gone", bytes_kept=False)
@@ -474,7 +474,7 @@ def test_memory_does_not_grow_with_the_file(world: World, anna: Caller, verified
     for size_bytes in (3_000_000, 45_000_000):
         chunk = samples.random_bytes(1_000_000)
         chunks = (chunk for _ in range(size_bytes // len(chunk)))
-        source = processing.TempObject("etag", size_bytes, "0" * 64 if verified else None, chunks)
+        source = TempObject("etag", size_bytes, "0" * 64 if verified else None, chunks)
         processing._examine(source)  # the detector's own start
         source = replace(source, chunks=(bytes(bytearray(chunk)) for _ in range(size_bytes // len(chunk))))
         tracemalloc.start()

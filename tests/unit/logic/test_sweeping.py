@@ -12,8 +12,8 @@ import pytest
 from chalicelib.files import logic as files
 from chalicelib.kernel.caller import Caller
 from chalicelib.platform.objects import ObjectStore
-from chalicelib.processing.processing import GAVE_UP
-from chalicelib.sweep.sweeping import MAX_STARTS, sweep
+from chalicelib.processing.processing import GAVE_UP, MAX_STARTS
+from chalicelib.sweep.sweeping import sweep
 from chalicelib.uploads import form_uploads as uploads
 from tests.unit.calls import just_before, unreachable
 from tests.unit.world import World

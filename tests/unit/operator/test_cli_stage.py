@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto.core.botocore_stubber import MockRawResponse
 
 from infra.local.keys import KeyFile
-from tests.unit.calls import aws_calls, listening, unreachable
+from tests.unit.calls import aws_answer, aws_calls, listening, unreachable
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import ENVIRONMENT
 
@@ -32,7 +31,7 @@ def answering(operation: str, status: int, body: str) -> Callable[[str], AWSResp
     def answer(heard: str) -> AWSResponse | None:
         if operation not in (heard, heard.partition(".")[0]):
             return None
-        return AWSResponse("https://aws.example", status, {}, MockRawResponse(body.encode()))
+        return aws_answer(status, body.encode())
 
     return answer
 

@@ -6,11 +6,11 @@ import json
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from moto.core.botocore_stubber import MockRawResponse
 
 from chalicelib import keys
 from chalicelib.files.rows import FileRow
@@ -19,7 +19,7 @@ from infra.migrations import m0001_installation, m0002_derive_index_keys
 from infra.migrations.ledger import APPLIED, LOCK_ID, LOCK_SECONDS, RUNNING, Ledger, LedgerRow, MigrationError
 from infra.migrations.runner import Context, Migration, known_migrations, migrate
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_calls, just_before, listening
+from tests.unit.calls import aws_answer, aws_calls, just_before, listening
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import STACK, World
 
@@ -59,11 +59,15 @@ def expire_lock() -> None:
 
 
 # ---- the runner --------------------------------------------------------------------------------------------------
+def _note(applied: list[str], name: str, _: object) -> None:
+    applied.append(name)
+
+
 def test_pending_ones_are_applied_in_order_and_each_once(world: World) -> None:
     applied: list[str] = []
 
     def steps(*names: str) -> list[Migration]:
-        return [step(name, lambda _, name=name: applied.append(name)) for name in names]
+        return [step(name, partial(_note, applied, name)) for name in names]
 
     assert migrate(world.stores, quiet, steps("0001_a", "0002_b")) == 2
     assert migrate(world.stores, quiet, steps("0001_a", "0002_b")) == 0
@@ -127,7 +131,7 @@ def test_lock_that_its_holder_renews_at_this_moment_is_held(world: World) -> Non
     def conflict(operation: str) -> AWSResponse | None:
         if operation != "dynamodb.PutItem":
             return None
-        return AWSResponse("https://dynamodb.example", 400, {}, MockRawResponse(body))
+        return aws_answer(400, body)
 
     with listening(conflict), pytest.raises(MigrationError, match="Another runner"):
         migrate(world.stores, quiet, [step("0001_a")])
@@ -295,8 +299,9 @@ def test_index_keys_are_derived_anew_for_every_kind_of_row(
 
 def test_rows_that_are_right_are_not_written(world: World, kinds_of_rows: list[dict[str, Any]]) -> None:
     change_keys(world, kinds_of_rows[0], "SET unfinished_shard = :old", **OLD_FORM)
+    said: list[str] = []
     with aws_calls() as made:
-        derive(world, said := [])
+        derive(world, said)
     assert made.count("dynamodb.UpdateItem") == 1
     assert said[-1] == "  4 rows read, 1 changed"
     assert world.rows("files") == kinds_of_rows
