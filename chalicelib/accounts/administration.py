@@ -66,7 +66,7 @@ def set_policy(stores: Stores, organization_id: str, policy: Policy) -> None:
     get_organization(stores, organization_id)
     for entry in (*policy.allowed_types, *policy.refused_types):
         if not _TYPE_PATTERN.fullmatch(entry):
-            raise BadInput(f"{entry!r} is not a type such as image/png or image/*.")
+            raise BadInput(f"'{entry}' is not a type such as image/png or image/*.")
     if policy.max_file_bytes is not None and not 1 <= policy.max_file_bytes <= MAX_QUOTA_BYTES:
         raise BadInput(f"The largest file size is from 1 to {MAX_QUOTA_BYTES} bytes.")
     stores.organizations.set_policy(organization_id, policy)
@@ -93,7 +93,7 @@ def create_user(stores: Stores, organization_id: str, username: str, password: s
     try:
         stores.users.create(user)
     except VersionConflict:
-        raise Conflict(f"The username {username!r} is taken.") from None
+        raise Conflict(f"The username '{username}' is taken.") from None
     return user
 
 
@@ -155,12 +155,12 @@ def _change_user(stores: Stores, username: str, **changes: Any) -> None:
         name = normalize_username(username)
         user = stores.users.find_by_username(name) if is_username(name) else None
         if user is None:
-            raise BadInput(f"There is no user {username!r}.")
+            raise BadInput(f"There is no user '{username}'.")
         try:
             return _write(stores, user, kept_session=None, **changes)
         except VersionConflict:
             continue
-    raise Conflict(f"The user {username!r} is being changed by others; try again.")
+    raise Conflict(f"The user '{username}' is being changed by others; try again.")
 
 
 def _write(stores: Stores, user: User, *, kept_session: str | None, **changes: Any) -> None:

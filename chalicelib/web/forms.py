@@ -8,6 +8,7 @@ from multipart import (  # type: ignore[import-untyped]
     MultipartError,
     MultipartParser,
     MultipartPart,
+    ParserLimitReached,
     parse_options_header,
 )
 
@@ -23,6 +24,12 @@ MAX_HEADER_BYTES = 8 * 1024
 #: RFC 2046, 5.1.1.
 MAX_BOUNDARY_CHARACTERS = 70
 MAX_DECLARED_TYPE_CHARACTERS = 255
+#: The parser's own sentences quote Python and the input, so each kind of fault has one of ours.
+NOT_UTF8 = "The form can't be read: the headers of its parts are not UTF-8. Send names of fields and files in UTF-8."
+TOO_MUCH = f"""The form can't be read: it has too many parts, or too many or too long headers in one. Send at most \
+{MAX_PARTS} parts, each with at most {MAX_HEADER_BYTES} bytes of headers."""
+MALFORMED = f"""The form can't be read: it is cut short or malformed. Send {FORM} as RFC 7578 describes it, \
+with the boundary that the Content-Type names."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +46,7 @@ def read_file(request: Request) -> SentFile:
     :raises BadInput: a broken body; no ``file`` part, several, or one without a filename.
     """
     if media_type(request.headers) != FORM:
-        raise UnsupportedMediaType(f"Send the file as {FORM} in the field {FILE_FIELD!r}.")
+        raise UnsupportedMediaType(f"Send the file as {FORM} in the field '{FILE_FIELD}'.")
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not 1 <= len(boundary) <= MAX_BOUNDARY_CHARACTERS:
         raise BadInput("The Content-Type names no usable multipart boundary.")
@@ -47,9 +54,9 @@ def read_file(request: Request) -> SentFile:
     body = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
     parts = _file_parts(body, boundary)
     if not parts:
-        raise BadInput(f"The form has no file: send one part named {FILE_FIELD!r}.")
+        raise BadInput(f"The form has no file: send one part named '{FILE_FIELD}'.")
     if len(parts) > 1:
-        raise BadInput(f"The form has {len(parts)} parts named {FILE_FIELD!r}; send one file a request.")
+        raise BadInput(f"The form has {len(parts)} parts named '{FILE_FIELD}'; send one file a request.")
     part = parts[0]
     if not (part.filename or "").strip():
         # RFC 7578, 4.2, rules out filename*, which some clients send for names that are not ASCII.
@@ -74,4 +81,12 @@ def _file_parts(body: bytes, boundary: str) -> list[MultipartPart]:
     try:
         return [part for part in parser if part.name == FILE_FIELD]
     except (MultipartError, UnicodeError, ValueError) as error:
-        raise BadInput(f"The form can't be read: {error}.") from None
+        raise BadInput(_sentence(error)) from None
+
+
+def _sentence(error: ValueError) -> str:
+    if isinstance(error, ParserLimitReached):
+        return TOO_MUCH
+    # For a header that is not UTF-8 the parser raises an error of its own, with that of the codec as an argument.
+    undecodable = any(isinstance(one, UnicodeError) for one in (error, *error.args))
+    return NOT_UTF8 if undecodable else MALFORMED

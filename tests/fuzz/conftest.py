@@ -16,6 +16,7 @@ import pytest
 from tests.fuzz.__main__ import running_server
 from tests.fuzz.hooks import log_in
 from tests.fuzz.server import FOREIGN_USERNAME, UPLOADING_USERNAME
+from tests.sentences import foreign_words
 
 PATIENCE_SECONDS = 30
 
@@ -100,6 +101,7 @@ def check_refusal(answer: Answer, *statuses: int) -> None:
     assert answer.status in statuses, (answer.status, answer.body[:500])
     assert set(answer.json) == {"error", "message", "request_id"}
     assert answer.json["error"] == answer.json["message"]
+    assert not foreign_words(answer.json["error"]), f"not our words: {answer.json['error']}"
     assert answer.json["request_id"]
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"

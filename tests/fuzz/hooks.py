@@ -19,6 +19,7 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
 from tests.fuzz import server
+from tests.sentences import foreign_words
 
 ERROR_KEYS = {"error", "message", "request_id"}
 FIRST_ERROR_STATUS = 400
@@ -143,3 +144,4 @@ def contract(ctx: schemathesis.CheckContext, response: schemathesis.Response, ca
     assert body["error"] == body["message"], "error and message differ"
     assert body["request_id"], "no request_id"
     assert body["error"].endswith("."), f"not a sentence: {body['error']}"
+    assert not foreign_words(body["error"]), f"not our words: {body['error']}"

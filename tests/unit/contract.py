@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from tests.sentences import foreign_words
 from tests.unit.api import Answer
 
 ISO_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
@@ -39,6 +40,7 @@ def check_error(answer: Answer, status: int) -> str:
     assert set(body) == {"error", "message", "request_id"}
     assert body["error"] == body["message"]
     assert re.fullmatch(r"[\w'\"`].*\w.*[.]", body["error"]), "not one line that is a sentence"
+    assert not foreign_words(body["error"]), f"not our words: {body['error']}"
     assert body["request_id"]
     if status == 401:
         assert answer.headers["WWW-Authenticate"].startswith("Bearer") or "password" in body["error"]

@@ -6,6 +6,7 @@ from tests.protections.catalogue.places import (
     ERRORS_TESTS,
     FILES_TESTS,
     MASKING_TESTS,
+    UPLOADS_TESTS,
 )
 from tests.protections.catalogue.protection import Protection
 
@@ -30,6 +31,13 @@ ANSWERS = (
         "StrongroomError()",
         "StrongroomError(f'It failed: {error}.')",
         (f"{ERRORS_TESTS}::test_bug_of_ours_is_500_without_a_word_about_it",),
+    ),
+    Protection(
+        "What a form's parser says is not told to the client",
+        "_file_parts",
+        "BadInput(_sentence(error))",
+        "BadInput(f'The form can\\'t be read: {error}.')",
+        (f"{UPLOADS_TESTS}::test_name_that_is_not_utf8_is_refused_in_our_words",),
     ),
     Protection(
         "A secret that slips into a log is masked",
