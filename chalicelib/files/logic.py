@@ -148,11 +148,31 @@ def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> 
 
     :raises BadInput: no filename.
     :raises FileNotFound: as :func:`get_file`.
+    :raises Conflict: the organisation's policy wants an extension that belongs to the type, and this one does not.
     """
     if not filename.strip():
         raise BadInput("filename is empty.")
     name = keys.clean_filename(filename)
-    return _change(stores, caller, file_id, lambda file: replace(file, filename=name))
+    for _ in range(MAX_ATTEMPTS):
+        file, organization = _find_with_organization(stores, caller, file_id)
+        # Of a file without a type nothing can be said; processing looks at the name that it has by then.
+        refusal = organization.policy.refusal_of_name(name, file.mime_type) if file.mime_type else None
+        if refusal is not None:
+            raise Conflict(refusal)
+        try:
+            return stores.files.replace(file, replace(file, filename=name))
+        except VersionConflict:
+            continue
+    raise Conflict("The file is being changed at the moment; try again.")
+
+
+def _find_with_organization(stores: Stores, caller: Caller, file_id: str) -> tuple[File, Organization]:
+    if not keys.is_file_id(file_id):
+        raise FileNotFound
+    file, organization = stores.files.find_with_organization(caller.organization_id, file_id)
+    if file is None or organization is None:
+        raise FileNotFound
+    return file, organization
 
 
 def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:

@@ -328,7 +328,8 @@ def _check(file: File, organization: Organization, examined: Examined) -> None:
             f"The SHA-256 of the upload is {examined.sha256}, not the announced {file.expected_sha256}.",
             discard_bytes=True,
         )
-    refusal = organization.policy.refusal_of(examined.mime_type)
+    policy = organization.policy
+    refusal = policy.refusal_of(examined.mime_type) or policy.refusal_of_name(file.filename, examined.mime_type)
     if refusal is not None:
         raise PermanentFault(refusal, discard_bytes=True)
 

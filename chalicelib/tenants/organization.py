@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from chalicelib.tenants.extensions import belongs, extension_of, usual_extensions
+
 
 @dataclass(frozen=True)
 class Usage:
@@ -23,6 +25,8 @@ class Policy:
     allowed_types: tuple[str, ...] = ()
     refused_types: tuple[str, ...] = ()
     max_file_bytes: int | None = None
+    #: Whether the extension of a file's name has to belong to its type (OWASP ASVS 5, 5.2.2).
+    match_extension: bool = False
 
     def refusal_of(self, mime_type: str) -> str | None:
         """The sentence that refuses this type, or None when it is welcome."""
@@ -32,6 +36,18 @@ class Policy:
             allowed = ", ".join(self.allowed_types)
             return f"Files of type {mime_type} are not among those that the organisation takes: {allowed}."
         return None
+
+    def refusal_of_name(self, filename: str, mime_type: str) -> str | None:
+        """The sentence that refuses this name for a file of this type, or None when it may have it."""
+        if not self.match_extension or belongs(filename, mime_type):
+            return None
+        usual = usual_extensions(mime_type)
+        advice = (
+            f"end its name in one of {', '.join(f'.{one}' for one in usual)}"
+            if usual
+            else "give it that of its own format, or none"
+        )
+        return f"The extension .{extension_of(filename)} does not belong to a file of type {mime_type}: {advice}."
 
 
 def _matches(mime_type: str, patterns: tuple[str, ...]) -> bool:

@@ -2,7 +2,14 @@
 
 from typing import Any
 
-from pynamodb.attributes import BinaryAttribute, ListAttribute, MapAttribute, NumberAttribute, UnicodeAttribute
+from pynamodb.attributes import (
+    BinaryAttribute,
+    BooleanAttribute,
+    ListAttribute,
+    MapAttribute,
+    NumberAttribute,
+    UnicodeAttribute,
+)
 from pynamodb.models import Model
 
 from chalicelib.platform.tables import ClientLimits
@@ -29,3 +36,4 @@ class OrganizationRow(Model):
     allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     max_file_bytes = NumberAttribute(null=True)
+    match_extension = BooleanAttribute(null=True)

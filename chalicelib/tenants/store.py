@@ -84,6 +84,7 @@ class OrganizationStore:
                     OrganizationRow.max_file_bytes.set(policy.max_file_bytes)
                     if policy.max_file_bytes is not None
                     else OrganizationRow.max_file_bytes.remove(),
+                    OrganizationRow.match_extension.set(policy.match_extension),
                 ],
                 condition=OrganizationRow.organization_id.exists(),
             )
@@ -128,6 +129,8 @@ def to_organization(row: OrganizationRow) -> Organization:
             allowed_types=tuple(row.allowed_types),
             refused_types=tuple(row.refused_types),
             max_file_bytes=int(row.max_file_bytes) if row.max_file_bytes is not None else None,
+            # Rows of before there was this rule don't have it.
+            match_extension=bool(row.match_extension),
         ),
         counter_changes=int(row.counter_changes),
         counts={key: int(count) for key, count in row.counts.attribute_values.items()},

@@ -76,17 +76,25 @@ def set_quota(organization_id: str, quota_bytes: int, quota_files: int, stage: s
 @click.option("--allow", multiple=True, help="A type that it takes, such as image/* (repeatable). None: every type.")
 @click.option("--refuse", multiple=True, help="A type that it refuses, even if allowed (repeatable).")
 @click.option("--max-file-bytes", type=int, help="Largest file. Default: MAX_DIRECT_UPLOAD_BYTES.")
+@click.option("--match-extension", is_flag=True, help="Refuse names whose extension is not one of the detected type.")
 @stage_option
 def set_policy(
-    organization_id: str, allow: tuple[str, ...], refuse: tuple[str, ...], max_file_bytes: int | None, stage: str
+    organization_id: str,
+    allow: tuple[str, ...],
+    refuse: tuple[str, ...],
+    max_file_bytes: int | None,
+    match_extension: bool,
+    stage: str,
 ) -> None:
     """Replace the rules on which files an organisation takes, by the type that is detected in the bytes."""
     from chalicelib.accounts import administration as accounts
     from chalicelib.tenants.organization import Policy
     from infra.environment import open_stores
 
-    accounts.set_policy(open_stores(stage), organization_id, Policy(allow, refuse, max_file_bytes))
-    click.echo(f"{organization_id}: allows {', '.join(allow) or 'every type'}; refuses {', '.join(refuse) or 'none'}.")
+    accounts.set_policy(open_stores(stage), organization_id, Policy(allow, refuse, max_file_bytes, match_extension))
+    names = "extensions have to belong to the type" if match_extension else "any name"
+    types = f"allows {', '.join(allow) or 'every type'}; refuses {', '.join(refuse) or 'none'}"
+    click.echo(f"{organization_id}: {types}; {names}.")
 
 
 @click.group()

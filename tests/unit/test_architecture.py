@@ -28,7 +28,7 @@ KINDS = (
     ("web", r"chalicelib\.web(\..+)?"),
     ("routes", rf"chalicelib\.{SUBJECT}\.(\w+_)?(routes|shapes)"),
     ("store", rf"chalicelib\.{SUBJECT}\.(store|rows)"),
-    ("records", rf"chalicelib\.{SUBJECT}\.(records?|organization|tokens)"),
+    ("records", rf"chalicelib\.{SUBJECT}\.(records?|organization|extensions|tokens)"),
     ("logic", rf"chalicelib\.{SUBJECT}(\.\w+)?"),
     ("root", r"chalicelib"),
 )

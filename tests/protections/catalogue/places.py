@@ -5,6 +5,7 @@ from __future__ import annotations
 UNIT_TESTS = "tests/unit"
 CHECKED_BYTES_TESTS = f"{UNIT_TESTS}/logic/test_checked_bytes.py"
 PROCESSING_TESTS = f"{UNIT_TESTS}/logic/test_processing.py"
+EXTENSIONS_TESTS = f"{UNIT_TESTS}/logic/test_extensions.py"
 EVENTS_TESTS = f"{UNIT_TESTS}/logic/test_events.py"
 SWEEPING_TESTS = f"{UNIT_TESTS}/logic/test_sweeping.py"
 DIRECT_TESTS = f"{UNIT_TESTS}/direct/test_direct_uploads.py"

@@ -6,6 +6,7 @@ from tests.protections.catalogue.places import (
     CHECKED_BYTES_TESTS,
     CRASHES_TESTS,
     DIRECT_TESTS,
+    EXTENSIONS_TESTS,
     ODD_TESTS,
     PROCESSING_TESTS,
     REPETITION_TESTS,
@@ -14,6 +15,20 @@ from tests.protections.catalogue.places import (
 from tests.protections.catalogue.protection import Protection
 
 PROCESSING_ONCE = (
+    Protection(
+        "A policy's rule on extensions holds for an upload",
+        "_check",
+        "policy.refusal_of(examined.mime_type) or policy.refusal_of_name(file.filename, examined.mime_type)",
+        "policy.refusal_of(examined.mime_type)",
+        (f"{EXTENSIONS_TESTS}::test_upload_whose_extension_is_another_types_fails_and_its_bytes_go",),
+    ),
+    Protection(
+        "A policy's rule on extensions holds for a new name",
+        "rename_file",
+        "refusal is not None",
+        "False",
+        (f"{EXTENSIONS_TESTS}::test_rename_to_another_types_extension_is_409_and_changes_nothing",),
+    ),
     Protection(
         "A worker leaves alone what another holds the lease of",
         "_held_by_another",

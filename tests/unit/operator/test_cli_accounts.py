@@ -62,6 +62,10 @@ def test_policy_replaces_the_one_before(operator: Operator, world: World, acme: 
     assert world.organization().policy == Policy(("image/*", "text/plain"), ("image/gif",), None)
     operator.done(*set_policy, "--max-file-bytes", "10")
     assert world.organization().policy == Policy((), (), 10)
+    operator.done(*set_policy, "--match-extension")
+    assert world.organization().policy == Policy(match_extension=True)
+    operator.done(*set_policy)
+    assert world.organization().policy == Policy()
 
 
 # ---- users -------------------------------------------------------------------------------------------------------
