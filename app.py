@@ -43,7 +43,7 @@ def process_uploads(event: SQSEvent) -> dict[str, Any]:
     return process_batch(stores(), read_batch(event.to_dict()))
 
 
-@app.schedule(Rate(15, unit=Rate.MINUTES), name="sweep")
+@app.schedule(Rate(5, unit=Rate.MINUTES), name="sweep")
 def sweep(event: LambdaFunctionEvent) -> dict[str, int]:
     from chalicelib.sweep.sweeping import sweep as run_sweep
 

@@ -45,9 +45,16 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
             process_upload(stores(), f"{organization.organization_id}/{file_id}", "bench")
             return file_id
 
+        def in_parts(metadata: dict[str, int]) -> tuple[str, str]:
+            body = json.dumps({"filename": "a.bin", "type": "x/y", "metadata": metadata}).encode()
+            created = json.loads(client.http.post("/s3/multipart", headers={**session, **as_json}, body=body).body)
+            return f"/s3/multipart/{created['uploadId']}/1", created["key"]
+
         done = processed()
         waiting = iter([upload() for _ in range(REPEATS + 1)])
         doomed = iter([processed() for _ in range(REPEATS + 1)])
+        known, key_of_known = in_parts({"size": 200_000_000})
+        unknown, key_of_unknown = in_parts({})
         announced = json.dumps({"filename": "a.bin", "size": 1000}).encode()
         operations: list[tuple[str, Callable[[], Any]]] = [
             (
@@ -63,6 +70,14 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
             (
                 "POST /files, straight to S3",
                 lambda: client.http.post("/files", headers={**session, **as_json}, body=announced),
+            ),
+            (
+                "sign a part, size known",
+                lambda: client.http.get(f"{known}?key={key_of_known}", headers=session),
+            ),
+            (
+                "sign a part, size unknown",
+                lambda: client.http.get(f"{unknown}?key={key_of_unknown}", headers=session),
             ),
             ("GET /usage", lambda: client.http.get("/usage", headers=session)),
             (

@@ -7,7 +7,8 @@ FileStatus = Literal["pending", "processing", "completed", "failed"]
 
 FILE_STATUSES: Final = ("pending", "processing", "completed", "failed")
 
-UploadMethod = Literal["form", "post", "multipart"]
+#: How the bytes come: with the request, by a presigned form, in parts of ours, in parts as Uppy cuts them.
+UploadMethod = Literal["form", "post", "multipart", "uppy"]
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,10 @@ from chalicelib.files.record import File
 from chalicelib.files.store import RemovedFile
 from chalicelib.kernel import logs
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import VersionConflict
+from chalicelib.kernel.errors import Conflict, ObjectMissing, QuotaExceeded, TooLarge, VersionConflict
 from chalicelib.processing.processing import GAVE_UP, MAX_STARTS, end_as_failed, remove_leftovers
 from chalicelib.uploads.direct_uploads import complete_again
+from chalicelib.uploads.part_limits import count_arrived
 from chalicelib.wiring import Stores
 
 #: A form upload takes seconds; what is silent for longer than this is not coming by itself.
@@ -38,33 +39,48 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
     One item that can't be finished is logged and left to the next sweep; it does not keep the others waiting.
 
     :returns: how often each thing was done: ``requeued``, ``expired``, ``failed``, ``deletions_finished``,
-        ``completions_repeated``, ``strays_deleted``, ``left`` (not due after all), ``errors``.
+        ``completions_repeated``, ``strays_deleted``, ``given_up`` (more had arrived than there was room for), ``left``
+        (not due after all), ``errors``.
     :raises Exception: too many errors, or no access to the lists themselves.
     """
     done: Counter[str] = Counter()
-    moment = datetime.now(UTC) - timedelta(seconds=stale_seconds)
-    for item in stores.files.unfinished(timestamp(moment)):
+    now = datetime.now(UTC)
+    moment = now - timedelta(seconds=stale_seconds)
+    waiting: list[File] = []
+    for item in stores.files.unfinished(timestamp(max(moment, now))):
         file = item.file if isinstance(item, RemovedFile) else item
-        with logs.about(organization_id=file.organization_id, file_id=file.file_id):
-            _do(done, partial(_finish, stores, item))
+        outcome: str | None = "left"
+        if file.touched_at < timestamp(moment):
+            with logs.about(organization_id=file.organization_id, file_id=file.file_id):
+                outcome = _do(done, partial(_finish, stores, item))
+        if outcome == "left" and item is file and _waits_for_parts(file):
+            waiting.append(file)
     for key in stores.objects.temp_keys_before(moment):
         with logs.about(**keys.named_by(key)):
             _do(done, partial(_check_temp, stores, key))
+    # Last, for it takes longest: a call for each, or one for each thousand parts.
+    for file in waiting:
+        with logs.about(organization_id=file.organization_id, file_id=file.file_id):
+            _do(done, partial(_count_parts, stores, file, timestamp(moment)))
     _log.info("Swept: %s", dict(done) or "nothing to do")
     return dict(done)
 
 
-def _do(done: Counter[str], step: Callable[[], str]) -> None:
+def _do(done: Counter[str], step: Callable[[], str | None]) -> str | None:
+    """What became of one item; None for nothing that is worth counting."""
     try:
-        done[step()] += 1
+        outcome = step()
     except VersionConflict:
         # Somebody else is at it.
-        done["left"] += 1
+        outcome = "left"
     except Exception:
-        done["errors"] += 1
-        if done["errors"] >= MAX_ERRORS:
+        outcome = "errors"
+        if done["errors"] + 1 >= MAX_ERRORS:
             raise
         _log.exception("One item could not be swept")
+    if outcome is not None:
+        done[outcome] += 1
+    return outcome
 
 
 def _finish(stores: Stores, item: File | RemovedFile) -> str:
@@ -96,6 +112,28 @@ def _finish(stores: Stores, item: File | RemovedFile) -> str:
     stores.files.replace(item, item)
     stores.queue.announce(item.organization_id, item.file_id)
     return "requeued"
+
+
+def _waits_for_parts(file: File) -> bool:
+    return file.status == "pending" and file.multipart_upload_id is not None and not file.completing
+
+
+def _count_parts(stores: Stores, file: File, stale_before: str) -> str | None:
+    """Nothing stays that is more than reserved; the URLs of an upload of unknown size don't see to that."""
+    try:
+        count_arrived(stores, file)
+    except (QuotaExceeded, TooLarge):
+        return "given_up"
+    except Conflict:
+        # Its own requests are at it.
+        return None
+    except ObjectMissing:
+        if file.touched_at >= stale_before or stores.objects.temp_exists(file.organization_id, file.file_id):
+            return None
+        # Given up half-way: the parts are gone, the row is open.
+        end_as_failed(stores, file, NEVER_ARRIVED, WORKER)
+        return "expired"
+    return None
 
 
 def _lease_runs(file: File) -> bool:

@@ -14,8 +14,8 @@ from chalicelib.accounts import limits
 from chalicelib.files import logic as files
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import BadInput, FileNotFound
-from chalicelib.uploads import direct_uploads
+from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound
+from chalicelib.uploads import direct_uploads, part_limits
 from chalicelib.uploads.direct_routes import listed_part
 from chalicelib.uploads.direct_uploads import UploadIntent
 from chalicelib.web import queries
@@ -72,7 +72,7 @@ def create_multipart(request: Request, caller: Caller) -> Response:
         size_bytes=_announced_size(metadata.get(SIZE_FIELD) if isinstance(metadata, dict) else None),
         content_type=content_type if isinstance(content_type, str) else None,
     )
-    file = direct_uploads.start_multipart(stores(), caller, announced).file
+    file = direct_uploads.start_multipart(stores(), caller, announced, "uppy").file
     key = keys.temp_key(file.organization_id, file.file_id)
     return answer({"key": key, "uploadId": file.multipart_upload_id, "bucket": stores().direct_uploads.bucket})
 
@@ -87,15 +87,15 @@ def sign_part(request: Request, caller: Caller, upload_id: str, part_number: str
     """GET /s3/multipart/{uploadId}/{partNumber}?key="""
     file = _upload(request, caller, upload_id)
     number = _part_number(part_number)
-    urls = direct_uploads.sign_parts(stores(), file, [number], as_planned=False)
-    return answer({"url": urls[number], "expires": stores().settings.upload_url_ttl_seconds})
+    urls = direct_uploads.sign_parts(stores(), file, [number])
+    return answer({"url": urls[number], "expires": part_limits.url_ttl_seconds(stores(), file)})
 
 
 def sign_batch(request: Request, caller: Caller, upload_id: str) -> Response:
     """GET /s3/multipart/{uploadId}/batch?key=&partNumbers=1,2"""
     file = _upload(request, caller, upload_id)
     numbers = [_part_number(raw) for raw in (queries.one(request, "partNumbers") or "").split(",")]
-    urls = direct_uploads.sign_parts(stores(), file, numbers, as_planned=False)
+    urls = direct_uploads.sign_parts(stores(), file, numbers)
     return answer({"presignedUrls": {str(number): url for number, url in urls.items()}})
 
 
@@ -136,11 +136,20 @@ for path, method, view in CONTRACT:
 
 
 def _upload(request: Request, caller: Caller, upload_id: str) -> File:
-    """:raises FileNotFound: the key and the upload id are not those of an upload that this user started."""
+    """
+    :raises FileNotFound: the key and the upload id are not those of an upload that this user started.
+    :raises Conflict: it was not started here; its parts have lengths that Uppy does not know.
+    """
     parsed = keys.parse_temp_key(queries.one(request, "key") or "")
     if parsed is None or parsed[0] != caller.organization_id:
         raise FileNotFound
-    return direct_uploads.own_upload(stores(), caller, parsed[1], upload_id)
+    file = direct_uploads.own_upload(stores(), caller, parsed[1], upload_id)
+    if file.upload_method != "uppy":
+        path = f"/files/{file.file_id}"
+        raise Conflict(
+            f"This upload was started by POST /files: go on at {path}/parts, or give it up by DELETE {path}."
+        )
+    return file
 
 
 def _announced_size(raw: Any) -> int | None:

@@ -10,7 +10,7 @@ from chalicelib.files.shapes import file_json
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput
-from chalicelib.uploads import direct_uploads
+from chalicelib.uploads import direct_uploads, part_limits
 from chalicelib.uploads.direct_uploads import Started, UploadIntent
 from chalicelib.web.http import answer, json_object, signed_in, text_field
 from chalicelib.wiring import stores
@@ -39,8 +39,8 @@ def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
     numbers = json_object(request).get("part_numbers")
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise BadInput("part_numbers must be a list of whole numbers.")
-    urls = direct_uploads.sign_parts(stores(), file, numbers, as_planned=file.size_is_exact)
-    expires_at = _time(int(datetime.now(UTC).timestamp()) + stores().settings.upload_url_ttl_seconds)
+    urls = direct_uploads.sign_parts(stores(), file, numbers)
+    expires_at = _time(int(datetime.now(UTC).timestamp()) + part_limits.url_ttl_seconds(stores(), file))
     return answer(
         {"parts": [{"part_number": number, "url": url, "expires_at": expires_at} for number, url in urls.items()]}
     )

@@ -11,11 +11,12 @@ import time
 from dataclasses import dataclass, replace
 
 from chalicelib import keys
-from chalicelib.files.record import File
+from chalicelib.files.record import File, UploadMethod
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, ObjectMissing, TooLarge, VersionConflict
+from chalicelib.uploads import part_limits
 from chalicelib.uploads.form_uploads import new_file, take_back
-from chalicelib.uploads.store import MAX_PARTS, MIN_PART_BYTES, Part, PresignedPost
+from chalicelib.uploads.store import MAX_PARTS, Part, PresignedPost
 from chalicelib.wiring import Stores
 
 MEBIBYTE = 1024 * 1024
@@ -26,8 +27,7 @@ MULTIPART_TTL_SECONDS = 23 * 3600
 MAX_SIGNED_PARTS = 1000
 MAX_CONTENT_TYPE_CHARACTERS = 255
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
-MAX_ATTEMPTS = 5
-
+TAKES_NO_MORE = "The upload is completed, given up or expired; it takes no more parts."
 
 _log = logging.getLogger(__name__)
 
@@ -79,12 +79,19 @@ def start_form(stores: Stores, caller: Caller, announced: UploadIntent) -> Start
     return Started(file, form, expires_at)
 
 
-def start_multipart(stores: Stores, caller: Caller, announced: UploadIntent) -> Started:
-    """As :func:`start_upload`, in parts."""
+def start_multipart(
+    stores: Stores, caller: Caller, announced: UploadIntent, method: UploadMethod = "multipart"
+) -> Started:
+    """As :func:`start_upload`, in parts.
+
+    :param method: by whose contract the parts are cut and signed: ours, or Uppy's.
+    """
     expires_at = int(time.time()) + MULTIPART_TTL_SECONDS
     planned = _new_file(stores, caller, announced, expires_at)
-    part_bytes = part_size(planned.file_size)
-    file = stores.files.create(replace(planned, upload_method="multipart", part_bytes=part_bytes))
+    part_bytes: int | None = part_size(planned.file_size)
+    if method == "uppy":
+        part_bytes = part_limits.part_bytes_of_uppy(planned.file_size) if planned.size_is_exact else None
+    file = stores.files.create(replace(planned, upload_method=method, part_bytes=part_bytes))
     try:
         upload_id = stores.direct_uploads.start_multipart(
             file.organization_id, file.file_id, file.declared_type or DEFAULT_CONTENT_TYPE
@@ -107,43 +114,32 @@ def part_count(file: File) -> int:
     return max(1, -(-file.file_size // (file.part_bytes or PREFERRED_PART_BYTES)))
 
 
-def sign_parts(stores: Stores, file: File, numbers: list[int], *, as_planned: bool) -> dict[int, str]:
-    """URLs to send parts to; they can be asked for again when they have expired.
+def sign_parts(stores: Stores, file: File, numbers: list[int]) -> dict[int, str]:
+    """URLs to send parts to, which live as long as :func:`part_limits.url_ttl_seconds` says and can be asked for again.
 
-    :param as_planned: the client cuts the file as we told it, so that storage can refuse a part of another length.
-        Uppy cuts as it likes; there only the number of parts is bounded.
     :raises BadInput: a number out of bounds, or too many at once.
-    :raises Conflict: the upload does not wait for parts any more.
+    :raises Conflict: the upload does not wait for these parts.
+    :raises QuotaExceeded: more has arrived than there is room for; the upload is given up.
+    :raises TooLarge: more has arrived than a file may have; likewise.
     """
     if not 1 <= len(numbers) <= MAX_SIGNED_PARTS:
         raise BadInput(f"Ask for 1 to {MAX_SIGNED_PARTS} parts at once, not {len(numbers)}.")
-    most = part_count(file) if as_planned else _most_parts(file)
+    most = part_count(file) if part_limits.has_known_cut(file) else MAX_PARTS
     for number in numbers:
         if not 1 <= number <= most:
             raise BadInput(f"The parts of this upload are numbered from 1 to {most}; {number} is not among them.")
     upload_id = _require_open(file)
-    ttl_seconds = stores.settings.upload_url_ttl_seconds
+    try:
+        lengths = part_limits.signed_lengths(stores, file, numbers)
+    except ObjectMissing:
+        raise Conflict(TAKES_NO_MORE) from None
+    ttl_seconds = part_limits.url_ttl_seconds(stores, file)
     return {
         number: stores.direct_uploads.presign_part(
-            file.organization_id,
-            file.file_id,
-            upload_id,
-            number,
-            exact_bytes=_part_length(file, number) if as_planned else None,
-            ttl_seconds=ttl_seconds,
+            file.organization_id, file.file_id, upload_id, number, exact_bytes=length, ttl_seconds=ttl_seconds
         )
-        for number in numbers
+        for number, length in lengths.items()
     }
-
-
-def _part_length(file: File, number: int) -> int:
-    part_bytes = file.part_bytes or PREFERRED_PART_BYTES
-    return min(part_bytes, file.file_size - (number - 1) * part_bytes)
-
-
-def _most_parts(file: File) -> int:
-    """So many when each but the last is as small as storage allows."""
-    return min(MAX_PARTS, max(1, -(-file.file_size // MIN_PART_BYTES))) if file.size_is_exact else MAX_PARTS
 
 
 def arrived_parts(stores: Stores, file: File) -> list[Part]:
@@ -154,7 +150,7 @@ def arrived_parts(stores: Stores, file: File) -> list[Part]:
     try:
         return stores.direct_uploads.parts(file.organization_id, file.file_id, _require_open(file))
     except ObjectMissing:
-        raise Conflict("The upload is completed, given up or expired; it takes no more parts.") from None
+        raise Conflict(TAKES_NO_MORE) from None
 
 
 def complete(stores: Stores, file: File, listed: list[tuple[int, str]] | None) -> File:
@@ -163,20 +159,20 @@ def complete(stores: Stores, file: File, listed: list[tuple[int, str]] | None) -
     :param listed: number and ETag of each part, as the client knows them; None takes what has arrived.
     :raises BadInput: the client's list is not what has arrived, or storage refuses the parts.
     :raises Conflict: bytes are missing, or the upload failed or expired.
-    :raises TooLarge: more bytes than allowed have arrived.
-    :raises QuotaExceeded: of an upload that did not say its size: it has no room.
+    :raises TooLarge: more bytes than allowed have arrived; the upload is given up.
+    :raises QuotaExceeded: of an upload that did not say its size: it has no room; likewise.
     """
     if file.status in ("processing", "completed"):
         return file
     upload_id = _require_open(file)
     try:
-        parts = stores.direct_uploads.parts(file.organization_id, file.file_id, upload_id)
+        file, arrived = part_limits.count_arrived(stores, file)
     except ObjectMissing:
         return _completed_before(stores, file)
-    parts = _agreed(parts, listed)
+    parts = _agreed(arrived, listed)
     if not parts:
         raise Conflict("No part has arrived, and storage puts together at least one; an empty file goes by form.")
-    file = _settle_size(stores, file, sum(part.size_bytes for part in parts))
+    file = _settle_size(stores, file, _sum_of_bytes(parts), _sum_of_bytes(arrived))
     try:
         done = stores.direct_uploads.complete(file.organization_id, file.file_id, upload_id, parts)
     except ObjectMissing:
@@ -193,7 +189,7 @@ def complete_again(stores: Stores, file: File) -> bool:
         return False
     try:
         parts = stores.direct_uploads.parts(file.organization_id, file.file_id, file.multipart_upload_id)
-        if sum(part.size_bytes for part in parts) != file.file_size:
+        if _sum_of_bytes(parts) != file.file_size:
             return False
         stores.direct_uploads.complete(file.organization_id, file.file_id, file.multipart_upload_id, parts)
     except ObjectMissing:
@@ -265,21 +261,22 @@ def _agreed(arrived: list[Part], listed: list[tuple[int, str]] | None) -> list[P
     return chosen
 
 
-def _settle_size(stores: Stores, file: File, arrived_bytes: int) -> File:
+def _settle_size(stores: Stores, file: File, listed_bytes: int, arrived_bytes: int) -> File:
     if file.size_is_exact:
-        if arrived_bytes != file.file_size:
-            raise Conflict(f"{arrived_bytes} of the announced {file.file_size} bytes are in the listed parts.")
+        if listed_bytes != file.file_size:
+            raise Conflict(f"{listed_bytes} of the announced {file.file_size} bytes are in the listed parts.")
         return file
-    if arrived_bytes > stores.settings.max_direct_upload_bytes:
-        raise TooLarge(
-            f"A file may have at most {stores.settings.max_direct_upload_bytes} bytes; {arrived_bytes} have arrived."
-        )
     try:
+        # What was not listed takes room until storage has put the rest together.
         return stores.files.replace(
-            file, replace(file, file_size=arrived_bytes, reserved_bytes=arrived_bytes, size_is_exact=True)
+            file, replace(file, file_size=listed_bytes, reserved_bytes=arrived_bytes, size_is_exact=True)
         )
     except VersionConflict:
         raise Conflict("The upload was being changed at the same moment; ask again.") from None
+
+
+def _sum_of_bytes(parts: list[Part]) -> int:
+    return sum(part.size_bytes for part in parts)
 
 
 def _leave_to_storage(stores: Stores, file: File) -> File:

@@ -196,6 +196,34 @@ SCENARIOS: dict[str, Scenario] = {
         at_once=True,
         ends=("completed",),
     ),
+    "direct-grow": Scenario(
+        "Signing a part, more room needed",
+        "More has arrived of an upload of unknown size than is reserved; a user asks for the next part and has the "
+        "parts put together; if the answer is not 200, once more.",
+        steps.sign_next_part,
+        steps.outgrown,
+        again=steps.sign_next_part_again,
+        at_once=True,
+        ends=("completed",),
+    ),
+    "direct-beyond": Scenario(
+        "Signing a part, no room left",
+        "The same where the quota has no room for it: refused, and the upload is given up; if the answer is not 409, "
+        "once more.",
+        steps.sign_next_part,
+        steps.outgrown_in_a_full_organization,
+        again=steps.be_refused_again,
+        hoped_for=409,
+        at_once=True,
+        ends=("failed",),
+    ),
+    "sweep-beyond": Scenario(
+        "Sweep of an upload beyond the quota",
+        "The same, found by the sweep.",
+        steps.sweep,
+        steps.outgrown_in_a_full_organization,
+        ends=("failed",),
+    ),
     "sweep-direct": Scenario(
         "Sweep of abandoned direct uploads",
         "A form that nothing was sent to, and parts that were never put together.",

@@ -255,6 +255,41 @@ def complete_again(lab: Lab, file_id: str) -> None:
     assert complete(lab, file_id).status == 200, "can't be completed afterwards"
 
 
+def outgrown(lab: Lab) -> str:
+    """More has arrived of an upload of unknown size than was reserved for it. The path of its parts."""
+    person = lab.people["anna"]
+    body = {"filename": "direct.txt", "type": "text/plain", "metadata": {}}
+    key = person.request("POST", "/s3/multipart", json_body=body).body["key"]
+    file_id: str = key.partition("/")[2]
+    person.send_part(file_id, BIG)
+    return file_id
+
+
+def outgrown_in_a_full_organization(lab: Lab) -> str:
+    file_id = outgrown(lab)
+    organization_id = lab.people["anna"].organization.organization_id
+    accounts.set_quota(lab.stores, organization_id, len(BIG) - 1, 1000)
+    return file_id
+
+
+def sign_next_part(lab: Lab, file_id: str) -> Answer:
+    """The client finds that it needs no other part, and has them put together."""
+    person = lab.people["anna"]
+    answer = person.request("POST", f"/files/{file_id}/parts", json_body={"part_numbers": [2]})
+    if answer.status == 200:
+        with lab.wire.by_somebody_else():
+            assert person.complete(file_id, BIG).status == 200
+    return answer
+
+
+def sign_next_part_again(lab: Lab, file_id: str) -> None:
+    assert sign_next_part(lab, file_id).status == 200, "the upload can't go on afterwards"
+
+
+def be_refused_again(lab: Lab, file_id: str) -> None:
+    assert sign_next_part(lab, file_id).status == 409, "an upload that is beyond the quota goes on"
+
+
 def abandoned(lab: Lab) -> None:
     """A form that nothing was sent to, and parts that were never put together; both have expired."""
     assert lab.people["anna"].start_direct(len(TEXT)).status == 201

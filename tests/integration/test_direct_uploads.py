@@ -17,6 +17,7 @@ import pytest
 from chalicelib.accounts import administration as accounts
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import QuotaExceeded
+from chalicelib.sweep.sweeping import sweep
 from chalicelib.uploads import direct_uploads
 from chalicelib.uploads.direct_uploads import UploadIntent
 from chalicelib.wiring import Stores
@@ -76,6 +77,50 @@ def test_parts_are_sent_to_signed_urls_and_resumed(tenant: Tenant, running: Runn
     other = running.new_tenant()
     assert other.client.get(path, params=key).status_code == 404
     other.client.close()
+
+
+def in_parts(tenant: Tenant, **metadata: int) -> tuple[str, dict[str, str]]:
+    body = {"filename": "big.bin", "type": "application/x-b", "metadata": metadata}
+    started = tenant.client.post("/s3/multipart", json=body).json()
+    return f"/s3/multipart/{started['uploadId']}", {"key": started["key"]}
+
+
+def test_part_of_known_size_takes_no_other_length(tenant: Tenant, stores: Stores) -> None:
+    """A quota of 1 MB held 30 MiB once."""
+    accounts.set_quota(stores, tenant.organization_id, 10**6, 10)
+    path, key = in_parts(tenant, size=1)
+    url = tenant.client.get(f"{path}/1", params=key).json()["url"]
+    assert httpx.put(url, content=bytes(30 * MEBIBYTE)).status_code == 403
+    assert tenant.client.get(path, params=key).json() == []
+    assert httpx.put(url, content=b"x").status_code == 200
+    parts = [{"PartNumber": 1, "ETag": tenant.client.get(path, params=key).json()[0]["ETag"]}]
+    assert tenant.client.post(f"{path}/complete", params=key, json={"parts": parts}).status_code == 200
+    assert tenant.await_settled(key["key"].partition("/")[2])["file_size"] == 1
+    assert tenant.client.post("/s3/multipart", json={"filename": "a", "type": "a/b"}).status_code == 409
+
+
+@pytest.mark.parametrize("by", ["signing", "sweep"])
+def test_upload_of_unknown_size_ends_at_the_quota(tenant: Tenant, stores: Stores, running: Running, by: str) -> None:
+    accounts.set_quota(stores, tenant.organization_id, 101 * MEBIBYTE, 10)
+    path, key = in_parts(tenant)
+    url = tenant.client.get(f"{path}/1", params=key).json()["url"]
+    for number in (2, 3):
+        url_of_number = tenant.client.get(f"{path}/{number}", params=key).json()["url"]
+        assert httpx.put(url_of_number, content=bytes(30 * MEBIBYTE)).status_code == 200
+    assert httpx.put(url, content=bytes(42 * MEBIBYTE)).status_code == 200
+    if by == "sweep":
+        assert sweep(stores)["given_up"] == 1
+    else:
+        refused = tenant.client.get(f"{path}/4", params=key)
+        assert (refused.status_code, refused.json()["error"]) == (409, refused.json()["message"])
+    details = tenant.client.get(f"/files/{key['key'].partition('/')[2]}").json()
+    assert details["status"] == "failed"
+    assert "quota" in details["error_message"] or "of its" in details["error_message"]
+    assert tenant.client.get("/usage").json()["bytes"]["used"] == 0
+    assert httpx.put(url, content=b"x").status_code == 404
+    s3 = running.machine.client("s3")
+    open_uploads = s3.list_multipart_uploads(Bucket=running.machine.environment["TEMP_BUCKET"]).get("Uploads", [])
+    assert [upload for upload in open_uploads if upload["Key"] == key["key"]] == []
 
 
 def test_part_url_opens_no_other_part(tenant: Tenant) -> None:

@@ -117,7 +117,9 @@ def test_more_than_the_largest_size_is_not_put_together(uppy: Any, world: World,
     listed = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in arrived]
     assert uppy("POST", f"{path}/complete{key}", {"parts": listed}).status == 413
     assert world.temp() == {}
-    assert uppy("POST", f"{path}/complete{key}", {"parts": listed[:1]}).status == 200
+    assert uppy("POST", f"{path}/complete{key}", {"parts": listed[:1]}).status == 409
+    assert world.organization().usage.bytes_used == 0
+    assert world.s3.list_multipart_uploads(Bucket=TEMP_BUCKET).get("Uploads", []) == []
 
 
 def test_abort_gives_everything_back(uppy: Any, world: World) -> None:

@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from chalicelib.uploads.store import MIN_PART_BYTES
 from tests.unit import samples
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_calls
@@ -80,6 +81,32 @@ def test_repeated_event_costs_less(api: Api, anna: Session, world: World) -> Non
     world.cloud.chalice.lambda_.invoke("process_uploads", event)
     made = calls_of(lambda: world.cloud.chalice.lambda_.invoke("process_uploads", event))
     assert made == ["dynamodb.TransactGetItems", "s3.DeleteObject"]
+
+
+@pytest.mark.parametrize("parts", [0, 3])
+def test_signing_a_part(api: Api, anna: Session, world: World, parts: int) -> None:
+    """Of a known size: two reads. Of an unknown one: what has arrived besides, one list for each thousand parts."""
+    session_and_file = ["dynamodb.GetItem"] * 2
+    for metadata, counting in (({"size": 4 * MIN_PART_BYTES}, []), ({}, ["s3.ListParts"])):
+        body = {"filename": "a.bin", "type": "x/y", "metadata": metadata}
+        created = api.post("/s3/multipart", anna, json_body=body).json
+        for number in range(1, parts + 1):
+            world.s3.upload_part(
+                Bucket=created["bucket"],
+                Key=created["key"],
+                UploadId=created["uploadId"],
+                PartNumber=number,
+                Body=bytes(MIN_PART_BYTES),
+            )
+        for asked in ("1", "2", "batch"):
+            path = f"/s3/multipart/{created['uploadId']}/{asked}?key={created['key']}&partNumbers=1,2,3"
+            with aws_calls() as made:
+                check_success(api.get(path, anna))
+            assert made == session_and_file + counting
+    started = api.post("/files", anna, json_body={"filename": "a.bin", "size": 200_000_000}).json
+    path = started["upload"]["parts"]
+    made = calls_of(lambda: check_success(api.post(path, anna, json_body={"part_numbers": [1, 2]})))
+    assert made == session_and_file
 
 
 def test_delete(api: Api, anna: Session, world: World) -> None:
