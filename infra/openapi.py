@@ -13,6 +13,9 @@ from typing import Any
 
 import yaml
 
+from chalicelib.files.record import File
+from chalicelib.kernel.fields import json_schema
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "docs" / "openapi.yaml"
 TARGET = ROOT / "chalicelib" / "web" / "openapi.json"
@@ -22,6 +25,7 @@ def compile_document() -> str:
     document: dict[str, Any] = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
     # Anchors of the source; a reader of the JSON has no use for them.
     del document["x-headers"]
+    document["components"]["schemas"]["FileRecord"] = json_schema(File)
     document["paths"] |= _by_ticket(document["paths"])
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
 

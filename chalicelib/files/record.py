@@ -1,7 +1,9 @@
 """One file of one organisation; a plain frozen record, no storage in it."""
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from chalicelib.kernel.fields import NULLABLE_TEXT, resets, shown
 
 FileStatus = Literal["pending", "processing", "completed", "failed"]
 
@@ -11,32 +13,69 @@ FILE_STATUSES: Final = ("pending", "processing", "completed", "failed")
 UploadMethod = Literal["form", "post", "multipart", "uppy"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class File:
-    """One file of one organisation. Sizes in bytes, times ISO 8601 UTC."""
+    """One file of one organisation. Sizes in bytes, times ISO 8601 UTC.
+
+    The only description of the record: the columns of its row, its JSON, the OpenAPI schema and what a retry resets
+    are made from it. A field that is ``shown`` is part of the contract.
+    """
 
     organization_id: str
-    file_id: str
-    filename: str
+    file_id: str = shown({"type": "string", "format": "uuid"}, name="id")
+    filename: str = shown(
+        {
+            "description": "The name that was sent, without path parts, control characters and anything but letters,"
+            " digits, space, `.`, `-` and `_`.",
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 255,
+        }
+    )
+    status: FileStatus = shown({"$ref": "#/components/schemas/Status"})
+    file_size: int = shown(
+        {
+            "description": "In bytes. Null while a direct upload has not said its size.",
+            "type": ["integer", "null"],
+            "minimum": 0,
+        },
+        # Until it is measured, a size that nobody announced is only a bound.
+        null_unless="size_is_exact",
+    )
+    mime_type: str | None = shown(
+        {"description": "Detected from the bytes.", **NULLABLE_TEXT},
+        default=None,
+        reset=True,
+    )
+    declared_type: str | None = shown(
+        {"description": "What the upload said of its type.", **NULLABLE_TEXT}, default=None
+    )
+    sha256_hash: str | None = shown({**NULLABLE_TEXT, "pattern": "^[0-9a-f]{64}$"}, default=None)
+    created_at: str = shown({"$ref": "#/components/schemas/Time"})
+    processed_at: str | None = shown(
+        {"oneOf": [{"$ref": "#/components/schemas/Time"}, {"type": "null"}]}, default=None, reset=True
+    )
+    error_message: str | None = shown(
+        {
+            "description": "Why it failed, for people. Only of a failed file.",
+            "type": "string",
+            "minLength": 1,
+        },
+        default=None,
+        reset=True,
+        only_of="failed",
+    )
     #: The filename at creation: part of the permanent key, so that renaming moves no bytes.
     object_name: str
-    status: FileStatus
-    file_size: int
     uploaded_by_id: str
     uploaded_by_username: str
-    created_at: str
     touched_at: str
     upload_method: UploadMethod = "form"
     #: False while only an upper bound of the size is known, which ``file_size`` is until processing has measured it.
     size_is_exact: bool = True
     #: What the row holds of the organisation's quota: its size while it may complete, 0 once it failed.
     reserved_bytes: int = 0
-    declared_type: str | None = None
     expected_sha256: str | None = None
-    mime_type: str | None = None
-    sha256_hash: str | None = None
-    processed_at: str | None = None
-    error_message: str | None = None
     #: Set when the bytes were discarded, so that nothing can bring the file back.
     unrecoverable: bool = False
     attempts: int = 0
@@ -51,6 +90,10 @@ class File:
     #: Epoch seconds until when the bytes may still arrive.
     upload_expires_at: int = 0
     version: int = 0
+
+    def reset(self, **changes: Any) -> "File":
+        """The file as a new attempt at processing finds it: in its quota again, without what the last one found."""
+        return replace(self, **{"reserved_bytes": self.file_size, **resets(File), **changes})
 
     @property
     def is_open(self) -> bool:

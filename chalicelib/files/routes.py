@@ -5,9 +5,9 @@ from chalice.app import Blueprint, Request, Response
 from chalicelib.accounts import limits
 from chalicelib.files import logic as files
 from chalicelib.files.record import FILE_STATUSES
-from chalicelib.files.shapes import file_json
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput
+from chalicelib.kernel.fields import to_json
 from chalicelib.uploads import form_uploads as uploads
 from chalicelib.uploads.direct_routes import start_direct_upload
 from chalicelib.web import forms, queries
@@ -35,7 +35,7 @@ def upload(request: Request, caller: Caller) -> Response:
     uploads.check_form_size(stores(), max(0, len(request.raw_body) - forms.FORM_OVERHEAD_BYTES))
     sent = forms.read_file(request)
     file = uploads.upload_form(stores(), caller, sent.filename, sent.declared_type, sent.body)
-    return answer(file_json(file), 201, {"Location": f"/files/{file.file_id}"})
+    return answer(to_json(file), 201, {"Location": f"/files/{file.file_id}"})
 
 
 @routes.route("/files", methods=["GET"], content_types=[])
@@ -55,7 +55,7 @@ def list_files(request: Request, caller: Caller) -> Response:
     )
     return answer(
         {
-            "files": [file_json(file) for file in listing.files],
+            "files": [to_json(file) for file in listing.files],
             "total": listing.total,
             "limit": listing.limit,
             "offset": listing.offset,
@@ -69,7 +69,7 @@ def list_files(request: Request, caller: Caller) -> Response:
 def file_details(request: Request, caller: Caller, file_id: str) -> Response:
     file = files.get_file(stores(), caller, file_id)
     uploaded_by = {"id": file.uploaded_by_id, "username": file.uploaded_by_username}
-    return answer({**file_json(file), "uploaded_by": uploaded_by})
+    return answer({**to_json(file), "uploaded_by": uploaded_by})
 
 
 @routes.route("/files/{file_id}", methods=["PATCH"], content_types=[])
@@ -77,13 +77,13 @@ def file_details(request: Request, caller: Caller, file_id: str) -> Response:
 def rename_file(request: Request, caller: Caller, file_id: str) -> Response:
     # Whose file it is comes first: what is wrong with the body is nothing to tell a stranger.
     files.get_file(stores(), caller, file_id)
-    return answer(file_json(files.rename_file(stores(), caller, file_id, text_field(json_object(request), "filename"))))
+    return answer(to_json(files.rename_file(stores(), caller, file_id, text_field(json_object(request), "filename"))))
 
 
 @routes.route("/files/{file_id}/retry", methods=["POST"], content_types=[])
 @signed_in(routes)
 def retry_file(request: Request, caller: Caller, file_id: str) -> Response:
-    return answer(file_json(files.retry_file(stores(), caller, file_id)), 202)
+    return answer(to_json(files.retry_file(stores(), caller, file_id)), 202)
 
 
 @routes.route("/files/bulk-delete", methods=["POST"], content_types=[])

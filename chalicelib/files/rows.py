@@ -1,9 +1,13 @@
 """The rows of the files table and its indexes: shapes only."""
 
-from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute
+from typing import Any
+
+from pynamodb.attributes import UnicodeAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
+from chalicelib.files.record import File
+from chalicelib.platform.columns import columns_of
 from chalicelib.platform.tables import ClientLimits
 
 
@@ -45,39 +49,17 @@ class Unfinished(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-ca
     touched_at = UnicodeAttribute(range_key=True)
 
 
-class FileRow(Model):
+_FileColumns: Any = type(
+    "_FileColumns", (Model,), dict(columns_of(File, partition_key="organization_id", sort_key="file_id"))
+)
+
+
+class FileRow(_FileColumns):  # type: ignore[misc]
+    """The columns of a file are those of its record; beside them are only the keys of the indexes."""
+
     class Meta(ClientLimits):
         table_name = "files"
 
-    organization_id = UnicodeAttribute(hash_key=True)
-    file_id = UnicodeAttribute(range_key=True)
-    filename = UnicodeAttribute()
-    object_name = UnicodeAttribute()
-    status = UnicodeAttribute()
-    file_size = NumberAttribute()
-    uploaded_by_id = UnicodeAttribute()
-    uploaded_by_username = UnicodeAttribute()
-    created_at = UnicodeAttribute()
-    touched_at = UnicodeAttribute()
-    upload_method = UnicodeAttribute()
-    reserved_bytes = NumberAttribute(default=0)
-    size_is_exact = BooleanAttribute(default=True)
-    declared_type = UnicodeAttribute(null=True)
-    expected_sha256 = UnicodeAttribute(null=True)
-    mime_type = UnicodeAttribute(null=True)
-    sha256_hash = UnicodeAttribute(null=True)
-    processed_at = UnicodeAttribute(null=True)
-    error_message = UnicodeAttribute(null=True)
-    unrecoverable = BooleanAttribute(default=False)
-    attempts = NumberAttribute(default=0)
-    lease_owner = UnicodeAttribute(null=True)
-    lease_expires_at = NumberAttribute(default=0)
-    object_version = UnicodeAttribute(null=True)
-    multipart_upload_id = UnicodeAttribute(null=True)
-    part_bytes = NumberAttribute(null=True)
-    completing = BooleanAttribute(default=False)
-    upload_expires_at = NumberAttribute(default=0)
-    version = NumberAttribute(default=0)
     status_key = UnicodeAttribute(null=True)
     mime_key = UnicodeAttribute(null=True)
     status_mime_key = UnicodeAttribute(null=True)

@@ -170,7 +170,8 @@ class FileStore:
 
     def _find_row(self, partition: str, file_id: str) -> FileRow | None:
         try:
-            return self._files.get(partition, file_id, consistent_read=True)
+            row: FileRow = self._files.get(partition, file_id, consistent_read=True)
+            return row
         except DoesNotExist:
             return None
 
@@ -280,7 +281,8 @@ def _query(
         return model.by_status.query(keys.status_partition(organization_id, status), older, **options)
     if mime_type:
         return model.by_mime_type.query(keys.mime_partition(organization_id, mime_type), older, **options)
-    return model.query(organization_id, older, consistent_read=True, **options)
+    rows: Iterator[FileRow] = model.query(organization_id, older, consistent_read=True, **options)
+    return rows
 
 
 def _to_row(model: type[FileRow], file: File) -> FileRow:

@@ -175,16 +175,11 @@ def _take(stores: Stores, file: File, worker: str) -> File:
     """Move to ``processing`` and hold the lease. A failed file takes its room in the quota again."""
     return stores.files.replace(
         file,
-        replace(
-            file,
+        file.reset(
             status="processing",
             attempts=file.attempts + 1,
             lease_owner=worker,
             lease_expires_at=int(time.time()) + stores.settings.processing_lease_seconds,
-            reserved_bytes=file.file_size,
-            error_message=None,
-            processed_at=None,
-            mime_type=None,
         ),
     )
 

@@ -6,10 +6,10 @@ from typing import Any
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.files.record import File
-from chalicelib.files.shapes import file_json
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput
+from chalicelib.kernel.fields import to_json
 from chalicelib.uploads import direct_uploads, part_limits
 from chalicelib.uploads.direct_uploads import Started, UploadIntent
 from chalicelib.web.http import answer, json_object, signed_in, text_field
@@ -28,7 +28,7 @@ def start_direct_upload(request: Request, caller: Caller) -> Response:
         sha256=text_field(body, "sha256").lower() if body.get("sha256") is not None else None,
     )
     started = direct_uploads.start_upload(stores(), caller, announced)
-    record = {**file_json(started.file), "upload": _upload_json(started)}
+    record = {**to_json(started.file), "upload": _upload_json(started)}
     return answer(record, 201, {"Location": f"/files/{started.file.file_id}"})
 
 
@@ -59,7 +59,7 @@ def list_parts(request: Request, caller: Caller, file_id: str) -> Response:
 def complete_upload(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
     listed = _listed_parts(json_object(request)) if request.raw_body else None
-    return answer(file_json(direct_uploads.complete(stores(), file, listed)))
+    return answer(to_json(direct_uploads.complete(stores(), file, listed)))
 
 
 def listed_part(part: Any, number_name: str, etag_name: str) -> tuple[int, str]:

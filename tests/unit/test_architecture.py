@@ -26,7 +26,7 @@ KINDS = (
     ("kernel", r"chalicelib\.kernel(\..+)?"),
     ("platform", r"chalicelib\.platform(\..+)?"),
     ("web", r"chalicelib\.web(\..+)?"),
-    ("routes", rf"chalicelib\.{SUBJECT}\.(\w+_)?(routes|shapes)"),
+    ("routes", rf"chalicelib\.{SUBJECT}\.(\w+_)?routes"),
     ("store", rf"chalicelib\.{SUBJECT}\.(store|rows)"),
     ("records", rf"chalicelib\.{SUBJECT}\.(records?|organization|extensions|tokens)"),
     ("logic", rf"chalicelib\.{SUBJECT}(\.\w+)?"),

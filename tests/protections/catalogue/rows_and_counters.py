@@ -80,9 +80,9 @@ ROWS_AND_COUNTERS = (
     ),
     Protection(
         "A failed file takes its room again when it is retried",
-        "retry_file",
-        "reserved_bytes=file.file_size",
-        "reserved_bytes=file.reserved_bytes",
+        "File.reset",
+        "return replace(self, **{'reserved_bytes': self.file_size, **resets(File), **changes})",
+        "return replace(self, **{**resets(File), **changes})",
         (f"{CARE_TESTS}::test_retry_without_room_is_409",),
     ),
     Protection(
