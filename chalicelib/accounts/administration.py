@@ -15,11 +15,11 @@ from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
 from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn, VersionConflict, WrongPassword
+from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organization import Organization, Policy
 from chalicelib.wiring import Stores
 
 MAX_NAME_CHARACTERS = 200
-MAX_ATTEMPTS = 8
 _TYPE_PATTERN = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+_-]*)")
 
 
@@ -123,9 +123,10 @@ def change_password(
     :raises BadInput: ``new`` can't be one.
     :raises NotSignedIn: the session was ended meanwhile, as by somebody who changes the password too.
     """
-    cost, token_hash, written = stores.settings.bcrypt_cost, token_digest(token), None
-    for _ in range(MAX_ATTEMPTS):
-        user = stores.users.find(caller.organization_id, caller.user_id)
+    cost, token_hash, written = stores.settings.bcrypt_cost, token_digest(token), ""
+
+    def change(user: User | None) -> str:
+        nonlocal written
         if user is not None and user.password_hash == written:
             # Only the answer was lost. Hashes are salted, so nobody else has written this one.
             return device_proofs(user, device)
@@ -134,12 +135,14 @@ def change_password(
         if not password_matches(current, user.password_hash, cost):
             raise WrongPassword
         written = written or hash_password(new, cost, user.username)
-        try:
-            _write(stores, user, kept_session=token_hash, password_hash=written)
-            return device_proofs(replace(user, password_hash=written), device)
-        except VersionConflict:
-            continue
-    raise Conflict("Your account is being changed by others; try again.")
+        _write(stores, user, kept_session=token_hash, password_hash=written)
+        return device_proofs(replace(user, password_hash=written), device)
+
+    return compare_and_swap(
+        lambda: stores.users.find(caller.organization_id, caller.user_id),
+        change,
+        exhausted=Conflict("Your account is being changed by others; try again."),
+    )
 
 
 def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
@@ -151,16 +154,19 @@ def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
 
 
 def _change_user(stores: Stores, username: str, **changes: Any) -> None:
-    for _ in range(MAX_ATTEMPTS):
-        name = normalize_username(username)
+    name = normalize_username(username)
+
+    def read() -> User:
         user = stores.users.find_by_username(name) if is_username(name) else None
         if user is None:
             raise BadInput(f"There is no user '{username}'.")
-        try:
-            return _write(stores, user, kept_session=None, **changes)
-        except VersionConflict:
-            continue
-    raise Conflict(f"The user '{username}' is being changed by others; try again.")
+        return user
+
+    compare_and_swap(
+        read,
+        lambda user: _write(stores, user, kept_session=None, **changes),
+        exhausted=Conflict(f"The user '{username}' is being changed by others; try again."),
+    )
 
 
 def _write(stores: Stores, user: User, *, kept_session: str | None, **changes: Any) -> None:

@@ -1,6 +1,5 @@
 """Signing in and out: opaque tokens, kept server-side as hashes, dead the moment that they are ended."""
 
-import random
 import re
 import secrets
 import time
@@ -15,12 +14,12 @@ from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotSignedIn, Unavailable, VersionConflict, WrongCredentials
 from chalicelib.kernel.nfc import compose
+from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.wiring import Stores
 
 TOKEN_BYTES = 32
 #: A user's oldest session ends when one more is started; also what one transaction can end at once.
 MAX_LIVE_SESSIONS = 20
-MAX_LOGIN_ATTEMPTS = 8
 #: Longer than any token that we make; what is longer is not looked up.
 MAX_TOKEN_CHARACTERS = 128
 #: Looked up in place of what can't be a username, for the same work; nobody can be called so.
@@ -77,18 +76,25 @@ def _reserve_with_device(
 
 def _login(stores: Stores, user: User | None, password: str, device: str | None) -> SignedIn:
     matches = password_matches(password, user.password_hash if user else None, stores.settings.bcrypt_cost)
-    for attempt in range(MAX_LOGIN_ATTEMPTS):
-        if user is None or not matches or user.disabled:
+    if user is None or not matches:
+        raise WrongCredentials
+    checked = user
+
+    def read() -> User | None:
+        return stores.users.find(checked.organization_id, checked.user_id)
+
+    def start(now: User | None) -> SignedIn:
+        if now is None or now.disabled or now.password_hash != checked.password_hash:
             raise WrongCredentials
-        try:
-            return _start_session(stores, user, device)
-        except VersionConflict:
-            # Another login of the same user, or a change of the user: decide anew on what is there now.
-            time.sleep(random.uniform(0, 0.02 * 2**attempt))
-            checked_hash = user.password_hash
-            user = stores.users.find(user.organization_id, user.user_id)
-            matches = user is not None and user.password_hash == checked_hash
-    raise Unavailable("Too many logins of this user at once; try again.")
+        return _start_session(stores, now, device)
+
+    return compare_and_swap(
+        read,
+        start,
+        first=checked,
+        waits=True,
+        exhausted=Unavailable("Too many logins of this user at once; try again."),
+    )
 
 
 def authenticate(stores: Stores, token: str | None) -> Caller:
@@ -109,17 +115,22 @@ def authenticate(stores: Stores, token: str | None) -> Caller:
 def logout(stores: Stores, caller: Caller, token: str) -> None:
     """End this session, and take it off the user's list, or ended ones would push out living ones."""
     token_hash = token_digest(token)
-    for _ in range(MAX_LOGIN_ATTEMPTS):
-        user = stores.users.find(caller.organization_id, caller.user_id)
+
+    def take_off(user: User | None) -> None:
         others = tuple(e for e in user.live_sessions if e.partition(":")[2] != token_hash) if user else ()
         if user is None or others == user.live_sessions:
-            break
-        try:
+            stores.sessions.delete(token_hash)
+        else:
             changed = replace(user, live_sessions=others, version=user.version + 1)
-            return stores.users.replace(user, changed, [token_hash])
-        except VersionConflict:
-            continue
-    stores.sessions.delete(token_hash)
+            stores.users.replace(user, changed, [token_hash])
+
+    try:
+        compare_and_swap(
+            lambda: stores.users.find(caller.organization_id, caller.user_id), take_off, exhausted=VersionConflict()
+        )
+    except VersionConflict:
+        # The session ends all the same; its entry in the list ends with its time.
+        stores.sessions.delete(token_hash)
 
 
 def normalize_username(username: str) -> str:

@@ -10,7 +10,8 @@ from chalicelib.files.cursors import make_cursor, read_cursor
 from chalicelib.files.disposition import attachment
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotSignedIn, VersionConflict
+from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotSignedIn
+from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organization import Organization
 from chalicelib.uploads.form_uploads import discard_upload
 from chalicelib.wiring import Stores
@@ -19,7 +20,7 @@ DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
 #: DynamoDB reads, and bills, all that an offset skips; a cursor skips for nothing.
 MAX_OFFSET = 10_000
-MAX_ATTEMPTS = 5
+_BUSY = "The file is being changed at the moment; try again."
 MAX_BULK_DELETES = 100
 PARALLEL_DELETES = 8
 
@@ -102,15 +103,10 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
     :raises FileNotFound: it is absent, or another organisation's.
     :raises Conflict: it kept changing while we tried.
     """
-    for _ in range(MAX_ATTEMPTS):
-        file = get_file(stores, caller, file_id)
-        try:
-            removed = stores.files.remove(file)
-            break
-        except VersionConflict:
-            continue
-    else:
-        raise Conflict("The file is being changed at the moment; try again.")
+    removed = compare_and_swap(
+        lambda: get_file(stores, caller, file_id), stores.files.remove, exhausted=Conflict(_BUSY)
+    )
+    file = removed.file
     discard_upload(stores, file)
     if file.status == "processing":
         # Someone may be copying it right now; the note stays until the lease is over, and the sweep deletes for good.
@@ -153,17 +149,16 @@ def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> 
     if not filename.strip():
         raise BadInput("filename is empty.")
     name = keys.clean_filename(filename)
-    for _ in range(MAX_ATTEMPTS):
-        file, organization = _find_with_organization(stores, caller, file_id)
+
+    def rename(read: tuple[File, Organization]) -> File:
+        file, organization = read
         # Of a file without a type nothing can be said; processing looks at the name that it has by then.
         refusal = organization.policy.refusal_of_name(name, file.mime_type) if file.mime_type else None
         if refusal is not None:
             raise Conflict(refusal)
-        try:
-            return stores.files.replace(file, replace(file, filename=name))
-        except VersionConflict:
-            continue
-    raise Conflict("The file is being changed at the moment; try again.")
+        return stores.files.replace(file, replace(file, filename=name))
+
+    return compare_and_swap(lambda: _find_with_organization(stores, caller, file_id), rename, exhausted=Conflict(_BUSY))
 
 
 def _find_with_organization(stores: Stores, caller: Caller, file_id: str) -> tuple[File, Organization]:
@@ -187,17 +182,8 @@ def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
             raise Conflict(f"The file is {file.status}; only a failed file can be retried.")
         if file.unrecoverable or not stores.direct_uploads.has_arrived(file.organization_id, file.file_id):
             raise Conflict("The bytes of the file are gone, so it can't be retried; upload it again.")
-        return replace(
-            file,
-            status="pending",
-            reserved_bytes=file.file_size,
-            error_message=None,
-            processed_at=None,
-            mime_type=None,
-            # Counts anew, or the sweep would give up what was given up before. Not 0: there may be a copy to delete.
-            attempts=1,
-            upload_expires_at=0,
-        )
+        # Counts anew, or the sweep would give up what was given up before. Not 0: there may be a copy to delete.
+        return file.reset(status="pending", attempts=1, upload_expires_at=0)
 
     file = _change(stores, caller, file_id, check)
     try:
@@ -218,13 +204,11 @@ def get_usage(stores: Stores, caller: Caller) -> Organization:
 
 def _change(stores: Stores, caller: Caller, file_id: str, change: Callable[[File], File]) -> File:
     """Read, change and write a file, anew when somebody else was faster."""
-    for _ in range(MAX_ATTEMPTS):
-        file = get_file(stores, caller, file_id)
-        try:
-            return stores.files.replace(file, change(file))
-        except VersionConflict:
-            continue
-    raise Conflict("The file is being changed at the moment; try again.")
+    return compare_and_swap(
+        lambda: get_file(stores, caller, file_id),
+        lambda file: stores.files.replace(file, change(file)),
+        exhausted=Conflict(_BUSY),
+    )
 
 
 def _what_next(file: File) -> str:

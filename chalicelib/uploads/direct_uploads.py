@@ -29,6 +29,7 @@ MAX_CONTENT_TYPE_CHARACTERS = 255
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 TAKES_NO_MORE = "The upload is completed, given up or expired; it takes no more parts."
 
+
 _log = logging.getLogger(__name__)
 
 

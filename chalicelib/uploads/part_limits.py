@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from chalicelib.files.record import File
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import Conflict, QuotaExceeded, TooLarge, VersionConflict
+from chalicelib.kernel.errors import Conflict, QuotaExceeded, TooLarge
+from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.uploads.store import MAX_PARTS, MIN_PART_BYTES, Part
 from chalicelib.wiring import Stores
 
@@ -23,7 +24,6 @@ MAX_PARTS_AHEAD = 32
 OPEN_URL_TTL_SECONDS = 300
 #: A reservation grows by more than what has arrived, so that it need not grow with each part.
 GROWTH_BYTES = 100 * 1024 * 1024
-MAX_ATTEMPTS = 5
 
 
 def part_bytes_of_uppy(size_bytes: int) -> int:
@@ -142,15 +142,16 @@ def _change(stores: Stores, file: File, changed: Callable[[File], File]) -> File
     :raises Conflict: it is not the open upload any more that it was, or it kept changing.
     :raises QuotaExceeded: it takes more room than there is.
     """
-    now: File | None = file
-    for _ in range(MAX_ATTEMPTS):
+
+    def change(now: File | None) -> File:
         if now is None or now.status != "pending" or now.size_is_exact != file.size_is_exact:
             raise Conflict("The upload takes no more parts: it is being put together, or was given up.")
         after = changed(now)
-        if after is now:
-            return now
-        try:
-            return stores.files.replace(now, after)
-        except VersionConflict:
-            now = stores.files.find(file.organization_id, file.file_id)
-    raise Conflict("The upload was being changed at the same moment; ask again.")
+        return now if after is now else stores.files.replace(now, after)
+
+    return compare_and_swap(
+        lambda: stores.files.find(file.organization_id, file.file_id),
+        change,
+        first=file,
+        exhausted=Conflict("The upload was being changed at the same moment; ask again."),
+    )

@@ -63,8 +63,8 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "A disabled user can't sign in",
         "_login",
-        "user is None or not matches or user.disabled",
-        "user is None or not matches",
+        "now is None or now.disabled or now.password_hash != checked.password_hash",
+        "now is None or now.password_hash != checked.password_hash",
         (f"{LOGIN_TESTS}::test_disabled_user_is_told_no_more_than_anyone",),
     ),
     Protection(
