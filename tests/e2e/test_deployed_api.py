@@ -17,11 +17,13 @@ import httpx
 import pytest
 import redis
 
+from chalicelib.accounts import administration as accounts
 from infra import packaging
 
 from .stack import DeployedStack, Member
 
 MEGABYTE = 1_000_000
+MEBIBYTE = 1024 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +335,37 @@ def test_sweep_finishes_a_deletion_that_stopped_half_way(stack: DeployedStack, a
         Bucket=stack.outputs["PermanentBucket"], Prefix=f"{acme.organization_id}/{record['id']}"
     )
     assert objects["KeyCount"] == 0
+
+
+def test_parts_are_held_to_the_quota(stack: DeployedStack) -> None:
+    """By S3 where the size is known; else by the API when it signs, or by the sweep, each with its own permissions."""
+    member = stack.sign_up("Small")
+    accounts.set_quota(stack.stores(), member.organization_id, 101 * MEBIBYTE, 10)
+
+    def start(metadata: dict[str, int]) -> tuple[str, dict[str, str]]:
+        body = {"filename": "parts.bin", "type": "application/octet-stream", "metadata": metadata}
+        started = stack.api.post("/s3/multipart", headers=member.headers, json=body)
+        assert started.status_code == 200, started.text
+        return f"/s3/multipart/{started.json()['uploadId']}", {"key": started.json()["key"]}
+
+    def sign(path: str, key: dict[str, str], number: int) -> httpx.Response:
+        return stack.api.get(f"{path}/{number}", headers=member.headers, params=key)
+
+    path, key = start({"size": 1})
+    assert httpx.put(sign(path, key, 1).json()["url"], content=bytes(30 * MEBIBYTE)).status_code == 403
+    assert stack.api.delete(path, headers=member.headers, params=key).status_code == 200
+    for by in ("signing", "sweep"):
+        path, key = start({})
+        url = sign(path, key, 1).json()["url"]
+        assert httpx.put(url, content=bytes(102 * MEBIBYTE)).status_code == 200
+        if by == "sweep":
+            assert run_sweep(stack).get("given_up") == 1
+        else:
+            assert sign(path, key, 2).status_code == 409
+        record = stack.details(member, key["key"].rpartition("/")[2])
+        assert (record["status"], "of its" in record["error_message"]) == ("failed", True)
+        assert httpx.put(url, content=b"x").status_code == 404
+    assert stack.api.get("/usage", headers=member.headers).json()["bytes"]["used"] == 0
 
 
 def test_object_that_belongs_to_nobody_is_deleted(stack: DeployedStack) -> None:
