@@ -75,7 +75,7 @@ def browser(pages: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
             executable_path=environment.find_chromium(),
-            env=environment.chromium_environment(),
+            env={**environment.chromium_environment()},
             args=list(ARGUMENTS),
         )
         yield launched

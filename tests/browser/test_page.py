@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -33,7 +34,7 @@ def page(visit: Visit) -> Iterator[Page]:
     assert visit.complaints == []
 
 
-def choose(page: Page, *files: object) -> None:
+def choose(page: Page, *files: Any) -> None:
     page.set_input_files("#chosen", files)
 
 
