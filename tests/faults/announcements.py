@@ -9,14 +9,14 @@ from typing import Any
 from chalicelib import keys
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
+from tests.moto_aws import s3_notification
 
 NOWHERE = str(uuid.UUID(int=0xDEAD))
 
 
 def announce(lab: Lab, key: str, *, bucket: str = aws.TEMP_BUCKET, event: str = "ObjectCreated:Put") -> None:
     """:param key: as S3 writes it, URL-encoded."""
-    record = {"eventName": event, "s3": {"bucket": {"name": bucket}, "object": {"key": key}}}
-    send(lab, {"Records": [record]})
+    send(lab, s3_notification(key, bucket=bucket, event=event))
 
 
 def send(lab: Lab, body: Any) -> None:

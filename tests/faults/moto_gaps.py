@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 from moto.s3.models import s3_backends
 
-ACCOUNT = "123456789012"
+from tests.moto_aws import ACCOUNT
 
 
 class MotoGaps:

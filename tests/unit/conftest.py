@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.unit import calls, faster
-from tests.unit.world import ENVIRONMENT, USERS, Cloud, World
+from tests.unit.cloud import ENVIRONMENT, USERS, Cloud
+from tests.unit.world import World
 
 # Before anything makes a client or reads a setting.
 for variable in [name for name in os.environ if name.startswith("AWS_")]:
@@ -70,7 +71,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 @pytest.fixture
 def world(cloud: Cloud) -> Iterator[World]:
     """Two organisations with three users, and nothing else."""
-    cloud.rewind()
+    cloud.start_anew()
     world = World(cloud)
     world.restart()
     yield world

@@ -7,7 +7,7 @@ from dataclasses import FrozenInstanceError, fields
 import pytest
 
 from chalicelib.kernel.config import ConfigurationError, Settings, load
-from tests.unit.world import ENVIRONMENT
+from tests.unit.cloud import ENVIRONMENT
 
 REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "UPLOADS_QUEUE_URL")
 MINIMAL = {name: ENVIRONMENT[name] for name in REQUIRED}

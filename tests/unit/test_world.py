@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from infra.template import data_plane
-from tests.unit.world import STACK, World
+from tests.unit.cloud import STACK
+from tests.unit.world import World
 
 
 def test_snapshot_sees_a_row_in_any_table(world: World) -> None:

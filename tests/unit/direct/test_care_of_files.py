@@ -10,7 +10,8 @@ from chalicelib.accounts import administration as accounts
 from chalicelib.processing.announcements import MAX_RECEIVES
 from chalicelib.tenants.organization import Policy
 from tests.unit.api import Api, Session
-from tests.unit.world import TEMP_BUCKET, World
+from tests.unit.cloud import TEMP_BUCKET
+from tests.unit.world import World
 
 
 def test_rename_changes_the_name_and_moves_no_bytes(api: Api, anna: Session, world: World) -> None:

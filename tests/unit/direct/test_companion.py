@@ -10,8 +10,9 @@ from urllib.parse import quote
 import pytest
 
 from tests.unit.api import Answer, Api, Session
+from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
-from tests.unit.world import TEMP_BUCKET, World
+from tests.unit.world import World
 
 PART = 5 * 1024 * 1024
 

@@ -24,8 +24,9 @@ from chalicelib.tenants.recounting import recount
 from chalicelib.uploads.direct_uploads import part_size
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_answer
+from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
-from tests.unit.world import TEMP_BUCKET, World
+from tests.unit.world import World
 
 MEBIBYTE = 1024 * 1024
 PART = 5 * MEBIBYTE

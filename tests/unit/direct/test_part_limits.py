@@ -26,8 +26,9 @@ from chalicelib.uploads.part_limits import (
 from chalicelib.uploads.store import MAX_PARTS, MIN_PART_BYTES
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import aws_calls, just_before
+from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure
-from tests.unit.world import TEMP_BUCKET, World
+from tests.unit.world import World
 
 MEBIBYTE = 1024 * 1024
 PART = MIN_PART_BYTES

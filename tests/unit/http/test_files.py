@@ -9,10 +9,11 @@ import pytest
 from chalicelib.files.record import File
 from tests.unit.api import Api, Session
 from tests.unit.calls import just_before, unreachable
+from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error, check_file_record, check_rate_limit_headers, check_success
 from tests.unit.samples import HTML
-from tests.unit.world import PERMANENT_BUCKET, TEMP_BUCKET, World
+from tests.unit.world import World
 
 
 def completed(api: Api, world: World, session: Session, body: bytes = b"hello", filename: str = "hello.txt") -> str:

@@ -7,9 +7,10 @@ import pytest
 from chalicelib.health.probes import PATIENCE_SECONDS
 from tests.unit.api import Api
 from tests.unit.calls import unreachable
+from tests.unit.cloud import PERMANENT_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.contract import ISO_UTC, check_headers, check_success
-from tests.unit.world import PERMANENT_BUCKET, World
+from tests.unit.world import World
 
 ALL = {"database", "storage", "queue", "cache"}
 

@@ -20,7 +20,8 @@ from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.uploads import form_uploads as uploads
 from tests import collision
 from tests.unit.calls import aws_calls, just_before, without_checksums
-from tests.unit.world import PERMANENT_BUCKET, World
+from tests.unit.cloud import PERMANENT_BUCKET
+from tests.unit.world import World
 
 PART_BYTES = 5 * 1024 * 1024
 SMALL, SMALL_TWIN = collision.pair(b"a suffix that both have")

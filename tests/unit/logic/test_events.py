@@ -14,10 +14,12 @@ from chalicelib.processing.processing import MAX_STARTS
 from chalicelib.sweep.sweeping import sweep
 from infra import template
 from infra.local.consumer import DELIVERY_SECONDS, Consumer
+from tests.moto_aws import s3_notification
 from tests.unit.api import Api, Session
 from tests.unit.calls import refused, unreachable
+from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.logbook import Logbook
-from tests.unit.world import PERMANENT_BUCKET, World, s3_notification
+from tests.unit.world import World
 
 
 def status(world: World, file_id: str) -> str:
@@ -174,7 +176,7 @@ def test_repeated_announcements_complete_once(api: Api, anna: Session, world: Wo
 NOT_OURS: dict[str, Any] = {
     "S3's test": {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b", "Time": "2026-01-01T00:00:00Z"},
     "another bucket": s3_notification("a/b", bucket="somebody-elses"),
-    "a deletion": s3_notification("a/b", event="ObjectRemoved:Delete"),
+    "a deletion": s3_notification("a/b", bucket=TEMP_BUCKET, event="ObjectRemoved:Delete"),
     "no records": {"Records": []},
 }
 
@@ -199,7 +201,7 @@ MALFORMED = {
     "records are no list": '{"Records": 7}',
     "record is no object": '{"Records": ["x"]}',
     "record without bucket": '{"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": "a"}}}]}',
-    "key is no text": json.dumps(s3_notification("k")).replace('"k"', "{}"),
+    "key is no text": json.dumps(s3_notification("k", bucket=TEMP_BUCKET)).replace('"k"', "{}"),
     "very deep": "[" * 100_000,
 }
 

@@ -29,8 +29,9 @@ from chalicelib.uploads import form_uploads as uploads
 from chalicelib.wiring import Stores
 from tests.unit import samples
 from tests.unit.calls import aws_calls, just_before, unreachable
+from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.conftest import Configure
-from tests.unit.world import PERMANENT_BUCKET, TEMP_BUCKET, World
+from tests.unit.world import World
 
 BODY = b"The quarterly report.\n" * 50
 SHA256 = hashlib.sha256(BODY).hexdigest()

@@ -12,8 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from infra.__main__ import main
+from tests.unit.cloud import DEAD_LETTER_QUEUE, QUEUE
 from tests.unit.conftest import Configure
-from tests.unit.world import DEAD_LETTER_QUEUE, QUEUE, World
+from tests.unit.world import World
 
 
 @click.command(context_settings={"ignore_unknown_options": True}, add_help_option=False)

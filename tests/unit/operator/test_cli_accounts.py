@@ -11,9 +11,10 @@ import pytest
 from chalicelib.tenants.organization import Policy
 from infra.__main__ import cli
 from tests.unit.api import Api, Session
+from tests.unit.cloud import USERS
 from tests.unit.conftest import SignIn
 from tests.unit.operator.conftest import Operator
-from tests.unit.world import USERS, World
+from tests.unit.world import World
 
 PASSWORD = "a-new-password-1893"
 

@@ -7,11 +7,13 @@ import json
 import pytest
 
 from chalicelib.accounts import administration as accounts
+from tests.moto_aws import ACCOUNT
 from tests.unit.api import Api, Session
 from tests.unit.calls import refused, unreachable
+from tests.unit.cloud import PERMANENT_BUCKET, REGION, STACK, TEMP_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.operator.conftest import Operator
-from tests.unit.world import ACCOUNT, PERMANENT_BUCKET, REGION, STACK, TEMP_BUCKET, World
+from tests.unit.world import World
 
 
 def upload(api: Api, session: Session) -> str:

@@ -11,8 +11,8 @@ from botocore.awsrequest import AWSResponse
 
 from infra.local.keys import KeyFile
 from tests.unit.calls import aws_answer, aws_calls, listening, unreachable
+from tests.unit.cloud import ENVIRONMENT
 from tests.unit.operator.conftest import Operator
-from tests.unit.world import ENVIRONMENT
 
 LIST = ("organizations", "list", "--json")
 

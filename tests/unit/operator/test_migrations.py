@@ -20,8 +20,9 @@ from infra.migrations.ledger import APPLIED, LOCK_ID, LOCK_SECONDS, RUNNING, Led
 from infra.migrations.runner import Context, Migration, known_migrations, migrate
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_answer, aws_calls, just_before, listening
+from tests.unit.cloud import STACK
 from tests.unit.operator.conftest import Operator
-from tests.unit.world import STACK, World
+from tests.unit.world import World
 
 
 class Crash(Exception):

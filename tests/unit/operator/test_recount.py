@@ -15,8 +15,9 @@ from chalicelib.processing.processing import end_as_failed
 from chalicelib.tenants import recounting
 from chalicelib.wiring import Stores
 from tests.unit.api import Api, Session
+from tests.unit.cloud import STACK
 from tests.unit.operator.conftest import Operator
-from tests.unit.world import STACK, World
+from tests.unit.world import World
 
 DRIFTS = {
     "bytes_used too high": ("SET bytes_used = bytes_used + :n", "bytes_used is 112, the rows say 12"),

@@ -7,17 +7,20 @@ import json
 from botocore.exceptions import EndpointConnectionError
 
 from infra.redrive import redrive
+from tests.moto_aws import s3_notification
 from tests.unit.api import Api, Session
 from tests.unit.calls import just_before, listening, refused, unreachable
+from tests.unit.cloud import DEAD_LETTER_QUEUE, QUEUE, TEMP_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.operator.conftest import Operator
-from tests.unit.world import DEAD_LETTER_QUEUE, QUEUE, World, s3_notification
+from tests.unit.world import World
 
 
 def bury(world: World, *names: str) -> None:
     for name in names:
         world.sqs.send_message(
-            QueueUrl=world.queue_url.replace(QUEUE, DEAD_LETTER_QUEUE), MessageBody=json.dumps(s3_notification(name))
+            QueueUrl=world.queue_url.replace(QUEUE, DEAD_LETTER_QUEUE),
+            MessageBody=json.dumps(s3_notification(name, bucket=TEMP_BUCKET)),
         )
 
 
