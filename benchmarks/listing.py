@@ -29,7 +29,7 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
         organization = accounts.create_organization(stores(), f"Benchmark of {count}", quota_files=10**9)
         caller = Caller(organization.organization_id, "user", "bench")
         oldest = _fill(caller, count)
-        last_page = make_cursor(organization, None, None, oldest)
+        last_page = make_cursor(organization.organization_id, None, None, oldest)
         row: dict[str, Any] = {"files": count}
         for page, cursor in (("first_page_cpu_ms", None), ("last_page_cpu_ms", last_page)):
             milliseconds = []

@@ -56,13 +56,13 @@ def list_files(
     organization = stores.organizations.find(caller.organization_id)
     if organization is None:
         raise NotSignedIn
-    before_id = read_cursor(organization, status, mime_type, cursor) if cursor is not None else None
+    before_id = read_cursor(caller.organization_id, status, mime_type, cursor) if cursor is not None else None
     total = organization.file_count(status, mime_type)
     # One more than asked for tells whether there is a next page.
     found = stores.files.page(caller.organization_id, status, mime_type, before_id, limit + 1, skip=offset)
     page = found[:limit]
     more = len(found) > limit
-    next_cursor = make_cursor(organization, status, mime_type, page[-1].file_id) if more else None
+    next_cursor = make_cursor(caller.organization_id, status, mime_type, page[-1].file_id) if more else None
     return Listing(page, total, limit, offset, next_cursor)
 
 

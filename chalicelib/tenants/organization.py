@@ -1,6 +1,6 @@
 """An organisation: name, policy, quota and counters; plain frozen records, no storage in them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from chalicelib.tenants.extensions import belongs, extension_of, usual_extensions
 
@@ -68,8 +68,6 @@ class Organization:
     counts: dict[str, int]
     #: How often usage or counts have changed.
     counter_changes: int
-    #: Key of the MAC over this organisation's list cursors; never leaves the service.
-    cursor_key: bytes = field(repr=False)
 
     def file_count(self, status: str | None = None, mime_type: str | None = None) -> int:
         """How many files match the filters, exactly."""

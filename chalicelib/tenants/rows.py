@@ -3,7 +3,6 @@
 from typing import Any
 
 from pynamodb.attributes import (
-    BinaryAttribute,
     BooleanAttribute,
     ListAttribute,
     MapAttribute,
@@ -22,7 +21,6 @@ class OrganizationRow(Model):
     organization_id = UnicodeAttribute(hash_key=True)
     name = UnicodeAttribute()
     created_at = UnicodeAttribute()
-    cursor_key = BinaryAttribute(legacy_encoding=False)
     quota_bytes = NumberAttribute()
     quota_files = NumberAttribute()
     bytes_used = NumberAttribute(default=0)

@@ -1,6 +1,5 @@
 """Organisations: name, policy, quota and counters, one row each."""
 
-import secrets
 from collections.abc import Iterator
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
@@ -9,8 +8,6 @@ from pynamodb.expressions.operand import Path
 from chalicelib.platform.tables import Tables, contention_on_condition
 from chalicelib.tenants.organization import Organization, Policy, Usage
 from chalicelib.tenants.rows import OrganizationRow
-
-CURSOR_KEY_BYTES = 32
 
 
 class OrganizationStore:
@@ -25,7 +22,6 @@ class OrganizationStore:
             organization_id=organization_id,
             name=name,
             created_at=created_at,
-            cursor_key=secrets.token_bytes(CURSOR_KEY_BYTES),
             quota_bytes=quota_bytes,
             quota_files=quota_files,
             bytes_available=quota_bytes,
@@ -134,5 +130,4 @@ def to_organization(row: OrganizationRow) -> Organization:
         ),
         counter_changes=int(row.counter_changes),
         counts={key: int(count) for key, count in row.counts.attribute_values.items()},
-        cursor_key=row.cursor_key,
     )

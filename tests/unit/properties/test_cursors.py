@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import uuid
-from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -12,32 +10,15 @@ from hypothesis import strategies as st
 
 from chalicelib.files.cursors import make_cursor, read_cursor
 from chalicelib.kernel.errors import BadInput
-from chalicelib.tenants.organization import Organization, Policy, Usage
 
-
-def an_organization(organization_id: object, cursor_key: bytes) -> Organization:
-    return Organization(
-        organization_id=str(organization_id),
-        name="n",
-        created_at="2026-01-01T00:00:00Z",
-        quota_bytes=0,
-        quota_files=0,
-        usage=Usage(bytes_used=0, bytes_available=0, files_used=0, files_available=0),
-        policy=Policy(),
-        counts={},
-        counter_changes=0,
-        cursor_key=cursor_key,
-    )
-
-
-ORGANIZATIONS = st.builds(an_organization, st.uuids(), st.binary(min_size=32, max_size=32))
+ORGANIZATIONS = st.uuids().map(str)
 STATUSES = st.sampled_from([None, "pending", "processing", "completed", "failed"])
 TYPES = st.one_of(st.none(), st.from_regex(r"[a-z0-9.+-]{1,20}/[a-z0-9.+-]{1,20}", fullmatch=True))
 IDS = st.uuids().map(str)
 
 
 @given(ORGANIZATIONS, STATUSES, TYPES, IDS)
-def test_round_trip(organization: Organization, status: str | None, mime_type: str | None, last_id: str) -> None:
+def test_round_trip(organization: str, status: str | None, mime_type: str | None, last_id: str) -> None:
     cursor = make_cursor(organization, status, mime_type, last_id)
     assert read_cursor(organization, status, mime_type, cursor) == last_id
     assert cursor.isascii()
@@ -46,7 +27,7 @@ def test_round_trip(organization: Organization, status: str | None, mime_type: s
 
 @given(ORGANIZATIONS, STATUSES, TYPES, STATUSES, TYPES, IDS)
 def test_other_filters_are_refused(
-    organization: Organization,
+    organization: str,
     status: str | None,
     mime_type: str | None,
     other_status: str | None,
@@ -60,18 +41,15 @@ def test_other_filters_are_refused(
 
 
 @given(ORGANIZATIONS, ORGANIZATIONS, IDS)
-def test_other_organization_is_refused_even_with_the_same_key(
-    organization: Organization, other: Organization, last_id: str
-) -> None:
-    assume(organization.organization_id != other.organization_id)
+def test_other_organization_is_refused(organization: str, other: str, last_id: str) -> None:
+    assume(organization != other)
     cursor = make_cursor(organization, None, None, last_id)
-    for reader in (other, replace(other, cursor_key=organization.cursor_key)):
-        with pytest.raises(BadInput):
-            read_cursor(reader, None, None, cursor)
+    with pytest.raises(BadInput):
+        read_cursor(other, None, None, cursor)
 
 
 @given(ORGANIZATIONS, IDS)
-def test_every_flipped_bit_is_refused(organization: Organization, last_id: str) -> None:
+def test_every_flipped_bit_is_refused(organization: str, last_id: str) -> None:
     cursor = make_cursor(organization, None, None, last_id)
     raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
     for position in range(len(raw) * 8):
@@ -83,9 +61,7 @@ def test_every_flipped_bit_is_refused(organization: Organization, last_id: str) 
 
 
 @given(ORGANIZATIONS, IDS, st.integers(0, 200), st.characters())
-def test_every_changed_character_is_refused(
-    organization: Organization, last_id: str, position: int, character: str
-) -> None:
+def test_every_changed_character_is_refused(organization: str, last_id: str, position: int, character: str) -> None:
     cursor = make_cursor(organization, None, None, last_id)
     position %= len(cursor)
     for changed in (
@@ -103,21 +79,16 @@ def test_every_changed_character_is_refused(
     ORGANIZATIONS,
     st.one_of(st.text(max_size=100), st.binary(max_size=60).map(lambda b: base64.urlsafe_b64encode(b).decode())),
 )
-def test_anything_else_is_refused(organization: Organization, text: str) -> None:
+def test_anything_else_is_refused(organization: str, text: str) -> None:
     with pytest.raises(BadInput):
         read_cursor(organization, None, None, text)
 
 
 @given(ORGANIZATIONS, IDS)
-def test_other_spelling_of_the_same_bytes_is_refused(organization: Organization, last_id: str) -> None:
+def test_other_spelling_of_the_same_bytes_is_refused(organization: str, last_id: str) -> None:
     """The last character of the text has two bits to spare, and padding is optional to whoever decodes."""
     cursor = make_cursor(organization, None, None, last_id)
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
     for spelling in (cursor + "=", *(cursor[:-1] + last for last in alphabet if last != cursor[-1])):
         with pytest.raises(BadInput):
             read_cursor(organization, None, None, spelling)
-
-
-def test_key_and_its_text_are_not_shown() -> None:
-    organization = an_organization(uuid.uuid4(), b"very secret key")
-    assert "secret" not in repr(organization)
