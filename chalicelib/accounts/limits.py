@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import TooManyRequests
-from chalicelib.platform.rate_counters import LimitStatus
+from chalicelib.kernel.limit_status import LimitStatus
 from chalicelib.wiring import Stores
 
 __all__ = [

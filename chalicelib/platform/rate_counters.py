@@ -8,27 +8,18 @@ costs one time-out per pause and not one per request.
 import logging
 import math
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, Storage, storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 
+from chalicelib.kernel.limit_status import LimitStatus
+
 CACHE_TIMEOUT_SECONDS = 0.5
 CACHE_PAUSE_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LimitStatus:
-    """Where someone stands with a limit after this request."""
-
-    allowed: bool
-    limit: int
-    remaining: int
-    reset_seconds: int
 
 
 class RateCounters:

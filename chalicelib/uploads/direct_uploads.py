@@ -16,7 +16,7 @@ from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, ObjectMissing, TooLarge, VersionConflict
 from chalicelib.uploads import part_limits
 from chalicelib.uploads.form_uploads import new_file, take_back
-from chalicelib.uploads.store import MAX_PARTS, Part, PresignedPost
+from chalicelib.uploads.parts import MAX_PARTS, Part, PresignedPost
 from chalicelib.wiring import Stores
 
 MEBIBYTE = 1024 * 1024

@@ -14,7 +14,7 @@ from chalicelib.files.record import File
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Conflict, QuotaExceeded, TooLarge
 from chalicelib.kernel.swap import compare_and_swap
-from chalicelib.uploads.store import MAX_PARTS, MIN_PART_BYTES, Part
+from chalicelib.uploads.parts import MAX_PARTS, MIN_PART_BYTES, Part
 from chalicelib.wiring import Stores
 
 #: So many parts that have not arrived may have URLs that fix no length. Uppy has 6 on their way, and signs as many

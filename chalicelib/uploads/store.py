@@ -8,7 +8,6 @@ import base64
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from threading import Thread
 from typing import TYPE_CHECKING, Any
@@ -18,33 +17,16 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 from chalicelib import keys
 from chalicelib.kernel.errors import BadInput, Conflict, ObjectMissing
 from chalicelib.platform import aws
+from chalicelib.uploads.parts import MIN_PART_BYTES, Part, PresignedPost
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-#: S3 numbers parts from 1 to 10,000; each has at least 5 MiB but for the last (AWS limits).
-MAX_PARTS = 10_000
-MIN_PART_BYTES = 5 * 1024 * 1024
 _REFUSED_PARTS = {
     "EntityTooSmall": f"Every part but the last needs at least {MIN_PART_BYTES} bytes.",
     "InvalidPart": "A part is missing, or its ETag is not the one that storage gave for it.",
     "InvalidPartOrder": "The parts must be listed in ascending order.",
 }
-
-
-@dataclass(frozen=True)
-class PresignedPost:
-    url: str
-    fields: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part that has arrived. ``etag`` is without quotes."""
-
-    number: int
-    size_bytes: int
-    etag: str
 
 
 class DirectUploadStore:

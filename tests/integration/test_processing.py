@@ -23,7 +23,7 @@ from chalicelib.platform.objects import CheckedBytes, ObjectStore
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.uploads import direct_uploads
 from chalicelib.uploads import form_uploads as uploads
-from chalicelib.uploads.store import PresignedPost
+from chalicelib.uploads.parts import PresignedPost
 from chalicelib.wiring import Stores
 from tests import collision
 from tests.integration.conftest import Machine

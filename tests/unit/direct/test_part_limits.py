@@ -23,7 +23,7 @@ from chalicelib.uploads.part_limits import (
     OPEN_URL_TTL_SECONDS,
     part_bytes_of_uppy,
 )
-from chalicelib.uploads.store import MAX_PARTS, MIN_PART_BYTES
+from chalicelib.uploads.parts import MAX_PARTS, MIN_PART_BYTES
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import aws_calls, just_before
 from tests.unit.cloud import TEMP_BUCKET

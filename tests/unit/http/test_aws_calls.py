@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from chalicelib.uploads.store import MIN_PART_BYTES
+from chalicelib.uploads.parts import MIN_PART_BYTES
 from tests.unit import samples
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_calls
