@@ -128,7 +128,6 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
         "take messages": lambda c, e: c("sqs").receive_message(QueueUrl=e["UPLOADS_QUEUE_URL"]),
     },
     "consumer": NOBODY | {
-        "read a permanent object": lambda c, e: c("s3").get_object(Bucket=e["PERMANENT_BUCKET"], Key="x/y"),
         "read sessions": lambda c, e: c("dynamodb").get_item(
             TableName=f"{e['TABLE_PREFIX']}-sessions", Key={"token_hash": {"S": "x"}}
         ),
