@@ -9,6 +9,7 @@ from chalicelib.accounts import limits, sessions, tickets
 from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
+from chalicelib.web.addresses import source_address
 from chalicelib.web.http import (
     answer,
     device_cookie_header,
@@ -17,7 +18,6 @@ from chalicelib.web.http import (
     public,
     session_cookie,
     signed_in,
-    source_address,
     tell_limit,
     text_field,
     token_of,

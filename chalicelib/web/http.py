@@ -26,6 +26,7 @@ from chalicelib.kernel.errors import (
     Unavailable,
     UnsupportedMediaType,
 )
+from chalicelib.web.addresses import source_address
 from chalicelib.wiring import stores
 
 _log = logging.getLogger(__name__)
@@ -77,11 +78,6 @@ def request_id(request: Request | None) -> str:
     if request is None:
         return ""
     return str(request.context.get("requestId") or getattr(request.lambda_context, "aws_request_id", ""))
-
-
-def source_address(request: Request) -> str:
-    """The peer as the gateway saw it. X-Forwarded-For is whatever the client wrote, so it is not asked."""
-    return str(request.context.get("identity", {}).get("sourceIp") or "unknown")
 
 
 def cookie_name() -> str:
@@ -233,6 +229,16 @@ def identify(request: Request) -> Caller:
         check_origin(request)
     logs.add_context(organization_id=caller.organization_id, user_id=caller.user_id)
     return caller
+
+
+def is_signed_in(request: Request) -> bool:
+    """Whether the request carries the token of a live session. For routes that anyone may call."""
+    token, _ = token_of(request)
+    try:
+        authenticate(stores(), token)
+    except NotSignedIn:
+        return False
+    return True
 
 
 def tell_limit(request: Request, standing: limits.LimitStatus) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.accounts import limits
-from chalicelib.web.http import answer, public, source_address, tell_limit
+from chalicelib.web.addresses import source_address
+from chalicelib.web.http import answer, public, tell_limit
 from chalicelib.wiring import stores
 
 routes = Blueprint(__name__)

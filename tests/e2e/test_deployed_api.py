@@ -36,8 +36,9 @@ def rival(stack: DeployedStack) -> Member:
     return stack.sign_up("Rival")
 
 
-def test_every_dependency_is_up(stack: DeployedStack) -> None:
-    answer = stack.api.get("/health")
+def test_every_dependency_is_up(stack: DeployedStack, acme: Member) -> None:
+    assert set(stack.api.get("/health").json()) == {"status", "time"}, "a stranger is told no more"
+    answer = stack.api.get("/health", headers=acme.headers)
     assert answer.status_code == 200, answer.text
     assert set(answer.json()["dependencies"].values()) == {"up"}
 

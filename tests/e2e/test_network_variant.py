@@ -72,7 +72,7 @@ def test_cache_has_tls_password_and_encryption(variant: Variant) -> None:
 def test_api_counts_in_the_cache_by_tls_with_the_generated_password(variant: Variant) -> None:
     member = variant.stack.sign_up("Networked")
     assert variant.stack.uploaded(member, "note.txt", b"through the other variant\n")
-    assert variant.stack.api.get("/health").json()["dependencies"]["cache"] == "up"
+    assert variant.stack.api.get("/health", headers=member.headers).json()["dependencies"]["cache"] == "up"
     with redis.Redis(port=variant.cache_port, password=variant.password) as counters:
         assert counters.dbsize() > 0
 

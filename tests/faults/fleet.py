@@ -110,11 +110,16 @@ class Fleet:
         return None if file.sha256_hash == sha256 else f"{file_id} has other bytes"
 
 
+#: What an answer without the states says: while the tables are down, no session can be looked up.
+UNRECOGNISED = {"database": "down"}
+
+
 @dataclass
 class HealthWatch:
-    """A monitor that asks /health again and again."""
+    """A monitor that asks /health again and again, in a user's session."""
 
     base_url: str
+    token: str
     #: (seconds since the start, seconds to the answer, state of each dependency)
     seen: list[tuple[float, float, dict[str, str]]] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
@@ -131,21 +136,22 @@ class HealthWatch:
 
     def _watch(self) -> None:
         begun = time.monotonic()
-        with httpx.Client(base_url=self.base_url, timeout=60) as client:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        with httpx.Client(base_url=self.base_url, headers=headers, timeout=60) as client:
             while not self._stopping.wait(0.2):
                 asked = time.monotonic()
                 answer = client.get("/health").json()
-                self.seen.append((asked - begun, time.monotonic() - asked, answer["dependencies"]))
+                self.seen.append((asked - begun, time.monotonic() - asked, answer.get("dependencies", UNRECOGNISED)))
 
     @property
     def slowest_seconds(self) -> float:
         return max(seconds for _, seconds, _ in self.seen)
 
     def states(self, dependency: str) -> set[str]:
-        return {states[dependency] for _, _, states in self.seen}
+        return {states.get(dependency, "unknown") for _, _, states in self.seen}
 
     def last(self, dependency: str) -> str:
-        return self.seen[-1][2][dependency]
+        return self.seen[-1][2].get(dependency, "unknown") if self.seen else "unknown"
 
     def await_all(self, state: str, *dependencies: str) -> None:
         await_condition(
