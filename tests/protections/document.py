@@ -1,4 +1,4 @@
-"""docs/protections.md, which is made of the catalogue and nothing else."""
+"""docs/protections.md, written from the catalogue."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "protections.md"
 HEAD = """# Protections
 
-Written by `make protections`, which takes each of these out of a copy of the code, one at a time, and runs the tests
-beside it: all of them have to fail then. The edits are in [the catalogue](../tests/protections/catalogue).
+`make protections` writes this page. It removes each protection from a copy of the code, one at a time, and runs the tests
+of the last column: all of them must fail. The edits are in [the catalogue](../tests/protections/catalogue).
 """
 
 
 def render() -> str:
     lines = [HEAD]
     for area, protections in CATALOGUE.items():
-        lines += [f"## {area}", "", "| protection | where | noticed by |", "|---|---|---|"]
+        lines += [f"## {area}", "", "| protection | where | tests that fail without it |", "|---|---|---|"]
         lines += [_row(protection) for protection in protections]
         lines.append("")
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from tests.protections.catalogue.protection import Protection
 
 ANSWERS = (
     Protection(
-        "A download leaves as an attachment",
+        "A download is sent as an attachment",
         "download_url",
         "disposition=attachment(file.filename)",
         "disposition='inline'",
@@ -26,14 +26,14 @@ ANSWERS = (
         (f"{FILES_TESTS}::test_download_gives_the_bytes_that_were_checked",),
     ),
     Protection(
-        "A bug of ours is told without a word about the inside",
+        "An internal error shows no internals",
         "_answer_or_error",
         "StrongroomError()",
         "StrongroomError(f'It failed: {error}.')",
         (f"{ERRORS_TESTS}::test_bug_of_ours_is_500_without_a_word_about_it",),
     ),
     Protection(
-        "What a form's parser says is not told to the client",
+        "The form parser's message is not shown to the client",
         "_file_parts",
         "BadInput(_sentence(error))",
         "BadInput(f'The form can\\'t be read: {error}.')",

@@ -11,7 +11,7 @@ from tests.protections.catalogue.protection import Protection
 
 DELETION_AND_SWEEP = (
     Protection(
-        "An upload that never comes gives its room back",
+        "An upload that never arrives releases its reservation",
         "_finish",
         "end_as_failed(stores, item, NEVER_ARRIVED, WORKER)",
         "stores.files.replace(item, item)",
@@ -32,7 +32,7 @@ DELETION_AND_SWEEP = (
         (f"{SWEEPING_TESTS}::test_copy_under_way_at_a_deletion_is_deleted_when_the_lease_of_its_worker_is_over",),
     ),
     Protection(
-        "The sweep leaves alone what a worker holds",
+        "The sweep does not touch a file whose lease a worker holds",
         "_finish",
         "_lease_runs(item)",
         "False",
@@ -46,7 +46,7 @@ DELETION_AND_SWEEP = (
         (f"{SWEEPING_TESTS}::test_upload_whose_message_was_lost_is_announced_again",),
     ),
     Protection(
-        "So are the notes of deletions",
+        "Deletion notes are in the index that the sweep reads",
         "FileStore.remove",
         "keys.unfinished_shard(file.file_id)",
         "None",

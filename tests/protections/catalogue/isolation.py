@@ -25,7 +25,7 @@ ISOLATION = (
         (f"{TENANCY_TESTS}::test_list_shows_the_own_organization_only",),
     ),
     Protection(
-        "So has a list of one status",
+        "A list of one status has the files of its organisation only",
         "status_partition",
         "f'{organization_id}#{status}'",
         "f'#{status}'",
@@ -42,7 +42,7 @@ ISOLATION = (
         ),
     ),
     Protection(
-        "A stranger's file is unknown before anything is said of the request",
+        "Another organisation's file is a 404 before the request is validated",
         "rename_file",
         "files.get_file(stores(), caller, file_id)",
         "pass",

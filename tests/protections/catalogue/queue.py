@@ -12,21 +12,21 @@ from tests.protections.catalogue.protection import Protection
 
 QUEUE = (
     Protection(
-        "The last attempt writes failed into the row",
+        "The last attempt sets the status to failed",
         "_end_tries",
         "give_up(stores, key, worker=message.message_id)",
         "pass",
         (f"{REPETITION_TESTS}::test_a_file_that_failed_three_times_is_a_dead_letter_that_can_be_redriven",),
     ),
     Protection(
-        "Of a batch only what failed is kept",
+        "Only the failed messages of a batch are returned to the queue",
         "process_batch",
         "[{'itemIdentifier': message.message_id} for message in failed]",
         "[{'itemIdentifier': message.message_id} for message in (messages if failed else [])]",
         (f"{EVENTS_TESTS}::test_one_bad_message_of_a_batch_holds_up_no_other",),
     ),
     Protection(
-        "What failed is kept",
+        "A failed message is returned to the queue",
         "process_batch",
         "[{'itemIdentifier': message.message_id} for message in failed]",
         "[{'itemIdentifier': message.message_id} for message in failed[:0]]",

@@ -16,7 +16,7 @@ from tests.protections.catalogue.protection import Protection
 
 SESSIONS_AND_LIMITS = (
     Protection(
-        "Of a token only the hash is stored",
+        "Only the hash of a token is stored",
         "token_digest",
         "base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).decode().rstrip('=')",
         "token",
@@ -47,21 +47,21 @@ SESSIONS_AND_LIMITS = (
         ),
     ),
     Protection(
-        "Another password is taken only from who knows the present one",
+        "A password change needs the current password",
         "change_password",
         "password_matches(current, user.password_hash, cost)",
         "current",
         (f"{PASSWORD_TESTS}::test_wrong_current_password_changes_nothing",),
     ),
     Protection(
-        "A session expires by our clock",
+        "A session expires by the server's clock",
         "authenticate",
         "session is None or session.ticket_of is not None or session.expires_at <= time.time()",
         "session is None or session.ticket_of is not None",
         (f"{SESSIONS_TESTS}::test_session_ends_after_its_absolute_time",),
     ),
     Protection(
-        "A disabled user can't sign in",
+        "A disabled user cannot log in",
         "_login",
         "now is None or now.disabled or now.password_hash != checked.password_hash",
         "now is None or now.password_hash != checked.password_hash",
@@ -75,7 +75,7 @@ SESSIONS_AND_LIMITS = (
         (f"{LOGIN_TESTS}::test_login_under_way_does_not_survive_a_change_of_the_user",),
     ),
     Protection(
-        "An unknown user costs the work of a wrong password",
+        "A login of an unknown user takes the work of a wrong password",
         "password_matches",
         "bcrypt.checkpw(encoded[:MAX_PASSWORD_BYTES].replace(b'\\x00', b'x'), _decoy(cost))",
         "pass",
@@ -89,7 +89,7 @@ SESSIONS_AND_LIMITS = (
         (f"{LOGIN_TESTS}::test_long_password_can_not_be_cut_into_the_right_one",),
     ),
     Protection(
-        "A write by cookie from a foreign page is refused",
+        "A write by cookie from a page of another origin is refused",
         "identify",
         "by_cookie and request.method not in SAFE_METHODS",
         "False",
@@ -99,7 +99,7 @@ SESSIONS_AND_LIMITS = (
         ),
     ),
     Protection(
-        "A body that a foreign page can send unasked is not read as JSON",
+        "A body with a content type that needs no preflight is not read as JSON",
         "json_object",
         "media_type(request.headers) != JSON",
         "False",
@@ -113,7 +113,7 @@ SESSIONS_AND_LIMITS = (
         (f"{LIMITS_TESTS}::test_sixth_login_of_a_minute_is_429_even_with_the_right_password",),
     ),
     Protection(
-        "An address is not what the client says of itself",
+        "A client cannot choose the address that is counted",
         "source_address",
         "request.context.get('identity', {}).get('sourceIp') or 'unknown'",
         "request.headers.get('x-forwarded-for') or request.context['identity']['sourceIp']",
@@ -127,7 +127,7 @@ SESSIONS_AND_LIMITS = (
         (f"{LIMITS_TESTS}::test_logins_are_counted_by_username_over_all_addresses",),
     ),
     Protection(
-        "Only failed logins stay counted",
+        "Successful logins are not counted as failures",
         "login",
         "reserved.give_back(stores)\nreturn signed_in",
         "return signed_in",
@@ -141,14 +141,14 @@ SESSIONS_AND_LIMITS = (
         (f"{LIMITS_TESTS}::test_who_guesses_from_everywhere_does_not_refuse_a_known_device",),
     ),
     Protection(
-        "A device cookie can not be made up",
+        "A device cookie cannot be forged",
         "find_device",
         "hmac.compare_digest(mac, _mac(user, expires_at, nonce))",
         "True",
         (f"{LIMITS_TESTS}::test_device_of_another_user_or_made_up_opens_nothing",),
     ),
     Protection(
-        "A Windows device is no file name",
+        "A Windows device name is not accepted as a filename",
         "_no_device",
         "_WINDOWS_DEVICE.match(name)",
         "False",
