@@ -1,4 +1,4 @@
-"""What a signed-in user does with the organisation's files: list, look, download, delete."""
+"""What a user does with the organisation's files: list, read, download, delete."""
 
 import logging
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from chalicelib.wiring import Stores
 
 DEFAULT_LIMIT = 20
 MAX_LIMIT = 100
-#: DynamoDB reads, and bills, all that an offset skips; a cursor skips for nothing.
+#: DynamoDB reads and bills the rows that an offset skips; a cursor reads none of them.
 MAX_OFFSET = 10_000
 _BUSY = "The file is being changed at the moment; try again."
 MAX_BULK_DELETES = 100
@@ -109,7 +109,7 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
     file = removed.file
     discard_upload(stores, file)
     if file.status == "processing":
-        # Someone may be copying it right now; the note stays until the lease is over, and the sweep deletes for good.
+        # A worker may be copying it. The note stays until the lease has expired; then the sweep deletes the copy.
         return
     if file.attempts:
         stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
@@ -117,7 +117,7 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
 
 
 def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[str, str]:
-    """Delete many, each on its own: one that can't be deleted does not keep the others.
+    """Delete many files independently: one that can't be deleted does not stop the others.
 
     :returns: id -> ``deleted``, ``not_found``, or ``conflict`` for one that kept changing; asking again is safe.
     :raises BadInput: none, or more than 100.
@@ -152,7 +152,7 @@ def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> 
 
     def rename(read: tuple[File, Organization]) -> File:
         file, organization = read
-        # Of a file without a type nothing can be said; processing looks at the name that it has by then.
+        # A file without a type can't be checked yet; processing checks the name that it has by then.
         refusal = organization.policy.refusal_of_name(name, file.mime_type) if file.mime_type else None
         if refusal is not None:
             raise Conflict(refusal)
@@ -171,7 +171,7 @@ def _find_with_organization(stores: Stores, caller: Caller, file_id: str) -> tup
 
 
 def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
-    """Have a failed file processed again. It takes its room in the quota again.
+    """Process a failed file again. Its size is reserved in the quota again.
 
     :raises Conflict: it did not fail, or its bytes are gone.
     :raises QuotaExceeded: there is no room any more.
@@ -182,14 +182,14 @@ def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
             raise Conflict(f"The file is {file.status}; only a failed file can be retried.")
         if file.unrecoverable or not stores.direct_uploads.has_arrived(file.organization_id, file.file_id):
             raise Conflict("The bytes of the file are gone, so it can't be retried; upload it again.")
-        # Counts anew, or the sweep would give up what was given up before. Not 0: there may be a copy to delete.
+        # Counting starts again, or the sweep would fail the file at once. Not 0: there may be a copy to delete.
         return file.reset(status="pending", attempts=1, upload_expires_at=0)
 
     file = _change(stores, caller, file_id, check)
     try:
         stores.queue.announce(file.organization_id, file.file_id)
     except Exception as error:
-        # The file is on its way already: a pending row with its bytes there is what the sweep announces.
+        # The retry is already recorded: the sweep announces a pending row whose bytes are there.
         _log.warning("Could not announce the retry of %s (%s); the sweep will", file_id, type(error).__name__)
     return file
 
@@ -203,7 +203,7 @@ def get_usage(stores: Stores, caller: Caller) -> Organization:
 
 
 def _change(stores: Stores, caller: Caller, file_id: str, change: Callable[[File], File]) -> File:
-    """Read, change and write a file, anew when somebody else was faster."""
+    """Read, change and write a file; repeat when another request changed it meanwhile."""
     return compare_and_swap(
         lambda: get_file(stores, caller, file_id),
         lambda file: stores.files.replace(file, change(file)),

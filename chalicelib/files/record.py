@@ -9,7 +9,7 @@ FileStatus = Literal["pending", "processing", "completed", "failed"]
 
 FILE_STATUSES: Final = ("pending", "processing", "completed", "failed")
 
-#: How the bytes come: with the request, by a presigned form, in parts of ours, in parts as Uppy cuts them.
+#: How the bytes arrive: in the request, by a presigned form, in parts planned by the API, in parts cut by Uppy.
 UploadMethod = Literal["form", "post", "multipart", "uppy"]
 
 
@@ -39,7 +39,7 @@ class File:
             "type": ["integer", "null"],
             "minimum": 0,
         },
-        # Until it is measured, a size that nobody announced is only a bound.
+        # Until it is measured, a size that was not announced is only an upper bound.
         null_unless="size_is_exact",
     )
     mime_type: str | None = shown(
@@ -73,21 +73,21 @@ class File:
     upload_method: UploadMethod = "form"
     #: False while only an upper bound of the size is known, which ``file_size`` is until processing has measured it.
     size_is_exact: bool = True
-    #: What the row holds of the organisation's quota: its size while it may complete, 0 once it failed.
+    #: Bytes reserved in the organisation's quota: the size while the file may complete, 0 once it failed.
     reserved_bytes: int = 0
     expected_sha256: str | None = None
-    #: Set when the bytes were discarded, so that nothing can bring the file back.
+    #: Set when the bytes were deleted, so that the file cannot be retried.
     unrecoverable: bool = False
     attempts: int = 0
     lease_owner: str | None = None
     lease_expires_at: int = 0
-    #: S3's version id of the permanent object: what was checked is what is downloaded, whatever is written later.
+    #: S3's version id of the permanent object, so that a download returns the checked bytes whatever is written later.
     object_version: str | None = None
     multipart_upload_id: str | None = None
     part_bytes: int | None = None
-    #: Storage was asked to put the parts together and had not answered in time; the sweep asks again.
+    #: Storage was asked to assemble the parts and did not answer in time; the sweep asks again.
     completing: bool = False
-    #: Epoch seconds until when the bytes may still arrive.
+    #: Epoch seconds until which the bytes may arrive.
     upload_expires_at: int = 0
     version: int = 0
 
@@ -97,5 +97,5 @@ class File:
 
     @property
     def is_open(self) -> bool:
-        """Whether something still has to happen to it."""
+        """Whether it waits for bytes or for processing."""
         return self.status in ("pending", "processing")

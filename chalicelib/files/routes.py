@@ -75,7 +75,7 @@ def file_details(request: Request, caller: Caller, file_id: str) -> Response:
 @routes.route("/files/{file_id}", methods=["PATCH"], content_types=[])
 @signed_in(routes)
 def rename_file(request: Request, caller: Caller, file_id: str) -> Response:
-    # Whose file it is comes first: what is wrong with the body is nothing to tell a stranger.
+    # Check the file's organisation before the body, so that a caller of another organisation always gets 404.
     files.get_file(stores(), caller, file_id)
     return answer(to_json(files.rename_file(stores(), caller, file_id, text_field(json_object(request), "filename"))))
 

@@ -39,7 +39,7 @@ class ByStatusAndMimeType(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-u
 
 
 class Unfinished(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
-    """Rows that still have something to happen to them, oldest first; all others have no key here."""
+    """Open files and deletion notes, oldest first; other rows have no key in this index."""
 
     class Meta:
         index_name = "unfinished"

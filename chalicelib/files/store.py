@@ -40,7 +40,7 @@ class RemovedFile:
 
 @dataclass(frozen=True)
 class _Difference:
-    """What a change of one row means for its organisation's counters."""
+    """By how much a change of one row moves its organisation's counters."""
 
     reserved_bytes: int
     reserved_files: int
@@ -66,13 +66,13 @@ class FileStore:
             return None
 
     def find_with_organization(self, organization_id: str, file_id: str) -> tuple[File | None, Organization | None]:
-        """Both in one call, as of one moment; in two while another transaction holds the organisation's counters."""
+        """Both in one consistent call; in two calls while another transaction holds the organisation's counters."""
         try:
             with TransactGet(connection=self._tables.connection) as transaction:
                 file_row = transaction.get(self._files, organization_id, file_id)
                 organization_row = transaction.get(self._organizations, organization_id)
         except TransactGetError:
-            # A transaction that reads is cancelled by one that writes; plain reads never are.
+            # A writing transaction cancels a reading one; plain reads are never cancelled.
             return self.find(organization_id, file_id), OrganizationStore(self._tables).find(organization_id)
         file: File | None
         organization: Organization | None
@@ -91,8 +91,7 @@ class FileStore:
         try:
             return self._write(None, file)
         except VersionConflict:
-            # Ids are ours and new, so what is in the way is our own write, whose answer was lost and which was sent
-            # again.
+            # The id is new, so the existing row is this very write: the client repeated it after a lost answer.
             found = self.find(file.organization_id, file.file_id)
             if found is None:
                 raise
@@ -107,7 +106,7 @@ class FileStore:
         return self._write(before, after)
 
     def remove(self, file: File) -> RemovedFile:
-        """Take the file out of the organisation, leaving a note of the objects that are still to be deleted.
+        """Delete the row and write a note of the objects that are still to be deleted.
 
         :raises VersionConflict: the file is not as read.
         """
@@ -131,7 +130,7 @@ class FileStore:
         return RemovedFile(file=file, partition=partition)
 
     def forget(self, removed: RemovedFile) -> None:
-        """The objects are gone: the last trace of the file goes too."""
+        """Delete the note, once the objects are deleted."""
         self._files(removed.partition, removed.file.file_id).delete(add_version_condition=False)
 
     def page(
@@ -151,11 +150,11 @@ class FileStore:
         return [_to_file(row) for row in islice(rows, skip, None)]
 
     def all_of(self, organization_id: str) -> Iterator[File]:
-        """Every file of the organisation: reads, and costs, all rows. For operators."""
+        """Every file of the organisation. Reads all rows; for operators."""
         return (_to_file(row) for row in self._files.query(organization_id, consistent_read=True))
 
     def unfinished(self, touched_before: str) -> Iterator[File | RemovedFile]:
-        """Files that still have something to happen to them, and deleted files whose objects may remain."""
+        """Open files, and deleted files whose objects may remain."""
         for shard in keys.unfinished_shards():
             for key in self._files.unfinished.query(shard, FileRow.touched_at < touched_before):
                 row = self._find_row(key.organization_id, key.file_id)
@@ -183,7 +182,7 @@ class FileStore:
         try:
             self._put(row, condition, difference)
         except VersionConflict:
-            # The client sends a write again when its answer was lost, and then is refused by its own success.
+            # botocore repeats a write whose answer was lost; the repetition then fails on the row it has written.
             if self.find(after.organization_id, after.file_id) != written:
                 raise
         return written

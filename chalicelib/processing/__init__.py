@@ -1,1 +1,1 @@
-"""What happens to an upload after it arrived: announcement, lease, type, checks, copy."""
+"""Processing of uploads: announcements, lease, type detection, checks, copy."""

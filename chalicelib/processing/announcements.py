@@ -1,4 +1,4 @@
-"""A batch of announcements from the uploads queue: each message on its own, failures one by one.
+"""A batch of announcements from the uploads queue: each message independently, failures reported one by one.
 
 The queue gives each message MAX_RECEIVES tries and then moves it to the dead-letter queue. We set the wait before the
 next try ourselves, by the message's visibility, and write ``failed`` into the row when there will be none. An outage is
@@ -80,11 +80,11 @@ def uploaded_keys(stores: Stores, body: str) -> list[str]:
 
 
 def _process_message(stores: Stores, message: Message) -> bool:
-    """Whether the message is done with."""
+    """Whether the queue may delete the message."""
     try:
         uploaded = uploaded_keys(stores, message.body)
     except ValueError as error:
-        # Nothing can ever be made of it: it goes to the dead-letter queue as it is, for a person to look at.
+        # No repetition can help: it goes to the dead-letter queue unchanged, for the operator.
         _log.error("Message %s is not an S3 notification: %s", message.message_id, error)
         _show_again(stores, message)
         return False
@@ -115,7 +115,7 @@ def _is_last(message: Message) -> bool:
 
 
 def _end_tries(stores: Stores, message: Message, key: str, error: Exception) -> bool:
-    """Announce the upload anew when the fault was an outage, else end it as failed.
+    """Announce the upload again when the fault was an outage, else end it as failed.
 
     Best effort: what comes to nothing is left to the sweep.
 
@@ -131,7 +131,7 @@ def _end_tries(stores: Stores, message: Message, key: str, error: Exception) -> 
 
 
 def _show_again(stores: Stores, message: Message) -> None:
-    """Best effort: without it the message waits for the queue's own time-out, which is hours."""
+    """Best effort: without it the message waits for the queue's visibility time-out of hours."""
     seconds = 0 if _is_last(message) else BACKOFF_BASE_SECONDS**message.receives
     try:
         stores.queue.delay(message.receipt_handle, seconds)

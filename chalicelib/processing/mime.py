@@ -1,4 +1,4 @@
-"""Recognises a file by its content, with libmagic. The name and the declared type are not asked."""
+"""Detects the type of a file from its content, with libmagic. Name and declared type are not used."""
 
 import ctypes
 from functools import cache
@@ -31,5 +31,5 @@ def detect_type(head: bytes) -> str:
     if not head:
         return EMPTY_TYPE
     detected: str = _detector().from_buffer(head[:HEAD_BYTES])
-    # libmagic writes some in capitals (text/PGP); types have no case (RFC 6838), and filters compare letter by letter.
+    # libmagic writes some in capitals (text/PGP). Types have no case (RFC 6838), but filters compare exactly.
     return detected.lower() if "/" in detected else UNKNOWN_TYPE

@@ -1,4 +1,4 @@
-"""What happens to an upload after it arrived: hash, recognise, check, copy, complete. Once, whatever is repeated.
+"""Processing of an upload: hash, detect the type, check, copy, complete. Idempotent.
 
 The row is the lock: a worker takes a lease by a conditional write, and only the holder of the lease can complete.
 Every step may be the last one before a crash; the message then shows up again and the next worker starts over, or the
@@ -29,10 +29,10 @@ _log = logging.getLogger(__name__)
 GAVE_UP = (
     "The file could not be processed after several attempts. It can be retried; if it fails again, contact support."
 )
-#: Each start of processing counts; a file that crashes its worker every time must not go round for ever.
+#: Every start of processing counts, so that a file that crashes its worker every time is not retried for ever.
 MAX_STARTS = 9
-#: Between two rounds of tries while something that we depend on is away; five times as long each. SQS delays a message
-#: by at most 15 minutes (AWS limit).
+#: Between two rounds of tries during an outage of a dependency; five times as long each. SQS delays a message by at
+#: most 15 minutes (AWS limit).
 OUTAGE_PAUSE_SECONDS = 60
 OUTAGE_PAUSE_FACTOR = 5
 OUTAGE_MAX_PAUSE_SECONDS = 900
@@ -41,7 +41,7 @@ BYTES_GONE = "The uploaded bytes are gone. Upload the file again."
 
 
 class Outcome(StrEnum):
-    """What became of one announcement of an upload."""
+    """The result of one announcement of an upload."""
 
     COMPLETED = "completed"
     FAILED = "failed"
@@ -54,7 +54,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True)
 class Examined:
-    """What reading the object told."""
+    """Size, hashes and type, as read from the object."""
 
     size_bytes: int
     checked: CheckedBytes
@@ -66,7 +66,7 @@ class Examined:
 
 
 def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
-    """Bring the upload under this key of the temp bucket to its end.
+    """Process the upload under this key of the temp bucket.
 
     :param worker: names the announcement; the same one shown again takes over its own lease.
     :raises Exception: a transient fault; calling again is safe and may succeed.
@@ -79,7 +79,7 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
     organization_id, file_id = parsed
     file, organization = stores.files.find_with_organization(organization_id, file_id)
     if file is None or organization is None:
-        # The row is written before the bytes, so a file without a row was deleted: so must be whatever is left of it.
+        # The row is written before the bytes, so a file without a row was deleted. Delete the bytes that are left.
         _log.info("Upload %s has no row: it was deleted", file_id)
         stores.objects.delete_temp(organization_id, file_id)
         stores.objects.delete_permanent_of(organization_id, file_id)
@@ -88,7 +88,7 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
     if settled is not None:
         return settled
     if _held_by_another(file, worker):
-        # Whoever holds the lease has an announcement of its own, and the sweep stands behind it.
+        # The worker with the lease has its own announcement; if it dies, the sweep announces the file again.
         _log.info("Upload %s is being processed by another worker", file_id)
         return Outcome.HELD_BY_ANOTHER
     try:
@@ -106,7 +106,7 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
 
 
 def postpone(stores: Stores, key: str, worker: str) -> bool:
-    """The tries failed because something is away: let go of the file and announce it anew, for later.
+    """The tries failed because of an outage: release the lease and announce the file again, later.
 
     :returns: False when it has had all its starts.
     """
@@ -116,7 +116,7 @@ def postpone(stores: Stores, key: str, worker: str) -> bool:
         return True
     if file.attempts >= MAX_STARTS:
         return False
-    # The next announcement is another worker, which would take the lease for somebody's who is still at it.
+    # The next announcement has another worker id, for which this lease would count as held by another.
     stores.files.replace(file, replace(file, lease_owner=None, lease_expires_at=0))
     rounds = file.attempts // STARTS_IN_A_ROUND
     pause_seconds = min(OUTAGE_PAUSE_SECONDS * OUTAGE_PAUSE_FACTOR ** max(0, rounds - 1), OUTAGE_MAX_PAUSE_SECONDS)
@@ -126,7 +126,7 @@ def postpone(stores: Stores, key: str, worker: str) -> bool:
 
 
 def give_up(stores: Stores, key: str, worker: str) -> None:
-    """The last attempt failed: say so in the row. The object stays, so that the file can be processed again."""
+    """Set the status to failed after the last attempt. The object stays, so that the file can be retried."""
     parsed = keys.parse_temp_key(key)
     if parsed is None:
         return
@@ -136,20 +136,20 @@ def give_up(stores: Stores, key: str, worker: str) -> None:
 
 
 def end_as_failed(stores: Stores, file: File, reason: str, worker: str) -> None:
-    """End an open file from outside of an attempt; whoever calls has made sure that nobody holds its lease.
+    """End an open file from outside of an attempt. The caller has checked that nobody holds its lease.
 
     :raises VersionConflict: somebody has taken it meanwhile.
     """
     if file.attempts:
-        # A dead attempt may have left a copy, and copies are touched by the holder of the lease alone: without it, the
-        # copy that we delete could be the one that another worker is just completing the file with.
+        # A dead attempt may have left a copy. Only the holder of the lease may delete it: without the lease it could be
+        # the copy with which another worker is completing the file.
         file = _take(stores, file, worker)
     _fail(stores, file, reason, discard_bytes=False)
 
 
 def _already_settled(stores: Stores, file: File) -> Outcome | None:
     if file.status == "completed":
-        # A repeated event, or a presigned upload used again: what was checked stays, what came later goes.
+        # A repeated event, or a presigned upload used again: keep the checked copy, delete the later bytes.
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.ALREADY_COMPLETED
     if file.status == "failed" and file.unrecoverable:
@@ -163,7 +163,7 @@ def _held_by_another(file: File, worker: str) -> bool:
 
 
 def _require_lease(file: File) -> None:
-    """A worker that was asleep for longer than its lease (a suspended machine) must not act on what it knew before.
+    """A worker that was suspended for longer than its lease must not act on what it read before.
 
     :raises VersionConflict: the lease is over; somebody else may have the file by now.
     """
@@ -172,7 +172,7 @@ def _require_lease(file: File) -> None:
 
 
 def _take(stores: Stores, file: File, worker: str) -> File:
-    """Move to ``processing`` and hold the lease. A failed file takes its room in the quota again."""
+    """Move to ``processing`` and hold the lease. The size of a failed file is reserved in the quota again."""
     return stores.files.replace(
         file,
         file.reset(
@@ -231,7 +231,7 @@ def _complete(stores: Stores, file: File, examined: Examined, object_version: st
 
 
 def _lost_the_row(stores: Stores, file: File, our_version: str | None) -> Outcome:
-    """Between taking and completing, the row changed: deleted meanwhile, or our own write took effect unnoticed.
+    """The row changed since the lease was taken: it was deleted, or our own write took effect and its answer was lost.
 
     :param our_version: what this attempt wrote over the permanent object: a copy, or the mark of a deletion.
     """
@@ -241,8 +241,8 @@ def _lost_the_row(stores: Stores, file: File, our_version: str | None) -> Outcom
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.UNKNOWN_FILE
     if now.status == "completed" and our_version is not None and our_version != now.object_version:
-        # Ours came later and hides the version that the file was completed with, which the bucket would then forget
-        # after its retention time. Taken away, it makes the right one the current one again.
+        # Our later copy hides the version with which the file was completed, which the bucket would delete after its
+        # retention time. Deleting our version makes the right one current again.
         stores.objects.delete_permanent_version(file.organization_id, file.file_id, file.object_name, our_version)
     settled = _already_settled(stores, now)
     if settled is not None:
@@ -253,7 +253,7 @@ def _lost_the_row(stores: Stores, file: File, our_version: str | None) -> Outcom
 def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Outcome:
     mark = None
     if file.attempts:
-        # An attempt may have died between its copy and its completion; a failed file keeps nothing in the permanent
+        # An attempt may have died between its copy and its completion. A failed file has no object in the permanent
         # bucket.
         mark = stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
     failed = replace(
@@ -272,7 +272,7 @@ def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Ou
         return _lost_the_row(stores, file, mark)
     _log.warning("Upload %s failed: %s", file.file_id, reason)
     if discard_bytes:
-        # After the row: if they were gone first, a crash in between would make lost bytes of what is a refusal.
+        # After the row: otherwise a retry after a crash in between would report missing bytes, not the true reason.
         stores.objects.delete_temp(file.organization_id, file.file_id)
     return Outcome.FAILED
 
@@ -306,7 +306,7 @@ def _examine(source: TempObject) -> Examined:
 
 
 def _chunks_with_head(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes, the first piece being long enough to recognise the type by, if there are that many."""
+    """The same bytes, with a first piece that is long enough to detect the type, if the file is."""
     head = b""
     for chunk in chunks:
         head += chunk
@@ -330,7 +330,7 @@ def _check(file: File, organization: Organization, examined: Examined) -> None:
 
 
 def remove_leftovers(stores: Stores, removed: RemovedFile) -> None:
-    """Finish the deletion of a file: its objects, then the note of it. Repeatable."""
+    """Finish the deletion of a file: delete its objects, then the note. Repeatable."""
     file = removed.file
     discard_upload(stores, file)
     stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)

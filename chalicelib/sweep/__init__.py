@@ -1,1 +1,1 @@
-"""Ends whatever a crash has left open."""
+"""Finishes what a crash left open."""

@@ -1,4 +1,4 @@
-"""The sweep: what stands behind every crash. It ends rows that were left open and deletes bytes that nobody owns.
+"""The sweep: recovers from crashes. It ends rows that were left open and deletes bytes without a row.
 
 It finds rows by an index of those that still have something to happen to them, never by a scan, and repairs them by the
 same means as everyone else, so running it at any moment, or twice at once, is safe.
@@ -22,11 +22,11 @@ from chalicelib.uploads.direct_uploads import complete_again
 from chalicelib.uploads.part_limits import count_arrived
 from chalicelib.wiring import Stores
 
-#: A form upload takes seconds; what is silent for longer than this is not coming by itself.
+#: A form upload takes seconds; after this time without a change it needs the sweep.
 STALE_SECONDS = 15 * 60
-#: After so many that went wrong it is not the items: something that we depend on is away.
+#: After this many failures in one sweep the cause is not the items but an outage of a dependency.
 MAX_ERRORS = 10
-#: Holds the lease of what the sweep ends.
+#: The sweep's worker id in leases.
 WORKER = "sweep"
 NEVER_ARRIVED = "The upload never arrived. Upload the file again."
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, int]:
-    """Go through what is overdue.
+    """Handle everything that is overdue.
 
     One item that can't be finished is logged and left to the next sweep; it does not keep the others waiting.
 
@@ -58,7 +58,7 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
     for key in stores.objects.temp_keys_before(moment):
         with logs.about(**keys.named_by(key)):
             _do(done, partial(_check_temp, stores, key))
-    # Last, for it takes longest: a call for each, or one for each thousand parts.
+    # Last because it takes longest: one call for each upload and thousand parts.
     for file in waiting:
         with logs.about(organization_id=file.organization_id, file_id=file.file_id):
             _do(done, partial(_count_parts, stores, file, timestamp(moment)))
@@ -67,11 +67,11 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
 
 
 def _do(done: Counter[str], step: Callable[[], str | None]) -> str | None:
-    """What became of one item; None for nothing that is worth counting."""
+    """The result for one item; None when there is nothing to count."""
     try:
         outcome = step()
     except VersionConflict:
-        # Somebody else is at it.
+        # Another process is handling it.
         outcome = "left"
     except Exception:
         outcome = "errors"
@@ -93,22 +93,21 @@ def _finish(stores: Stores, item: File | RemovedFile) -> str:
         return "left"
     if not stores.objects.temp_exists(item.organization_id, item.file_id):
         if item.completing and item.status == "pending":
-            # Touch first: the next sweep then leaves storage a quarter of an hour.
+            # Touch first: the next sweep then waits a quarter of an hour for storage.
             item = stores.files.replace(item, item)
             if complete_again(stores, item):
                 return "completions_repeated"
         if item.status == "pending" and item.upload_expires_at > time.time():
             return "left"
         if item.multipart_upload_id is not None:
-            # Parts of it may have. An object that is put together at this very moment stays: its announcement brings
-            # the file back.
+            # Parts may have arrived. An object that is being assembled now stays: its announcement reopens the file.
             stores.direct_uploads.abort(item.organization_id, item.file_id, item.multipart_upload_id)
         end_as_failed(stores, item, NEVER_ARRIVED, WORKER)
         return "expired"
     if item.attempts >= MAX_STARTS:
         end_as_failed(stores, item, GAVE_UP, WORKER)
         return "failed"
-    # Touch first: if we die before announcing, the next sweep comes by again.
+    # Touch first: after a crash before the announcement, a later sweep repeats it.
     stores.files.replace(item, item)
     stores.queue.announce(item.organization_id, item.file_id)
     return "requeued"
@@ -119,18 +118,18 @@ def _waits_for_parts(file: File) -> bool:
 
 
 def _count_parts(stores: Stores, file: File, stale_before: str) -> str | None:
-    """Nothing stays that is more than reserved; the URLs of an upload of unknown size don't see to that."""
+    """Delete parts beyond the reservation; the URLs of an upload of unknown size do not limit it."""
     try:
         count_arrived(stores, file)
     except (QuotaExceeded, TooLarge):
         return "given_up"
     except Conflict:
-        # Its own requests are at it.
+        # Its own requests are changing it.
         return None
     except ObjectMissing:
         if file.touched_at >= stale_before or stores.objects.temp_exists(file.organization_id, file.file_id):
             return None
-        # Given up half-way: the parts are gone, the row is open.
+        # Aborted half-way: the parts are deleted, the row is open.
         end_as_failed(stores, file, NEVER_ARRIVED, WORKER)
         return "expired"
     return None
@@ -141,7 +140,7 @@ def _lease_runs(file: File) -> bool:
 
 
 def _check_temp(stores: Stores, key: str) -> str:
-    """An old object of the temp bucket is fine while its row waits for it; else it has no business there."""
+    """An old object of the temp bucket stays while its row waits for it; else it is deleted."""
     parsed = keys.parse_temp_key(key)
     if parsed is None:
         stores.objects.delete_stray(key)

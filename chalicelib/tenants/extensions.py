@@ -7,9 +7,9 @@ Python's ``mimetypes`` is not asked: it differs from one version of Python to th
 import re
 from dataclasses import dataclass
 
-#: What libmagic says when it can't tell, and of an empty file.
+#: What libmagic reports for unknown content and for an empty file.
 UNRECOGNISED = frozenset({"application/octet-stream", "application/x-empty"})
-#: Formats that many others are made of, which are not always recognised by what is inside.
+#: Container formats of many others; libmagic does not always detect the format inside.
 ZIP = frozenset({"application/zip", "application/x-zip", "application/java-archive"})
 OLE = frozenset(
     {
@@ -50,7 +50,7 @@ FORMATS = (
     _format("image/gif", "gif"),
     _format("image/webp", "webp"),
     _format("image/bmp image/x-ms-bmp", "bmp", "dib rle"),
-    # Cameras' raw files are TIFF inside.
+    # Raw files of cameras are TIFF.
     _format(
         "image/tiff image/x-canon-cr2 image/x-canon-crw image/x-fuji-raf image/x-olympus-orf image/x-sony-tim",
         "tif tiff",
@@ -116,24 +116,24 @@ FORMATS = (
     _format("application/x-ms-shortcut", "lnk"),
 )
 
-#: Text has no signature, so libmagic's guesses about it are not held against a name; what is surely no text is.
+#: Text has no signature, so libmagic's guess about it refuses no name. Archives are certainly not text.
 _TEXTS = "txt csv tsv md rst log json xml html htm xhtml css svg yaml yml ini toml eml ics vcf"
 _SCRIPTS = "js mjs cjs vbs vbe jse wsf wsh hta ps1 psm1 bat cmd sh bash reg inf url py php pl rb"
 TEXT_EXTENSIONS = frozenset(f"{_TEXTS} {_SCRIPTS}".split())
 
-#: Longer, in other letters, or all digits, it is a part of a sentence or a version ("Report 2.1", "Dr. Meyer").
+#: A longer suffix, other letters or only digits belong to a sentence or a version ("Report 2.1", "Dr. Meyer").
 _EXTENSION = re.compile(r"(?=.*[a-z])[a-z0-9_+-]{1,16}")
 
 
 def extension_of(filename: str) -> str:
-    """In small letters without the dot; empty when there is none."""
+    """The extension in lower case without the dot; empty when there is none."""
     stem, _, last = filename.rpartition(".")
     extension = last.lower()
     return extension if stem and _EXTENSION.fullmatch(extension) else ""
 
 
 def belongs(filename: str, mime_type: str) -> bool:
-    """Whether the extension may stand for a file of this detected type. A name without one says nothing wrong."""
+    """Whether the extension belongs to this detected type. A name without an extension passes."""
     extension = extension_of(filename)
     if not extension or mime_type == "application/x-empty":
         return True
@@ -147,5 +147,5 @@ def belongs(filename: str, mime_type: str) -> bool:
 
 
 def usual_extensions(mime_type: str) -> list[str]:
-    """What files of this type are called, for a sentence; empty when the table does not know it."""
+    """The extensions of this type, for an error message; empty when the table has none."""
     return sorted(extension for known in FORMATS if mime_type in known.types for extension in known.extensions)

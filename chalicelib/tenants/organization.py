@@ -7,7 +7,7 @@ from chalicelib.tenants.extensions import belongs, extension_of, usual_extension
 
 @dataclass(frozen=True)
 class Usage:
-    """What an organisation holds and may hold. Failed files count towards neither."""
+    """Used and available bytes and files of an organisation. Failed files are not counted."""
 
     bytes_used: int
     bytes_available: int
@@ -29,7 +29,7 @@ class Policy:
     match_extension: bool = False
 
     def refusal_of(self, mime_type: str) -> str | None:
-        """The sentence that refuses this type, or None when it is welcome."""
+        """The sentence that refuses this type, or None when it is allowed."""
         if _matches(mime_type, self.refused_types):
             return f"Files of type {mime_type} are refused by the organisation's policy."
         if self.allowed_types and not _matches(mime_type, self.allowed_types):
@@ -38,7 +38,7 @@ class Policy:
         return None
 
     def refusal_of_name(self, filename: str, mime_type: str) -> str | None:
-        """The sentence that refuses this name for a file of this type, or None when it may have it."""
+        """The sentence that refuses this name for a file of this type, or None when the name is allowed."""
         if not self.match_extension or belongs(filename, mime_type):
             return None
         usual = usual_extensions(mime_type)

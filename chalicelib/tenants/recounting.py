@@ -1,4 +1,4 @@
-"""Proves an organisation's counters against its rows, and puts them right. For operators: it reads every row."""
+"""Compares an organisation's counters with its rows, and repairs them. For operators: it reads every row."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from chalicelib.kernel.errors import BadInput, VersionConflict
 from chalicelib.tenants.organization import Organization
 from chalicelib.wiring import Stores
 
-#: Uploads may go on meanwhile; a count during which something changed is worth nothing and is made again.
+#: Uploads may change rows during the count. Such a count is discarded and repeated.
 MAX_ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
 class Recount:
-    """What the rows say, beside what the organisation's row says."""
+    """The counters computed from the rows, and the stored ones."""
 
     organization: Organization
     bytes_used: int

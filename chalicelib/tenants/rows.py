@@ -25,10 +25,10 @@ class OrganizationRow(Model):
     quota_files = NumberAttribute()
     bytes_used = NumberAttribute(default=0)
     files_used = NumberAttribute(default=0)
-    # What is left, kept beside what is used: a condition can compare it with a size, but can't subtract.
+    # Stored beside what is used: a DynamoDB condition can compare it with a size, but cannot subtract.
     bytes_available = NumberAttribute()
     files_available = NumberAttribute()
-    # Two changes can leave the counters as they were, but not this: a recount has to know that there were any.
+    # Two changes can cancel out in the counters, but not here: a recount needs to know that there were changes.
     counter_changes = NumberAttribute(default=0)
     counts: MapAttribute[str, Any] = MapAttribute(default=dict)  # type: ignore[no-untyped-call]
     allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)

@@ -38,7 +38,7 @@ class OrganizationStore:
             return None
 
     def is_reachable(self) -> bool:
-        """Whether the tables answer; an organisation that is not there is an answer."""
+        """Whether the tables answer. An absent organisation counts as an answer."""
         try:
             self.find("health")
         except PynamoDBException:
@@ -50,7 +50,7 @@ class OrganizationStore:
         return (to_organization(row) for row in self._organizations.scan())
 
     def set_quota(self, organization_id: str, quota_bytes: int, quota_files: int) -> None:
-        """What is available moves with the quota; what is used stays, even when it is more than the new quota.
+        """Available bytes and files move with the quota; used ones stay, even when they exceed the new quota.
 
         :raises VersionConflict: the quota was changed by someone else meanwhile, or there is no such organisation.
         """
@@ -86,13 +86,13 @@ class OrganizationStore:
             )
 
     def set_counters(self, as_read: Organization, bytes_used: int, files_used: int, counts: dict[str, int]) -> None:
-        """Replace the counters; what is available follows from the quota, as it is at that moment.
+        """Replace the counters; available bytes and files are computed from the quota at that moment.
 
         :raises VersionConflict: they are not as read any more.
         """
         unchanged = OrganizationRow.counter_changes == as_read.counter_changes
         if not as_read.counter_changes:
-            # Rows of before there was this number don't have it until their first change.
+            # Rows written before this number existed get it at their first change.
             unchanged |= OrganizationRow.counter_changes.does_not_exist()
         with contention_on_condition():
             self._organizations(as_read.organization_id).update(
@@ -125,7 +125,7 @@ def to_organization(row: OrganizationRow) -> Organization:
             allowed_types=tuple(row.allowed_types),
             refused_types=tuple(row.refused_types),
             max_file_bytes=int(row.max_file_bytes) if row.max_file_bytes is not None else None,
-            # Rows of before there was this rule don't have it.
+            # Rows written before this rule existed do not have it.
             match_extension=bool(row.match_extension),
         ),
         counter_changes=int(row.counter_changes),

@@ -41,7 +41,7 @@ SIZE_FIELD = "size"
 def upload_parameters(request: Request, caller: Caller) -> Response:
     """GET /s3/params"""
     if token_of(request)[1]:
-        # A GET that reserves room: a foreign page must not make a browser send it.
+        # This GET reserves quota, so a page of another origin must not be able to send it by cookie.
         check_origin(request)
     tell_limit(request, limits.count_upload(stores(), caller))
     announced = UploadIntent(

@@ -155,7 +155,7 @@ def arrived_parts(stores: Stores, file: File) -> list[Part]:
 
 
 def complete(stores: Stores, file: File, listed: list[tuple[int, str]] | None) -> File:
-    """Put the parts together. Calling it again gives the same answer.
+    """Assemble the parts. Repeating the call gives the same answer.
 
     :param listed: number and ETag of each part, as the client knows them; None takes what has arrived.
     :raises BadInput: the client's list is not what has arrived, or storage refuses the parts.
@@ -182,7 +182,7 @@ def complete(stores: Stores, file: File, listed: list[tuple[int, str]] | None) -
 
 
 def complete_again(stores: Stores, file: File) -> bool:
-    """What the sweep does for an upload that storage had not put together in time.
+    """What the sweep does for an upload that storage did not assemble in time.
 
     :returns: whether storage was asked again; False when there is nothing left to put together.
     """
@@ -213,7 +213,7 @@ def own_upload(stores: Stores, caller: Caller, file_id: str, upload_id: str | No
 
 def _new_file(stores: Stores, caller: Caller, announced: UploadIntent, expires_at: int) -> File:
     most = stores.settings.max_direct_upload_bytes
-    # Who does not say the size gets room for a usual file; what really arrives is settled when it is complete.
+    # Without a size, reserve that of a usual file; the real size is settled when the upload is complete.
     size_bytes = (
         announced.size_bytes
         if announced.size_bytes is not None
@@ -268,7 +268,7 @@ def _settle_size(stores: Stores, file: File, listed_bytes: int, arrived_bytes: i
             raise Conflict(f"{listed_bytes} of the announced {file.file_size} bytes are in the listed parts.")
         return file
     try:
-        # What was not listed takes room until storage has put the rest together.
+        # Parts that were not listed stay reserved until storage has assembled the others.
         return stores.files.replace(
             file, replace(file, file_size=listed_bytes, reserved_bytes=arrived_bytes, size_is_exact=True)
         )
@@ -281,22 +281,22 @@ def _sum_of_bytes(parts: list[Part]) -> int:
 
 
 def _leave_to_storage(stores: Stores, file: File) -> File:
-    """Storage goes on by itself and announces the object; should it fail, the sweep finds the mark."""
+    """Storage continues and announces the object. If it fails, the sweep finds this mark."""
     try:
         return stores.files.replace(file, replace(file, completing=True))
     except VersionConflict:
-        # It was done just now, and processing has begun.
+        # Storage has just finished, and processing has begun.
         return file
     except Exception as error:
         if not stores.is_outage(error):
             raise
-        # Storage has the request all the same; an error would make clients give up what is about to succeed.
+        # Storage has the request; after an error, clients would abort an upload that is about to succeed.
         _log.warning("An upload that storage is putting together could not be marked", exc_info=True)
         return file
 
 
 def _completed_before(stores: Stores, file: File) -> File:
-    """There is no upload any more: an earlier call completed it, or it was given up."""
+    """S3 has no such upload: an earlier call completed it, or it was aborted."""
     now = stores.files.find(file.organization_id, file.file_id)
     if now is None:
         raise FileNotFound

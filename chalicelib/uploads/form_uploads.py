@@ -1,4 +1,4 @@
-"""Starting an upload: the row first, then the bytes, so that no crash leaves bytes that no row knows of.
+"""Starting an upload: the row first, then the bytes, so that a crash leaves no bytes without a row.
 
 Named stages, each of which may be the last to happen: *reserve* writes the row and takes its room in the quota; *store*
 puts the bytes into the temp bucket, which announces itself to processing. A crash between the two leaves a pending row,
@@ -64,7 +64,7 @@ def new_file(caller: Caller, filename: str, declared_type: str | None, size_byte
 
 
 def check_form_size(stores: Stores, size_bytes: int) -> None:
-    """:raises TooLarge: telling how to upload instead."""
+    """:raises TooLarge: its message says how to upload instead."""
     most = stores.settings.max_upload_bytes
     if size_bytes > most:
         raise TooLarge(form_too_large(most, stores.settings.max_direct_upload_bytes))
@@ -88,7 +88,7 @@ def discard_upload(stores: Stores, file: File) -> None:
 
 
 def take_back(stores: Stores, file: File, error: Exception) -> File | None:
-    """The bytes did not arrive, or we can't know: take the upload back. If that fails too, the sweep will do it.
+    """Undo an upload whose bytes did not arrive, or may not have. If that fails too, the sweep does it.
 
     :param error: why we can't know.
     :returns: the file as it is now, when processing has seen its bytes: so they did arrive, and only the answer was
@@ -97,7 +97,7 @@ def take_back(stores: Stores, file: File, error: Exception) -> File | None:
     try:
         removed = stores.files.remove(file)
         if stores.is_outage(error):
-            # Asking for a deletion would only hang once more; the note is enough for the sweep.
+            # Deleting would time out too; the sweep deletes by the note.
             return None
         stores.objects.delete_temp(file.organization_id, file.file_id)
         stores.files.forget(removed)

@@ -1,4 +1,4 @@
-"""What may arrive in parts: as much as is reserved, and no more for longer than a sweep takes to come by.
+"""Limits of uploads in parts: no more than is reserved stays for longer than one interval of the sweep.
 
 S3 refuses a part of another length when the length is signed, and bounds it by nothing but its own 5 GiB when it is
 not. So each length that can be known is signed. For an upload of unknown size, whose client alone knows how it cuts,
@@ -17,10 +17,10 @@ from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.uploads.parts import MAX_PARTS, MIN_PART_BYTES, Part
 from chalicelib.wiring import Stores
 
-#: So many parts that have not arrived may have URLs that fix no length. Uppy has 6 on their way, and signs as many
+#: How many parts that have not arrived may have URLs without a signed length. Uppy sends 6 at a time, and signs 6
 #: more before it sends them.
 MAX_PARTS_AHEAD = 32
-#: A URL that fixes no length is drawn right before it is used; S3 looks at the clock when the request begins.
+#: Clients sign a URL without a length right before they use it; S3 checks the expiry when the request begins.
 OPEN_URL_TTL_SECONDS = 300
 #: A reservation grows by more than what has arrived, so that it need not grow with each part.
 GROWTH_BYTES = 100 * 1024 * 1024
@@ -37,7 +37,7 @@ def has_known_cut(file: File) -> bool:
 
 
 def url_ttl_seconds(stores: Stores, file: File) -> int:
-    """How long the URL of a part lives."""
+    """How long the URL of a part is valid."""
     ttl_seconds = stores.settings.upload_url_ttl_seconds
     return ttl_seconds if has_known_cut(file) else min(ttl_seconds, OPEN_URL_TTL_SECONDS)
 
@@ -56,7 +56,7 @@ def signed_lengths(stores: Stores, file: File, numbers: list[int]) -> dict[int, 
         raise Conflict("The upload is being put together; it takes no more parts.")
     _, parts = count_arrived(stores, file)
     arrived = {part.number: part.size_bytes for part in parts}
-    # Smaller ones can't be put together, so they don't earn their sender another URL.
+    # S3 assembles no smaller parts, so they do not raise the number of signed parts.
     most = sum(part.size_bytes >= MIN_PART_BYTES for part in parts) + MAX_PARTS_AHEAD
     for number in numbers:
         if number > most and number not in arrived:
@@ -64,12 +64,12 @@ def signed_lengths(stores: Stores, file: File, numbers: list[int]) -> dict[int, 
                 f"Part {number} is too far ahead: {len(parts)} parts have arrived, so the parts up to {most} are next. "
                 f"Send those, each but the last of at least {MIN_PART_BYTES} bytes, then ask again."
             )
-    # Whoever sends a part again, because the answer was lost, sends the same bytes.
+    # A client that repeats a part after a lost answer sends the same bytes.
     return {number: arrived.get(number) for number in numbers}
 
 
 def count_arrived(stores: Stores, file: File) -> tuple[File, list[Part]]:
-    """What has arrived of an open upload, with room reserved for all of it.
+    """The parts that have arrived of an open upload, after reserving quota for all of them.
 
     :returns: the file as it is now, and the parts in order.
     :raises QuotaExceeded: there is no room; the upload is given up.
@@ -118,9 +118,9 @@ def _reserve(stores: Stores, file: File, arrived_bytes: int) -> File:
 
 
 def _give_up(stores: Stores, file: File, reason: str) -> None:
-    """The parts first: while the row is open, a sweep comes by again if we die in between."""
+    """The parts first: after a crash in between, the row is still open and the sweep repeats this."""
     stores.direct_uploads.abort(file.organization_id, file.file_id, file.multipart_upload_id or "")
-    # Somebody else has ended it, or will: the refusal stands all the same.
+    # Another request ends the file; the answer to this one stays a refusal.
     with suppress(Conflict):
         _change(
             stores,

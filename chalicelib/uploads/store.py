@@ -42,7 +42,7 @@ class DirectUploadStore:
 
     @cached_property
     def _completer(self) -> "S3Client":
-        # Made when parts are put together and not before: a client costs a cold start time.
+        # Created when parts are assembled and not before: a client lengthens the cold start.
         return aws.s3_client(
             self._addressing_style,
             read_timeout_seconds=aws.COMPLETE_PATIENCE_SECONDS,
@@ -51,7 +51,7 @@ class DirectUploadStore:
 
     @property
     def bucket(self) -> str:
-        """For clients that want to know; the name opens nothing."""
+        """The name of the bucket, for clients; it gives no access."""
         return self._bucket
 
     def presign_post(
@@ -128,7 +128,7 @@ class DirectUploadStore:
             ]
 
     def complete(self, organization_id: str, file_id: str, upload_id: str, parts: list[Part]) -> bool:
-        """Put the parts together. S3 checks the sum of their sizes, and refuses to overwrite an object.
+        """Assemble the parts. S3 checks the sum of their sizes, and refuses to overwrite an object.
 
         :returns: whether it is done. False: S3 is still at it after the time that we have; it keeps the connection
             alive with white space meanwhile, so that no time-out of the connection's would end the wait.
@@ -144,7 +144,7 @@ class DirectUploadStore:
             except BaseException as error:
                 outcome.set_exception(error)
 
-        # A thread of a pool would be waited for at the end of the process.
+        # A pool's threads would delay the end of the process.
         Thread(target=work, daemon=True).start()
         try:
             outcome.result(timeout=aws.COMPLETE_PATIENCE_SECONDS)
@@ -170,7 +170,7 @@ class DirectUploadStore:
             if code == "ConditionalRequestConflict":
                 raise Conflict("The same upload is being completed at this moment; ask again.") from error
             if code == "PreconditionFailed":
-                # An earlier call put it together, and its answer was lost.
+                # An earlier call assembled it, and its answer was lost.
                 return
             raise
 
@@ -185,7 +185,7 @@ class DirectUploadStore:
             return
 
     def has_arrived(self, organization_id: str, file_id: str) -> bool:
-        """Whether the object is there, without the right to read it: the API lists, it can't open."""
+        """Whether the object exists, by listing: the API may not read it."""
         key = keys.temp_key(organization_id, file_id)
         found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
         return any(item["Key"] == key for item in found.get("Contents", []))

@@ -10,8 +10,8 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = ROOT / "docs" / "protections.md"
 HEAD = """# Protections
 
-`make protections` writes this page. It removes each protection from a copy of the code, one at a time, and runs the tests
-of the last column: all of them must fail. The edits are in [the catalogue](../tests/protections/catalogue).
+`make protections` writes this page. It removes each protection from a copy of the code, one at a time, and runs the
+tests of the last column: all of them must fail. The edits are in [the catalogue](../tests/protections/catalogue).
 """
 
 
