@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -151,3 +152,32 @@ def test_uploads_are_limited_per_user(limited: Limited) -> None:
 def test_strangers_are_limited_per_address(limited: Limited) -> None:
     api = limited.start_api(RATE_LIMIT_ANONYMOUS="5/hour")
     assert statuses(6, lambda: api.get("/files")) == [401] * 5 + [429]
+
+
+def test_guesses_at_the_same_moment_check_no_more_passwords_than_the_limit_allows(limited: Limited) -> None:
+    """Each instance counts a failure before it checks the password, in the cache that all share."""
+    wide = {"RATE_LIMIT_LOGIN_PER_ADDRESS": "1000/minute", "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "5/hour"}
+    instances = [limited.start_api(**wide), limited.start_api(**wide)]
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda number: limited.login(instances[number % 2], f"guess {number}"), range(24)))
+    assert sorted(answer.status_code for answer in answers) == [401] * 5 + [429] * 19
+    assert limited.login(instances[0]).status_code == 429
+
+
+def test_success_gives_back_what_was_counted_as_a_failure(limited: Limited) -> None:
+    wide = {"RATE_LIMIT_LOGIN_PER_ADDRESS": "1000/minute", "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "3/hour"}
+    api = limited.start_api(**wide)
+    assert statuses(6, lambda: limited.login(api)) == [200] * 6
+    api.cookies.clear()
+    assert statuses(4, lambda: limited.login(api, "wrong")) == [401] * 3 + [429]
+
+
+def test_known_device_is_not_refused_for_the_failures_of_strangers(limited: Limited) -> None:
+    wide = {"RATE_LIMIT_LOGIN_PER_ADDRESS": "1000/minute", "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "3/hour"}
+    api = limited.start_api(**wide)
+    device = limited.login(api).cookies["device"]
+    api.cookies.clear()
+    assert statuses(4, lambda: limited.login(api, "wrong")) == [401] * 3 + [429]
+    assert limited.login(api).status_code == 429
+    api.cookies.set("device", device)
+    assert limited.login(api).status_code == 200

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tests.protections.catalogue.places import (
+    COMPANION_TESTS,
     CSRF_TESTS,
     FILENAMES_TESTS,
+    HEALTH_TESTS,
     LIMITS_TESTS,
     LOGIN_TESTS,
     PASSWORD_TESTS,
@@ -153,5 +155,47 @@ SESSIONS_AND_LIMITS = (
         "_WINDOWS_DEVICE.match(name)",
         "False",
         (f"{FILENAMES_TESTS}::test_known_names",),
+    ),
+    Protection(
+        "Failed logins for a name are counted by address",
+        "reserve_failure",
+        "settings.rate_limit_login_per_username_and_address",
+        "'1000000/minute'",
+        (f"{LIMITS_TESTS}::test_failed_logins_for_a_name_are_counted_tightly_by_address",),
+    ),
+    Protection(
+        "A write without an Origin, but with a foreign Referer, is refused",
+        "check_origin",
+        "origin = _origin_of(referer)",
+        "return",
+        (f"{CSRF_TESTS}::test_write_by_cookie_from_a_foreign_page_is_403",),
+    ),
+    Protection(
+        "Reserving by GET is refused to pages of other sites",
+        "upload_parameters",
+        "check_origin(request)",
+        "pass",
+        (f"{COMPANION_TESTS}::test_parameters_for_a_foreign_page_are_refused_by_cookie",),
+    ),
+    Protection(
+        "Upload tickets are limited by user",
+        "count_ticket",
+        "stores.settings.rate_limit_tickets",
+        "'1000000/minute'",
+        (f"{LIMITS_TESTS}::test_tickets_are_limited_per_user",),
+    ),
+    Protection(
+        "A stranger learns from /health no more than up or down",
+        "healthy",
+        "dependencies['database'] and health.says_yes(lambda: is_signed_in(request))",
+        "True",
+        (f"{HEALTH_TESTS}::test_anonymous_asker_is_told_up_or_down_only",),
+    ),
+    Protection(
+        "An IPv6 network counts as one address",
+        "source_address",
+        "':' in address",
+        "False",
+        ("tests/unit/http/test_addresses.py::test_address_counts_as_its_network",),
     ),
 )
