@@ -3,7 +3,7 @@
 S3 refuses a part of another length when the length is signed, and bounds it by nothing but its own 5 GiB when it is
 not. So each length that can be known is signed. For an upload of unknown size, whose client alone knows how it cuts,
 what has arrived is counted before anything more is signed, and by the sweep; the reservation grows with it, and when
-it can't, the upload is given up. What that adds up to at most is in docs/decisions/0027.
+it can't, the upload is given up. What that adds up to at most is in docs/decisions/0021.
 """
 
 from collections.abc import Callable

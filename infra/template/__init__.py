@@ -16,7 +16,7 @@ Template = dict[str, Any]
 FOLDER = Path(__file__).parent
 
 # Stages whose tables, buckets and dead letters outlive the stack. DeletionPolicy takes no condition in CloudFormation,
-# so this is decided when the template is written out. See docs/decisions/0021-what-outlives-the-stack.md.
+# so this is decided when the template is written out. See docs/decisions/0015-what-outlives-the-stack.md.
 KEPT_STAGES = frozenset({"prod"})
 
 DATA_FILES = ("resources.yaml", "network.yaml")

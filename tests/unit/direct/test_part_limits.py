@@ -34,7 +34,7 @@ MEBIBYTE = 1024 * 1024
 PART = MIN_PART_BYTES
 MOST = 1024 * MEBIBYTE
 SWEEP_SECONDS = 300
-DECISION = Path(__file__).parents[3] / "docs/decisions/0027-what-arrives-in-parts-is-counted.md"
+DECISION = Path(__file__).parents[3] / "docs/decisions/0021-what-arrives-in-parts-is-counted.md"
 
 
 @pytest.fixture(autouse=True)
@@ -286,7 +286,7 @@ def test_upload_of_the_own_routes_is_not_for_uppys(world: World, api: Api, anna:
 
 
 class TestWorstCase:
-    """The numbers of docs/decisions/0027, out of the code's constants."""
+    """The numbers of docs/decisions/0021, out of the code's constants."""
 
     DECISION = DECISION.read_text("utf-8").replace("\N{MULTIPLICATION SIGN}", "x")
     MAX_PART_GIB = 5
