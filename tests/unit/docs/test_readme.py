@@ -59,3 +59,12 @@ def test_the_readme_is_short() -> None:
 def test_the_hosted_workflow_runs_what_ci_runs() -> None:
     workflow = (ROOT / ".github" / "workflows" / "check.yml").read_text(encoding="utf-8")
     assert re.findall(r"- run: (.+)", workflow) == [".ci/run"]
+
+
+def test_every_path_that_contributors_are_sent_to_exists() -> None:
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[\w.-]+/)+[\w.-]*|app\.py|keys\.py)`", text))
+    assert {"chalicelib/files/record.py", "infra/template/roles.yaml", ".chalice/config.json"} <= named
+    places = (ROOT, ROOT / "chalicelib")
+    missing = [path for path in sorted(named) if not any((place / path).exists() for place in places)]
+    assert [path for path in missing if "NN" not in path and not path.startswith(".venv")] == []
