@@ -1,8 +1,8 @@
 # The front door. `make help` lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock \
-        clean-data clean app emulator environments test-localstack openapi faults protections mutants
+.PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \
+        audit clean-data clean app emulator environments test-localstack openapi faults protections mutants
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -91,11 +91,20 @@ check: lint test e2e ## Exactly what CI runs
 deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment
 	@$(PY) -m infra deploy --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
 
-lock: app ## Resolve requirements*.in into the pinned requirements*.txt
-	@for name in requirements requirements-dev requirements-emulator; do \
-	    UV_SYSTEM_CERTS=1 .venv/bin/uv pip compile -q --universal --python-version 3.11 --no-emit-index-url \
-	        --no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
+LOCKS := requirements requirements-dev requirements-emulator infra/requirements/uv infra/requirements/container \
+         infra/requirements/audit tests/browser/requirements
+
+lock: app ## Resolve each requirements file (*.in) into pinned versions with hashes (*.txt)
+	@for name in $(LOCKS); do \
+	    UV_SYSTEM_CERTS=1 .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	        --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $$name.in -o $$name.txt || exit 1; \
 	done
+
+package: app ## Make the deployment package with its list of contents in build/package, as 'make deploy' does
+	@$(PY) -m infra.packaging build/package
+
+audit: ## Look the locked packages up among the known vulnerabilities (needs the network)
+	@infra/bootstrap.sh audit && .venv-audit/bin/python infra/audit.py $(addsuffix .txt,$(LOCKS))
 
 clean-data: ## Delete the data of 'make up' in STATE_DIR
 	@if [ -f "$(STATE_DIR)/up.pid" ] && kill -0 "$$(cat "$(STATE_DIR)/up.pid")" 2>/dev/null; then \
@@ -103,4 +112,4 @@ clean-data: ## Delete the data of 'make up' in STATE_DIR
 	@rm -rf "$(STATE_DIR)" && echo "The data in $(STATE_DIR) is gone."
 
 clean: ## Delete the virtual environments and everything built
-	@rm -rf .venv .venv-emulator build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-emulator .venv-audit build .mypy_cache .ruff_cache .pytest_cache .hypothesis

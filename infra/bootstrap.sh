@@ -1,8 +1,11 @@
 #!/bin/sh
-# Makes the two virtual environments, and makes them again only when their requirements have changed.
+# Makes the virtual environments, and makes them again only when their requirements have changed.
 #
 #   infra/bootstrap.sh app        .venv: the application, its tests and its tools
 #   infra/bootstrap.sh emulator   .venv-emulator: the emulator, whose pinned botocore must not meet the application's
+#   infra/bootstrap.sh audit      .venv-audit: pip-audit, for `make audit` only
+#
+# Each package is installed only if it has one of the hashes in the lock file: uv itself as well.
 #
 # PYTHON names the interpreter to use; without it the first of python3.11 to python3.14 and python3 that is new enough.
 set -eu
@@ -35,12 +38,13 @@ find_python() {
 case "${1:-}" in
     app) venv=.venv requirements=requirements-dev.txt what="the application's environment" ;;
     emulator) venv=.venv-emulator requirements=requirements-emulator.txt what="the emulator's environment" ;;
-    *) fail "usage: infra/bootstrap.sh app|emulator" ;;
+    audit) venv=.venv-audit requirements=infra/requirements/audit.txt what="the environment of pip-audit" ;;
+    *) fail "usage: infra/bootstrap.sh app|emulator|audit" ;;
 esac
 
 python=$(find_python) || exit 1
-uv_version=0.13.9
-wanted=$(cat requirements.txt "$requirements" infra/bootstrap.sh | cksum)
+uv_requirements=infra/requirements/uv.txt
+wanted=$(cat "$requirements" "$uv_requirements" infra/bootstrap.sh | cksum)
 if [ -x "$venv/bin/python" ] && [ "$(cat "$venv/installed" 2>/dev/null)" = "$wanted" ] &&
     "$venv/bin/python" -c '' 2>/dev/null; then
     exit 0
@@ -53,13 +57,15 @@ started=$(date +%s)
 # uv installs ten times faster than pip. It does not read pip's configuration, so where that is what makes the
 # registry reachable, pip does it all.
 if [ -z "${STRONGROOM_PIP:-}" ] &&
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "uv==$uv_version" 2>"$venv/uv.log" &&
-    VIRTUAL_ENV="$PWD/$venv" UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$venv/bin/uv" pip install --quiet -r "$requirements" \
-        2>>"$venv/uv.log"; then
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$uv_requirements" \
+        2>"$venv/uv.log" &&
+    VIRTUAL_ENV="$PWD/$venv" UV_SYSTEM_CERTS=1 UV_NATIVE_TLS=1 "$venv/bin/uv" pip install --quiet --require-hashes \
+        -r "$requirements" 2>>"$venv/uv.log"; then
     :
 else
     echo "uv could not reach the package registry (see $venv/uv.log); pip goes on, which takes a minute or two ..."
-    "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off -r "$requirements" |
+    "$venv/bin/python" -m pip install --disable-pip-version-check --progress-bar off --require-hashes \
+        -r "$requirements" |
         sed -n 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing .../p'
     "$venv/bin/python" -m pip check >/dev/null ||
         fail "the packages of $requirements could not be installed. Is the package registry reachable?"

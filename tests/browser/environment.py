@@ -17,7 +17,7 @@ from infra.packaging import ROOT
 
 HERE = Path(__file__).parent
 BUILD = ROOT / "build" / "browser"
-REQUIREMENTS = ROOT / "requirements-browser.txt"
+REQUIREMENTS = HERE / "requirements.txt"
 LINES = ("uppy5", "uppy6")
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 #: Unpacks the Chromium that an npm package carries for AWS Lambda, with the libraries that a bare system lacks.
@@ -69,7 +69,8 @@ def chromium_environment() -> dict[str, str]:
 
 
 def _are_installed() -> bool:
-    wanted = [line.split("==") for line in REQUIREMENTS.read_text().splitlines() if "==" in line]
+    text = REQUIREMENTS.with_suffix(".in").read_text()
+    wanted = [line.split("==") for line in text.splitlines() if "==" in line]
     try:
         return all(importlib.metadata.version(name) == version for name, version in wanted)
     except importlib.metadata.PackageNotFoundError:
@@ -78,7 +79,7 @@ def _are_installed() -> bool:
 
 def _install_requirements() -> None:
     uv = Path(sys.executable).with_name("uv")
-    options = ["--quiet", "-r", str(REQUIREMENTS)]
+    options = ["--quiet", "--require-hashes", "-r", str(REQUIREMENTS)]
     environment = {**os.environ, "UV_SYSTEM_CERTS": "1", "VIRTUAL_ENV": sys.prefix}
     with_uv = uv.exists() and subprocess.run(
         [str(uv), "pip", "install", *options], env=environment, capture_output=True, check=False
@@ -86,7 +87,7 @@ def _install_requirements() -> None:
     if not with_uv or with_uv.returncode:
         # uv does not read pip's configuration, which may be what makes the registry reachable.
         pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", *options]
-        _run(pip, ROOT, "the packages of requirements-browser.txt could not be installed")
+        _run(pip, ROOT, "the packages of tests/browser/requirements.txt could not be installed")
 
 
 def _unpack_chromium() -> None:
