@@ -45,6 +45,10 @@ REQUIRED = (
 )  # fmt: skip
 
 
+#: The list of what is in the zip.
+SBOM_NAME = "sbom.cdx.json"
+
+
 class PackagingError(DeploymentError):
     """The package could not be made, or lacks something."""
 
@@ -62,7 +66,7 @@ class Package:
 
 
 def package(stage: str, folder: Path, *, root: Path = ROOT) -> Package:
-    """Make the package of a stage in the folder, which is created: `sam.json` and `deployment.zip`."""
+    """Make the package of a stage in the folder, which is created: `sam.json`, `deployment.zip` and `sbom.cdx.json`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         raw = Path(scratch) / "package"
@@ -71,8 +75,13 @@ def package(stage: str, folder: Path, *, root: Path = ROOT) -> Package:
         contents = Path(scratch) / "contents"
         with zipfile.ZipFile(raw / "deployment.zip") as archive:
             archive.extractall(contents)
+        # Here and not above: only packaging needs it.
+        from infra import sbom
+
+        installed = sbom.distributions(contents)
         _strip(contents)
         digest = _digest(contents)
+        (folder / SBOM_NAME).write_text(sbom.document(contents, installed, digest), encoding="utf-8")
         _compile(contents)
         zip_path = folder / "deployment.zip"
         unpacked_bytes = _write_zip(contents, zip_path)
@@ -210,5 +219,6 @@ if __name__ == "__main__":
     done = package(sys.argv[2] if len(sys.argv) == 3 else "prod", Path(sys.argv[1]))
     print(
         f"{done.zip_path}: {done.zip_path.stat().st_size / 1e6:.1f} MB, {done.unpacked_bytes / 1e6:.1f} MB unpacked; "
-        f"{done.zip_path.with_name('sam.json')}: {len(done.template['Resources'])} resources"
+        f"{done.zip_path.with_name('sam.json')}: {len(done.template['Resources'])} resources; "
+        f"{done.zip_path.with_name(SBOM_NAME)}: what is in it"
     )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import importlib.metadata
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
-from infra import packaging
+from infra import packaging, sbom
 from infra.packaging import Package, PackagingError
 
 # What the API's answer to a cold start has to load comes out of this; 7 MB when it was written.
@@ -117,3 +123,48 @@ def test_template_is_clean_for_cfn_lint(package: Package, tmp_path: Path) -> Non
         check=False,
     )
     assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr
+
+
+# ---- The list of contents --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def listed(package: packaging.Package) -> dict[str, Any]:
+    text = package.zip_path.with_name(packaging.SBOM_NAME).read_text(encoding="utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def test_list_of_contents_names_every_package_of_the_zip(listed: dict[str, Any], contents: Path) -> None:
+    lines = (packaging.ROOT / "requirements.txt").read_text(encoding="utf-8")
+    # Several versions of one package, where that depends on the version of Python.
+    locked = set(re.findall(r"^([a-z0-9-]+)==([^ ;]+)", lines, re.MULTILINE))
+    named = {component["name"]: component["version"] for component in listed["components"]}
+    assert named.pop("chalice") == importlib.metadata.version("chalice")
+    assert set(named.items()) <= locked
+    installed = {folder.name.split("-")[0].lower().replace("_", "-") for folder in contents.glob("*.dist-info")}
+    assert installed <= set(named)
+    # What is in no component is ours.
+    modules = {path.name for path in contents.iterdir() if not path.name.endswith(".dist-info")}
+    assert {"app.py", "chalicelib", "chalice", "botocore", "redis"} <= modules
+    assert {"boto3", "bcrypt", "limits", "pynamodb", "redis", "python-magic"} <= set(named)
+
+
+def test_list_of_contents_tells_the_hash_of_each_packages_files(listed: dict[str, Any], package: Any) -> None:
+    assert listed["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": package.digest}]
+    for component in listed["components"]:
+        (hashed,) = [p["value"] for p in component["properties"] if p["name"] == sbom.FILES_HASH_PROPERTY]
+        assert re.fullmatch("[0-9a-f]{64}", hashed)
+
+
+def test_list_of_contents_names_the_c_library_inside_a_wheel(listed: dict[str, Any], contents: Path) -> None:
+    (wheel,) = [component for component in listed["components"] if component["name"] == "pylibmagic"]
+    (library,) = wheel["components"]
+    assert library["name"] == "libmagic"
+    assert library["hashes"][0]["content"] == hashlib.sha256((contents / sbom.LIBMAGIC).read_bytes()).hexdigest()
+
+
+def test_same_contents_make_the_same_list(contents: Path, package: packaging.Package) -> None:
+    installed = sbom.distributions(contents)
+    assert sbom.document(contents, installed, package.digest) == sbom.document(contents, installed, package.digest)
