@@ -132,6 +132,15 @@ def removed_partition(organization_id: str) -> str:
     return f"removed#{organization_id}"
 
 
+def open_uploads_partition(organization_id: str) -> str:
+    """Where the table of files holds, for each user, the list of open uploads: no listing of files reads it."""
+    return f"open#{organization_id}"
+
+
+def is_open_uploads_partition(partition: str) -> bool:
+    return partition.startswith("open#")
+
+
 def organization_of_removed(partition: str) -> str | None:
     """The organisation whose deleted files this partition holds, or None when it holds living ones."""
     prefix = "removed#"

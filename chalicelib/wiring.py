@@ -12,6 +12,7 @@ from chalicelib.kernel.config import Settings, settings
 
 if TYPE_CHECKING:
     from chalicelib.accounts.store import SessionStore, UserStore
+    from chalicelib.files.open_uploads_store import OpenUploadsStore
     from chalicelib.files.store import FileStore
     from chalicelib.platform.objects import ObjectStore
     from chalicelib.platform.queue import UploadsQueue
@@ -58,7 +59,14 @@ class Stores:
     def files(self) -> "FileStore":
         from chalicelib.files.store import FileStore
 
-        return FileStore(self.tables)
+        return FileStore(self.tables, self.open_uploads)
+
+    @cached_property
+    def open_uploads(self) -> "OpenUploadsStore":
+        from chalicelib.files.open_uploads_store import OpenUploadsStore
+
+        s = self.settings
+        return OpenUploadsStore(self.tables, s.max_open_uploads_per_user, s.max_open_percent_per_user)
 
     @cached_property
     def objects(self) -> "ObjectStore":

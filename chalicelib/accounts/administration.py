@@ -17,6 +17,7 @@ from chalicelib.kernel.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
 from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn, VersionConflict, WrongPassword
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organization import Organization, Policy
+from chalicelib.uploads.ending import allow_uploads, end_open_uploads
 from chalicelib.wiring import Stores
 
 MAX_NAME_CHARACTERS = 200
@@ -146,25 +147,39 @@ def change_password(
 
 
 def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
-    """A disabled user can't log in, and every session ends at once.
+    """A disabled user can't log in; every session and every open upload ends at once.
+
+    Repeatable: after a crash half-way, the same call does what is left.
 
     :raises BadInput: no such user.
     """
-    _change_user(stores, username, disabled=disabled)
+    if disabled:
+        user = _change_user(stores, username, disabled=True)
+        end_open_uploads(stores, user.organization_id, user.user_id)
+    else:
+        user = _find_user(stores, username)
+        # Before the user may sign in, or a crash in between would leave one who can't upload.
+        allow_uploads(stores, user.organization_id, user.user_id)
+        _change_user(stores, username, disabled=False)
 
 
-def _change_user(stores: Stores, username: str, **changes: Any) -> None:
+def _find_user(stores: Stores, username: str) -> User:
+    """:raises BadInput: no such user."""
     name = normalize_username(username)
+    user = stores.users.find_by_username(name) if is_username(name) else None
+    if user is None:
+        raise BadInput(f"There is no user '{username}'.")
+    return user
 
-    def read() -> User:
-        user = stores.users.find_by_username(name) if is_username(name) else None
-        if user is None:
-            raise BadInput(f"There is no user '{username}'.")
+
+def _change_user(stores: Stores, username: str, **changes: Any) -> User:
+    def write(user: User) -> User:
+        _write(stores, user, kept_session=None, **changes)
         return user
 
-    compare_and_swap(
-        read,
-        lambda user: _write(stores, user, kept_session=None, **changes),
+    return compare_and_swap(
+        lambda: _find_user(stores, username),
+        write,
         exhausted=Conflict(f"The user '{username}' is being changed by others; try again."),
     )
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from chalicelib import keys
 from chalicelib.files.cursors import make_cursor, read_cursor
 from chalicelib.files.disposition import attachment
-from chalicelib.files.record import File
+from chalicelib.files.record import File, RemovedFile
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotSignedIn
+from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotSignedIn, NotYourUpload
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organization import Organization
 from chalicelib.uploads.form_uploads import discard_upload
@@ -101,11 +101,19 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
     A crash in between leaves a note from which the sweep goes on.
 
     :raises FileNotFound: it is absent, or another organisation's.
+    :raises NotYourUpload: its bytes are awaited, and from another member.
     :raises Conflict: it kept changing while we tried.
     """
-    removed = compare_and_swap(
-        lambda: get_file(stores, caller, file_id), stores.files.remove, exhausted=Conflict(_BUSY)
-    )
+
+    def remove(file: File) -> RemovedFile:
+        if file.awaits_bytes and file.uploaded_by_id != caller.user_id:
+            raise NotYourUpload(
+                f"{file.uploaded_by_username} is still uploading this file, and nobody else may give the upload up. "
+                "Once it is completed or failed, any member may delete the file."
+            )
+        return stores.files.remove(file)
+
+    removed = compare_and_swap(lambda: get_file(stores, caller, file_id), remove, exhausted=Conflict(_BUSY))
     file = removed.file
     discard_upload(stores, file)
     if file.status == "processing":
@@ -119,7 +127,8 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
 def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[str, str]:
     """Delete many files independently: one that can't be deleted does not stop the others.
 
-    :returns: id -> ``deleted``, ``not_found``, or ``conflict`` for one that kept changing; asking again is safe.
+    :returns: id -> ``deleted``, ``not_found``, ``not_yours`` for another member's open upload, or ``conflict`` for one
+        that kept changing; asking again is safe.
     :raises BadInput: none, or more than 100.
     """
     if not 1 <= len(file_ids) <= MAX_BULK_DELETES:
@@ -130,6 +139,8 @@ def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[st
             delete_file(stores, caller, file_id)
         except FileNotFound:
             return "not_found"
+        except NotYourUpload:
+            return "not_yours"
         except Conflict:
             return "conflict"
         return "deleted"

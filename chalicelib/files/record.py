@@ -89,6 +89,10 @@ class File:
     completing: bool = False
     #: Epoch seconds until which the bytes may arrive.
     upload_expires_at: int = 0
+    #: Whether it is on its user's list of open uploads. Kept by the store, which knows by it what to take back.
+    listed_as_open: bool = False
+    #: ETag of the bytes that had arrived when the uploader was disabled; others are refused. None: any will do.
+    accepted_fingerprint: str | None = None
     version: int = 0
 
     def reset(self, **changes: Any) -> "File":
@@ -99,3 +103,16 @@ class File:
     def is_open(self) -> bool:
         """Whether it waits for bytes or for processing."""
         return self.status in ("pending", "processing")
+
+    @property
+    def awaits_bytes(self) -> bool:
+        """Whether it is a direct upload whose bytes processing has not seen yet."""
+        return self.status == "pending" and self.upload_method != "form" and self.attempts == 0
+
+
+@dataclass(frozen=True)
+class RemovedFile:
+    """A deleted file whose objects may still be there. ``partition``: of the row that says so."""
+
+    file: File
+    partition: str

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pynamodb.attributes import UnicodeAttribute
+from pynamodb.attributes import BooleanAttribute, NumberAttribute, UnicodeAttribute, UnicodeSetAttribute
 from pynamodb.indexes import AllProjection, GlobalSecondaryIndex, KeysOnlyProjection
 from pynamodb.models import Model
 
@@ -69,3 +69,18 @@ class FileRow(_FileColumns):  # type: ignore[misc]
     by_mime_type = ByMimeType()
     by_status_and_mime_type = ByStatusAndMimeType()
     unfinished = Unfinished()
+
+
+class OpenUploadsRow(Model):
+    """The direct uploads that one user has open. In the table of files, in a partition that no listing reads."""
+
+    class Meta(ClientLimits):
+        table_name = "files"
+
+    partition = UnicodeAttribute(hash_key=True, attr_name="organization_id")
+    user_id = UnicodeAttribute(range_key=True, attr_name="file_id")
+    # Absent while it is empty, as every set of DynamoDB.
+    file_ids = UnicodeSetAttribute(null=True)
+    bytes_open = NumberAttribute(default=0)
+    # Set while the user is disabled: no upload starts.
+    closed = BooleanAttribute(default=False)

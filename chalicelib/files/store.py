@@ -17,7 +17,8 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactGet, TransactWrite
 
 from chalicelib import keys
-from chalicelib.files.record import File
+from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Room, open_change
+from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import QuotaExceeded, VersionConflict
@@ -26,16 +27,10 @@ from chalicelib.tenants.organization import Organization
 from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.tenants.store import OrganizationStore, to_organization
 
+#: An operator may change the quota between two tries; not many times.
+MAX_QUOTA_LOOKUPS = 3
 _FILE_FIELDS = [f.name for f in fields(File)]
 _NUMBERS = {f.name for f in fields(File) if f.type in (int, "int", int | None)}
-
-
-@dataclass(frozen=True)
-class RemovedFile:
-    """A deleted file whose objects may still be there."""
-
-    file: File
-    partition: str
 
 
 @dataclass(frozen=True)
@@ -45,19 +40,23 @@ class _Difference:
     reserved_bytes: int
     reserved_files: int
     counts: dict[str, int]
+    open_change: OpenChange | None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()))
+        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()) or self.open_change)
 
 
 class FileStore:
     """Every method takes the organisation, or a file that carries it, first."""
 
-    def __init__(self, tables: Tables) -> None:
+    def __init__(self, tables: Tables, open_uploads: OpenUploadsStore) -> None:
         self._tables = tables
         self._files = tables.bind(FileRow)
         self._organizations = tables.bind(OrganizationRow)
+        self._open_uploads = open_uploads
+        #: The quotas that this process last met, by organisation; conditions notice when one has changed.
+        self._known_quotas: dict[str, int] = {}
 
     def find(self, organization_id: str, file_id: str) -> File | None:
         try:
@@ -175,7 +174,12 @@ class FileStore:
             return None
 
     def _write(self, before: File | None, after: File) -> File:
-        written = replace(after, version=(before.version if before else 0) + 1, touched_at=timestamp())
+        written = replace(
+            after,
+            version=(before.version if before else 0) + 1,
+            touched_at=timestamp(),
+            listed_as_open=after.awaits_bytes,
+        )
         row = _to_row(self._files, written)
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
         difference = _difference(before, written)
@@ -193,11 +197,37 @@ class FileStore:
                 row.save(condition=condition, add_version_condition=False)
             return
 
+        change = difference.open_change
+        if change is None or not change.takes_room:
+            self._transact(row, condition, difference, None)
+            return
+        quota_bytes = self._known_quotas.get(row.organization_id)
+        refused: dict[str, Any] | None = None
+        met = 0
+        for _ in range(MAX_QUOTA_LOOKUPS):
+            refused = self._transact(row, condition, difference, self._open_uploads.room(change, quota_bytes))
+            if refused is None:
+                return
+            met = self._quota_now(row.organization_id)
+            if met == quota_bytes:
+                break
+            quota_bytes = self._known_quotas[row.organization_id] = met
+        raise self._open_uploads.refusal(refused or {}, change, met)
+
+    def _transact(
+        self, row: FileRow, condition: Condition, difference: _Difference, room: Room | None
+    ) -> dict[str, Any] | None:
+        """
+        :returns: None when it is done; the user's item when only the room for open uploads was missing.
+        :raises VersionConflict: the row is not as read.
+        :raises QuotaExceeded: the organisation has no room.
+        """
+
         def fill(transaction: TransactWrite) -> None:
             # The row comes first of the puts, the counters first of the updates: DynamoDB reports refusals in the order
             # of the request, which PynamoDB makes checks, deletes, puts, updates.
             transaction.save(row, condition=condition)
-            self._move_counters(transaction, row.organization_id, difference)
+            self._move_counters(transaction, row.organization_id, difference, room)
 
         try:
             self._tables.transact(fill)
@@ -205,11 +235,20 @@ class FileStore:
             refused = failed_conditions(error)
             if 0 in refused:
                 raise VersionConflict from error
-            if 1 in refused:
+            if 1 in refused and (room is None or _has_no_room(refused[1], difference)):
                 raise _quota_exceeded(refused[1], difference) from error
+            if room is not None and refused:
+                return refused.get(2, {})
             raise
+        return None
 
-    def _move_counters(self, transaction: TransactWrite, organization_id: str, difference: _Difference) -> None:
+    def _quota_now(self, organization_id: str) -> int:
+        organization = OrganizationStore(self._tables).find(organization_id)
+        return organization.quota_bytes if organization is not None else 0
+
+    def _move_counters(
+        self, transaction: TransactWrite, organization_id: str, difference: _Difference, room: Room | None = None
+    ) -> None:
         actions: list[Action] = [
             OrganizationRow.bytes_used.add(difference.reserved_bytes),
             OrganizationRow.bytes_available.add(-difference.reserved_bytes),
@@ -226,9 +265,13 @@ class FileStore:
             condition &= OrganizationRow.bytes_available >= difference.reserved_bytes
         if difference.reserved_files > 0:
             condition &= OrganizationRow.files_available >= difference.reserved_files
+        if room is not None:
+            condition &= OrganizationRow.quota_bytes >= room.least_quota_bytes
         transaction.update(
             self._organizations(organization_id), actions=actions, condition=condition, return_values="ALL_OLD"
         )
+        if difference.open_change is not None:
+            self._open_uploads.move(transaction, difference.open_change, room)
 
 
 def _difference(before: File | None, after: File | None) -> _Difference:
@@ -241,6 +284,7 @@ def _difference(before: File | None, after: File | None) -> _Difference:
         reserved_bytes=(after.reserved_bytes if after else 0) - (before.reserved_bytes if before else 0),
         reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
         counts=counts,
+        open_change=open_change(before, after),
     )
 
 
@@ -248,19 +292,28 @@ def _counts_towards_quota(file: File | None) -> int:
     return 0 if file is None or file.status == "failed" else 1
 
 
-def _quota_exceeded(organization_item: dict[str, Any], difference: _Difference) -> QuotaExceeded:
-    def number(name: str) -> int:
-        return int(organization_item.get(name, {}).get("N", 0))
+def _has_no_room(organization_item: dict[str, Any], difference: _Difference) -> bool:
+    return (
+        _number(organization_item, "bytes_available") < difference.reserved_bytes
+        or _number(organization_item, "files_available") < difference.reserved_files
+    )
 
-    if number("files_available") < difference.reserved_files:
+
+def _quota_exceeded(organization_item: dict[str, Any], difference: _Difference) -> QuotaExceeded:
+    if _number(organization_item, "files_available") < difference.reserved_files:
         return QuotaExceeded(
-            f"The organisation holds {number('files_used')} files and may hold {number('quota_files')}. "
-            "Delete files or ask your operator for more."
+            f"The organisation holds {_number(organization_item, 'files_used')} files and may hold "
+            f"{_number(organization_item, 'quota_files')}. Delete files or ask your operator for more."
         )
     return QuotaExceeded(
-        f"This upload needs {difference.reserved_bytes} bytes; the organisation uses {number('bytes_used')} of its "
-        f"{number('quota_bytes')}. Delete files or ask your operator for more."
+        f"This upload needs {difference.reserved_bytes} bytes; the organisation uses "
+        f"{_number(organization_item, 'bytes_used')} of its {_number(organization_item, 'quota_bytes')}. "
+        "Delete files or ask your operator for more."
     )
+
+
+def _number(item: dict[str, Any], name: str) -> int:
+    return int(item.get(name, {}).get("N", 0))
 
 
 def _query(

@@ -69,6 +69,10 @@ class Settings:
     log_level: str
     default_quota_bytes: int
     default_quota_files: int
+    #: Direct uploads that one user may have open at once: started, their bytes not there yet.
+    max_open_uploads_per_user: int
+    #: What these may reserve together, as a share of the organisation's quota of bytes.
+    max_open_percent_per_user: int
     download_url_ttl_seconds: int
     download_pins_version: bool
     upload_url_ttl_seconds: int
@@ -213,6 +217,9 @@ def load(environ: Mapping[str, str]) -> Settings:
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         default_quota_bytes=read.integer("DEFAULT_QUOTA_BYTES", TEBIBYTE, 0, MAX_QUOTA_BYTES),
         default_quota_files=read.integer("DEFAULT_QUOTA_FILES", 1_000_000, 0, MAX_QUOTA_FILES),
+        # Their ids are kept in one item, and DynamoDB bills a write by the item's size: 40 bytes each.
+        max_open_uploads_per_user=read.integer("MAX_OPEN_UPLOADS_PER_USER", 100, 1, 1000),
+        max_open_percent_per_user=read.integer("MAX_OPEN_PERCENT_PER_USER", 50, 1, 100),
         download_url_ttl_seconds=read.integer("DOWNLOAD_URL_TTL_SECONDS", 300, 10, PRESIGNED_URL_MAX_SECONDS),
         # Off only for an emulator that ignores Range for a request that names a version.
         download_pins_version=read.boolean("DOWNLOAD_PINS_VERSION", True),

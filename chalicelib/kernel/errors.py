@@ -41,6 +41,14 @@ class ForeignOrigin(StrongroomError):
     sentence = "This request came from a page of another origin, which is not allowed to change anything here."
 
 
+class NotYourUpload(StrongroomError):
+    """The file is the organisation's, so there is nothing to hide; but it is another member's to give up."""
+
+    status = 403
+    code = "not_your_upload"
+    sentence = "Only the user who started this upload may give it up while it is open."
+
+
 class FileNotFound(StrongroomError):
     """The file is absent, or of another organisation: the caller can't tell which."""
 
@@ -71,6 +79,14 @@ class QuotaExceeded(StrongroomError):
     status = 409
     code = "quota_exceeded"
     sentence = "The quota of the organisation is used up."
+
+
+class TooMuchOpen(QuotaExceeded):
+    """Of one user; the organisation may have room."""
+
+    status = 409
+    code = "too_much_open"
+    sentence = "You have too many uploads open. Finish one or give one up, then start the next."
 
 
 class TooLarge(StrongroomError):

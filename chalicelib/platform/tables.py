@@ -69,7 +69,9 @@ class Tables:
             bound: Any = type(shape.__name__, (shape,), {"Meta": meta, "__module__": shape.__module__})
             # Left to itself each model loads an AWS client of its own, which costs a cold start about 0.1 s a table.
             of_table = bound._get_connection()
-            self.connection.add_meta_table(of_table.get_meta_table())
+            # Two models may be rows of one table.
+            if all(known.Meta.table_name != bound.Meta.table_name for known in self._bound.values()):
+                self.connection.add_meta_table(of_table.get_meta_table())
             of_table.connection = self.connection
             self._bound[model] = bound
         return self._bound[model]  # type: ignore[return-value]

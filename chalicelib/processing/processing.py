@@ -13,14 +13,14 @@ from enum import StrEnum
 
 from chalicelib import keys
 from chalicelib.files.disposition import attachment
-from chalicelib.files.record import File
-from chalicelib.files.store import RemovedFile
+from chalicelib.files.record import File, RemovedFile
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded, VersionConflict
 from chalicelib.platform.objects import CheckedBytes, TempObject
 from chalicelib.processing.digests import Digests
 from chalicelib.processing.mime import HEAD_BYTES, detect_type
 from chalicelib.tenants.organization import Organization
+from chalicelib.uploads.ending import UPLOADER_DISABLED
 from chalicelib.uploads.form_uploads import discard_upload
 from chalicelib.wiring import Stores
 
@@ -187,6 +187,8 @@ def _take(stores: Stores, file: File, worker: str) -> File:
 def _carry_out(stores: Stores, file: File, organization: Organization) -> Outcome:
     try:
         with stores.objects.open_temp(file.organization_id, file.file_id) as source:
+            if file.accepted_fingerprint not in (None, source.etag):
+                raise PermanentFault(UPLOADER_DISABLED, discard_bytes=True)
             _check_size(stores, file, organization, source.size_bytes)
             examined = _examine(source)
     except ObjectMissing:

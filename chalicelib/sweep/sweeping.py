@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from chalicelib import keys
-from chalicelib.files.record import File
-from chalicelib.files.store import RemovedFile
+from chalicelib.files.record import File, RemovedFile
 from chalicelib.kernel import logs
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Conflict, ObjectMissing, QuotaExceeded, TooLarge, VersionConflict

@@ -4,12 +4,15 @@ from collections import Counter
 from dataclasses import dataclass
 
 from chalicelib import keys
+from chalicelib.files.open_uploads_store import OpenUploads
 from chalicelib.kernel.errors import BadInput, VersionConflict
 from chalicelib.tenants.organization import Organization
 from chalicelib.wiring import Stores
 
 #: Uploads may change rows during the count. Such a count is discarded and repeated.
 MAX_ATTEMPTS = 10
+#: A transaction has at most 100 actions (AWS limit); who has more to repair repairs again.
+MAX_LISTS_AT_ONCE = 90
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,9 @@ class Recount:
     bytes_used: int
     files_used: int
     counts: dict[str, int]
+    #: By user id, as the rows say and as the users' lists say; users with nothing open in either are left out.
+    open_uploads: dict[str, OpenUploads]
+    listed_uploads: dict[str, OpenUploads]
 
     @property
     def differences(self) -> list[str]:
@@ -42,7 +48,19 @@ class Recount:
             counted, kept = self.counts.get(key, 0), self.organization.counts.get(key, 0)
             if counted != kept:
                 found.append(f"count of {key} is {kept}, the rows say {counted}")
+        for user_id in sorted(self.wrong_users):
+            rows, listed = (d.get(user_id, OpenUploads()) for d in (self.open_uploads, self.listed_uploads))
+            found.append(
+                f"open uploads of user {user_id} are {len(listed.file_ids)} of {listed.bytes_open} bytes, the rows say "
+                f"{len(rows.file_ids)} of {rows.bytes_open} bytes"
+            )
         return found
+
+    @property
+    def wrong_users(self) -> set[str]:
+        """Users whose list of open uploads is not what the rows say."""
+        users = set(self.open_uploads) | set(self.listed_uploads)
+        return {user_id for user_id in users if self.open_uploads.get(user_id) != self.listed_uploads.get(user_id)}
 
 
 def recount(stores: Stores, organization_id: str) -> Recount:
@@ -57,13 +75,24 @@ def recount(stores: Stores, organization_id: str) -> Recount:
             raise BadInput(f"There is no organisation {organization_id}.")
         bytes_used = files_used = 0
         counts: Counter[str] = Counter()
+        open_uploads: dict[str, OpenUploads] = {}
         for file in stores.files.all_of(organization_id):
             counts[keys.count_key(file.status, file.mime_type)] += 1
             bytes_used += file.reserved_bytes
             files_used += file.status != "failed"
+            if file.listed_as_open:
+                listed = open_uploads.get(file.uploaded_by_id, OpenUploads())
+                open_uploads[file.uploaded_by_id] = OpenUploads(
+                    listed.file_ids | {file.file_id}, listed.bytes_open + file.reserved_bytes
+                )
+        kept = {
+            user_id: listed
+            for user_id, listed in stores.open_uploads.all_of(organization_id)
+            if listed != OpenUploads()
+        }
         after = stores.organizations.find(organization_id)
         if after is not None and after.counter_changes == before.counter_changes:
-            return Recount(after, bytes_used, files_used, dict(counts))
+            return Recount(after, bytes_used, files_used, dict(counts), open_uploads, kept)
     raise VersionConflict(f"Organisation {organization_id} is too busy to be counted; try when it is quieter.")
 
 
@@ -72,4 +101,15 @@ def repair(stores: Stores, counted: Recount) -> None:
 
     :raises VersionConflict: the counters have moved since they were counted.
     """
-    stores.organizations.set_counters(counted.organization, counted.bytes_used, counted.files_used, counted.counts)
+    organization = counted.organization
+    wrong_lists = {
+        user_id: counted.open_uploads.get(user_id, OpenUploads())
+        for user_id in sorted(counted.wrong_users)[:MAX_LISTS_AT_ONCE]
+    }
+    stores.organizations.set_counters(
+        organization,
+        counted.bytes_used,
+        counted.files_used,
+        counted.counts,
+        also=lambda transaction: stores.open_uploads.set(transaction, organization.organization_id, wrong_lists),
+    )

@@ -1,9 +1,10 @@
 """Organisations: name, policy, quota and counters, one row each."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException
 from pynamodb.expressions.operand import Path
+from pynamodb.transactions import TransactWrite
 
 from chalicelib.platform.tables import Tables, contention_on_condition
 from chalicelib.tenants.organization import Organization, Policy, Usage
@@ -12,6 +13,7 @@ from chalicelib.tenants.rows import OrganizationRow
 
 class OrganizationStore:
     def __init__(self, tables: Tables) -> None:
+        self._tables = tables
         self._organizations = tables.bind(OrganizationRow)
 
     def create(
@@ -85,17 +87,27 @@ class OrganizationStore:
                 condition=OrganizationRow.organization_id.exists(),
             )
 
-    def set_counters(self, as_read: Organization, bytes_used: int, files_used: int, counts: dict[str, int]) -> None:
+    def set_counters(
+        self,
+        as_read: Organization,
+        bytes_used: int,
+        files_used: int,
+        counts: dict[str, int],
+        also: Callable[[TransactWrite], None],
+    ) -> None:
         """Replace the counters; available bytes and files are computed from the quota at that moment.
 
+        :param also: adds what has to be written in the same transaction, at most 99 actions (AWS limit).
         :raises VersionConflict: they are not as read any more.
         """
         unchanged = OrganizationRow.counter_changes == as_read.counter_changes
         if not as_read.counter_changes:
             # Rows written before this number existed get it at their first change.
             unchanged |= OrganizationRow.counter_changes.does_not_exist()
-        with contention_on_condition():
-            self._organizations(as_read.organization_id).update(
+
+        def fill(transaction: TransactWrite) -> None:
+            transaction.update(
+                self._organizations(as_read.organization_id),
                 actions=[
                     OrganizationRow.bytes_used.set(bytes_used),
                     OrganizationRow.files_used.set(files_used),
@@ -106,6 +118,10 @@ class OrganizationStore:
                 ],
                 condition=unchanged,
             )
+            also(transaction)
+
+        with contention_on_condition():
+            self._tables.transact(fill)
 
 
 def to_organization(row: OrganizationRow) -> Organization:

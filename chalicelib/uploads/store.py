@@ -186,9 +186,13 @@ class DirectUploadStore:
 
     def has_arrived(self, organization_id: str, file_id: str) -> bool:
         """Whether the object exists, by listing: the API may not read it."""
+        return self.arrived_fingerprint(organization_id, file_id) is not None
+
+    def arrived_fingerprint(self, organization_id: str, file_id: str) -> str | None:
+        """The ETag of the object that is there, or None when there is none."""
         key = keys.temp_key(organization_id, file_id)
         found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
-        return any(item["Key"] == key for item in found.get("Contents", []))
+        return next((item["ETag"] for item in found.get("Contents", []) if item["Key"] == key), None)
 
 
 @contextmanager

@@ -151,9 +151,9 @@ def list_users(organization_id: str, stage: str, as_json: bool) -> None:
 @click.argument("username")
 @stage_option
 def disable_user(username: str, stage: str) -> None:
-    """Keep a user from logging in, and end every session of theirs at once."""
+    """Keep a user from logging in, and end every session and open upload of theirs at once. Repeatable."""
     _set_disabled(username, stage, True)
-    click.echo(f"{username} is disabled, and signed out everywhere.")
+    click.echo(f"{username} is disabled, and signed out everywhere; open uploads are ended.")
 
 
 @users.command("enable")

@@ -23,6 +23,8 @@ def apply(context: Context) -> None:
     while True:
         page = model.scan(limit=PAGE_ROWS, page_size=PAGE_ROWS, last_evaluated_key=context.position)
         for row in page:
+            if keys.is_open_uploads_partition(row.organization_id):
+                continue
             seen += 1
             changed += _derive(row)
         if page.last_evaluated_key is None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from chalicelib import keys
 from chalicelib.accounts.rows import SessionRow, UserRow
-from chalicelib.files.rows import FileRow
+from chalicelib.files.rows import FileRow, OpenUploadsRow
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
@@ -23,6 +23,7 @@ def audit(lab: Lab) -> list[str]:
         *_wrong_objects(lab, rows),
         *_lost(lab, rows),
         *wrong_counters(lab, rows),
+        *wrong_open_uploads(lab, rows),
         *wrong_sessions(lab),
         *_wrong_queue(lab),
     ]
@@ -116,6 +117,24 @@ def wrong_counters(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
             used, left = getattr(organization, f"{what}_used"), getattr(organization, f"{what}_available")
             if used + left != getattr(organization, f"quota_{what}"):
                 yield f"{organization.name}: {what} used and available do not make the quota"
+
+
+def wrong_open_uploads(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
+    """Each user's list of open uploads against the rows."""
+    expected: dict[tuple[str, str], tuple[set[str], int]] = {}
+    for row in rows:
+        living = keys.organization_of_removed(row.organization_id) is None
+        if living and row.status == "pending" and row.upload_method != "form" and int(row.attempts) == 0:
+            ids, total = expected.get((row.organization_id, row.uploaded_by_id), (set(), 0))
+            expected[row.organization_id, row.uploaded_by_id] = ids | {row.file_id}, total + int(row.reserved_bytes)
+    listed = {
+        (row.partition.removeprefix("open#"), row.user_id): (set(row.file_ids or ()), int(row.bytes_open))
+        for row in lab.cloud.rows(OpenUploadsRow)
+        if keys.is_open_uploads_partition(row.partition)
+    }
+    for user in expected.keys() | listed.keys():
+        if listed.get(user, (set(), 0)) != expected.get(user, (set(), 0)):
+            yield f"open uploads of user {user[1]}: listed {listed.get(user)}, rows {expected.get(user)}"
 
 
 def wrong_sessions(lab: Lab) -> Iterator[str]:

@@ -238,7 +238,8 @@ class Lab:
 
     # ---- what is stored ------------------------------------------------------------------------------------------
     def rows(self) -> list[FileRow]:
-        return self.cloud.rows(FileRow)
+        rows = self.cloud.rows(FileRow)
+        return [row for row in rows if not keys.is_open_uploads_partition(row.organization_id)]
 
     def row(self, file_id: str) -> FileRow | None:
         return next((row for row in self.rows() if row.file_id == file_id), None)

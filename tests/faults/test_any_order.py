@@ -16,7 +16,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invaria
 
 from chalicelib import keys
 from tests.faults import cloud as aws
-from tests.faults.audit import audit, wrong_counters, wrong_sessions
+from tests.faults.audit import audit, wrong_counters, wrong_open_uploads, wrong_sessions
 from tests.faults.crash_points import MODES
 from tests.faults.lab import Lab
 from tests.faults.wire import Call, Mode, Plan
@@ -153,6 +153,7 @@ class World(RuleBasedStateMachine):
     @invariant()
     def counters_equal_a_recount(self) -> None:
         assert not list(wrong_counters(self.lab, self.lab.rows()))
+        assert not list(wrong_open_uploads(self.lab, self.lab.rows()))
 
     @invariant()
     def sessions_are_listed(self) -> None:

@@ -81,6 +81,8 @@ WRONG = {
     "LOG_FORMAT": ["xml", "JSON"],
     "LOG_LEVEL": ["verbose", "info"],
     "DEFAULT_QUOTA_BYTES": ["-1", "1TB"],
+    "MAX_OPEN_UPLOADS_PER_USER": ["0", "1001", "many"],
+    "MAX_OPEN_PERCENT_PER_USER": ["0", "101", "half"],
     "DEFAULT_QUOTA_FILES": ["-1", "many"],
     "DOWNLOAD_URL_TTL_SECONDS": ["0", "604801", "x"],
     "UPLOAD_URL_TTL_SECONDS": ["0", "604801", "x"],

@@ -38,9 +38,9 @@ ROWS_AND_COUNTERS = (
     ),
     Protection(
         "The counters move in the transaction of the row",
-        "FileStore._put",
-        "self._move_counters(transaction, row.organization_id, difference)",
-        "self._tables.transact(lambda own: self._move_counters(own, row.organization_id, difference))",
+        "FileStore._transact",
+        "self._move_counters(transaction, row.organization_id, difference, room)",
+        "self._tables.transact(lambda own: self._move_counters(own, row.organization_id, difference, room))",
         (f"{REPETITION_TESTS}::test_several_consumers_at_once_complete_a_file_once[2]",),
     ),
     Protection(

@@ -461,7 +461,8 @@ class _LosesAnswers(FileStore):
 def test_lost_answer_of_the_last_write_is_no_second_completion(world: World, anna: Caller) -> None:
     """The write took effect, but its answer never came: the next attempt finds it done."""
     file = uploaded(world, anna)
-    stores = Stores(world.stores.settings, tables=world.stores.tables, files=_LosesAnswers(world.stores.tables))
+    answers_lost = _LosesAnswers(world.stores.tables, world.stores.open_uploads)
+    stores = Stores(world.stores.settings, tables=world.stores.tables, files=answers_lost)
     with pytest.raises(TimeoutError):
         process_upload(stores, world.temp_key(file.file_id), "w")
     assert process(world, file) is Outcome.ALREADY_COMPLETED

@@ -127,7 +127,10 @@ def test_disabled_user_is_out_at_once_and_for_as_long(
     operator: Operator, api: Api, sign_in: SignIn, anna: Session
 ) -> None:
     elsewhere, albert = sign_in("anna"), sign_in("albert")
-    assert operator.done("users", "disable", "Anna") == "Anna is disabled, and signed out everywhere.\n"
+    assert (
+        operator.done("users", "disable", "Anna")
+        == "Anna is disabled, and signed out everywhere; open uploads are ended.\n"
+    )
     assert [api.get("/auth/me", session).status for session in (anna, elsewhere, albert)] == [401, 401, 200]
     assert api.login("anna", anna.password).status == 401
     operator.done("users", "enable", "anna")
