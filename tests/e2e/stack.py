@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +94,12 @@ class DeployedStack:
             if record["status"] in statuses:
                 return record
             assert time.monotonic() < deadline, f"still {record}"
+            time.sleep(0.2)
+
+    def wait_until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, "it never came true"
             time.sleep(0.2)
 
     def uploaded(self, member: Member, name: str = "notes.txt", body: bytes = b"some notes\n") -> dict[str, Any]:
