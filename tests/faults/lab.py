@@ -46,6 +46,8 @@ SWEEP_INTERVAL_SECONDS = 3600
 #: minutes and the lease take together.
 MAX_ROUNDS = 7
 LONGEST_BACKOFF_SECONDS = 10
+#: What a process gives up with its memory: its settings are read anew, and these stores keep what they have heard.
+REMEMBERING = ("settings", "counters", "files")
 ORGANIZATIONS = {"Acme": ("anna", "albert"), "Bolt": ("berta", "boris")}
 
 
@@ -124,7 +126,7 @@ class Lab:
 
     def new_process(self) -> None:
         """What was only in memory is gone. The clients stay: they hold connections, nothing that we said or heard."""
-        kept = {name: store for name, store in vars(self.stores).items() if name not in ("settings", "counters")}
+        kept = {name: store for name, store in vars(self.stores).items() if name not in REMEMBERING}
         wiring.install(wiring.Stores(self.stores.settings, **kept))
 
     def sign_in_expired(self) -> None:
