@@ -1,4 +1,4 @@
-# The front door. `make help` lists what there is.
+# The commands. `make help` lists them.
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \

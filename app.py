@@ -1,4 +1,4 @@
-"""The front door: the Chalice application, its routes and its event functions."""
+"""The Chalice application: its routes and its event functions."""
 
 from typing import Any
 

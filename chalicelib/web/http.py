@@ -40,7 +40,7 @@ RESPONSE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
 }
-#: Two years (ASVS 3.4.1). Only where there is TLS; browsers ignore it elsewhere, and people wonder.
+#: Two years (ASVS 3.4.1). Sent only with TLS: browsers ignore it without.
 STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=63072000; includeSubDomains"}
 #: An answer that says who asked may not, or that can't be told from a proxy's, leaves no hint about the inside.
 FRAMEWORK_ERRORS = {400: BadInput, 405: MethodNotAllowed, 415: UnsupportedMediaType}

@@ -148,7 +148,7 @@ def sweep_until(stopping: threading.Event, handler: Any) -> None:
         try:
             handler(event, LambdaContext("sweep"))
         except Exception:
-            _log.exception("The sweep failed; it comes by again")
+            _log.exception("The sweep failed; the next run repeats it")
 
 
 def main() -> None:

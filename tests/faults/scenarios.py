@@ -243,7 +243,7 @@ SCENARIOS: dict[str, Scenario] = {
     "sweep": Scenario(
         "Sweep",
         "An announcement was lost, bytes never came, a deletion stopped half-way, a file kills its worker every time, "
-        "and there are bytes of nobody.",
+        "and an object has no row.",
         steps.sweep,
         steps.neglected,
     ),
