@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \
-        audit clean-data clean app emulator environments test-localstack openapi faults protections mutants
+        audit clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -78,6 +78,9 @@ lint: app ## ruff, mypy --strict, cfn-lint on the packaged template
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(PY) -m infra.packaging build/lint && .venv/bin/cfn-lint build/lint/sam.json
+
+docs: app ## Write the tables of settings and parameters in docs/
+	@$(PY) -m infra.settings_pages
 
 openapi: app ## Turn docs/openapi.yaml into the document that the API serves
 	@$(PY) -m infra.openapi

@@ -20,9 +20,26 @@ DEFAULT_AWS_PORT = 4566
 #: As in the Makefile.
 DEFAULT_STATE_DIR = ".local"
 
+#: Variable of the functions -> output of the stack that holds its value.
+_OUTPUTS = {
+    "TABLE_PREFIX": "TablePrefix",
+    "TEMP_BUCKET": "TempBucket",
+    "PERMANENT_BUCKET": "PermanentBucket",
+    "UPLOADS_QUEUE_URL": "UploadsQueueUrl",
+    "DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl",
+}
+
 
 class NotReachable(Exception):
     """The stage can't be worked on; the sentence says why and what to do."""
+
+
+def stack_variables(stage: str, outputs: Mapping[str, str]) -> dict[str, str]:
+    """The functions' variables that say where a stack's tables, buckets and queues are.
+
+    :param outputs: of the stack, by name.
+    """
+    return {"STAGE": stage} | {variable: outputs[output] for variable, output in _OUTPUTS.items()}
 
 
 def stage_environment(stage: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -33,15 +50,7 @@ def stage_environment(stage: str, environ: Mapping[str, str] | None = None) -> d
     point_clients(stage)
     found = dict(os.environ if environ is None else environ)
     if not found.get("TABLE_PREFIX"):
-        outputs = _outputs(stage)
-        found |= {
-            "STAGE": stage,
-            "TABLE_PREFIX": outputs["TablePrefix"],
-            "TEMP_BUCKET": outputs["TempBucket"],
-            "PERMANENT_BUCKET": outputs["PermanentBucket"],
-            "UPLOADS_QUEUE_URL": outputs["UploadsQueueUrl"],
-            "DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
-        }
+        found |= stack_variables(stage, _outputs(stage))
     if _has_own_endpoint(found):
         found.setdefault("S3_ADDRESSING_STYLE", "path")
     # Operators have no use for the rate counters, and no way into the cache's network.

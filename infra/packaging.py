@@ -20,6 +20,7 @@ from typing import Any
 
 from infra import gateway
 from infra.deployment import DeploymentError
+from infra.functions import FUNCTIONS
 from infra.template import Template, everything_but_chalice
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -113,7 +114,8 @@ def check(made: Package) -> None:
             f"The deployment package is {made.unpacked_bytes:,} bytes unpacked; Lambda takes {UNPACKED_LIMIT_BYTES:,}."
         )
     resources = made.template["Resources"]
-    untouched = [name for name in ("APIHandler", "ProcessUploads", "Sweep") if "Type" not in resources.get(name, {})]
+    names = [function.logical_id for function in FUNCTIONS]
+    untouched = [name for name in names if "Type" not in resources.get(name, {})]
     if untouched:
         raise PackagingError(f"app.py declares no function for {', '.join(untouched)} of the template.")
 

@@ -1,4 +1,4 @@
-"""Moves dead letters back into the uploads queue, one by one, so that each is seen and none is lost.
+"""Moves dead letters back into the queues that they come from, one by one, so that each is seen and none is lost.
 
 Send first, delete then: a crash in between leaves a message in both queues, and processing a file twice is harmless.
 (StartMessageMoveTask would do it inside SQS, but tells nothing of single messages and is not known to every emulator.)
@@ -16,6 +16,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.environment import NotReachable
+from infra.functions import QUEUES
 
 if TYPE_CHECKING:
     from chalicelib.kernel.config import Settings
@@ -27,19 +28,34 @@ VISIBILITY_SECONDS = 60
 
 
 def redrive(settings: Settings, report: Callable[[str], None], limit: int | None = None) -> int:
-    """Move what is there now, at most `limit`. Returns how many were moved."""
-    if settings.dead_letter_queue_url is None:
-        raise NotReachable("DEAD_LETTER_QUEUE_URL is not set, so it is not known where the dead letters are.")
+    """Move what is there now, at most `limit` in all. Returns how many were moved.
+
+    :raises NotReachable: it is not known where the dead letters of a queue are. Nothing is moved then.
+    """
+    pairs = []
+    for queue in QUEUES:
+        dead_letters = getattr(settings, queue.dead_letters)
+        if dead_letters is None:
+            variable = queue.dead_letters.upper()
+            raise NotReachable(f"{variable} is not set, so it is not known where the dead letters are.")
+        pairs.append((dead_letters, getattr(settings, queue.setting)))
+    moved = 0
+    for source, target in pairs:
+        moved += _move(source, target, report, None if limit is None else limit - moved)
+    return moved
+
+
+def _move(source_url: str, target_url: str, report: Callable[[str], None], limit: int | None) -> int:
     sqs: Any = boto3.client("sqs")
-    attributes = sqs.get_queue_attributes(
-        QueueUrl=settings.dead_letter_queue_url, AttributeNames=["ApproximateNumberOfMessages"]
-    )["Attributes"]
+    attributes = sqs.get_queue_attributes(QueueUrl=source_url, AttributeNames=["ApproximateNumberOfMessages"])[
+        "Attributes"
+    ]
     there = int(attributes["ApproximateNumberOfMessages"])
     target = there if limit is None else min(limit, there)
     moved = 0
     while moved < target:
         messages = sqs.receive_message(
-            QueueUrl=settings.dead_letter_queue_url,
+            QueueUrl=source_url,
             MaxNumberOfMessages=min(BATCH_MESSAGES, target - moved),
             WaitTimeSeconds=WAIT_SECONDS,
             VisibilityTimeout=VISIBILITY_SECONDS,
@@ -49,13 +65,13 @@ def redrive(settings: Settings, report: Callable[[str], None], limit: int | None
         try:
             while messages:
                 body, handle = messages[0]["Body"], messages[0]["ReceiptHandle"]
-                sqs.send_message(QueueUrl=settings.uploads_queue_url, MessageBody=body)
-                sqs.delete_message(QueueUrl=settings.dead_letter_queue_url, ReceiptHandle=handle)
+                sqs.send_message(QueueUrl=target_url, MessageBody=body)
+                sqs.delete_message(QueueUrl=source_url, ReceiptHandle=handle)
                 messages.pop(0)
                 moved += 1
                 report(f"  {moved}/{target} {_what(body)}")
         finally:
-            _show_again(sqs, settings.dead_letter_queue_url, messages)
+            _show_again(sqs, source_url, messages)
     return moved
 
 

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from infra.functions import QUEUES
 from infra.migrations.ledger import APPLIED, Ledger
 from infra.migrations.runner import known_migrations
 
 if TYPE_CHECKING:
+    from chalicelib.kernel.config import Settings
     from chalicelib.wiring import Stores
 
 _DEPTHS = {
@@ -39,8 +41,7 @@ def gather(stores: Stores) -> dict[str, Mapping[str, Any]]:
             "storage": _up(stores.objects.is_reachable()),
             "queue": _up(stores.queue.is_reachable()),
         },
-        "Uploads queue": _depths(settings.uploads_queue_url),
-        "Dead letters": _depths(settings.dead_letter_queue_url) if settings.dead_letter_queue_url else {},
+        **_queues(settings),
         "Migrations": {
             m.migration_id: entries[m.migration_id].state if m.migration_id in entries else "pending" for m in known
         }
@@ -54,6 +55,16 @@ def gather(stores: Stores) -> dict[str, Mapping[str, Any]]:
 
 def _up(reachable: bool) -> str:
     return "up" if reachable else "down"
+
+
+def _queues(settings: Settings) -> dict[str, dict[str, int]]:
+    """For each queue that triggers a function: what is in it, and what is among its dead letters."""
+    found: dict[str, dict[str, int]] = {}
+    for queue in QUEUES:
+        dead_letters = getattr(settings, queue.dead_letters)
+        found[queue.title] = _depths(getattr(settings, queue.setting))
+        found[queue.dead_letters_title] = _depths(dead_letters) if dead_letters else {}
+    return found
 
 
 def _depths(queue_url: str) -> dict[str, int]:

@@ -1,17 +1,36 @@
-"""Configuration: the only reader of the environment in chalicelib.
+"""Configuration: the only reader of the environment in chalicelib, and the one place that describes a setting.
 
 Everything is read once, on first use, into one frozen :class:`Settings`. A wrong or missing variable stops the
 process with a sentence that names it. The standard ``AWS_*`` variables (region, credentials, ``AWS_ENDPOINT_URL`` and
 its per-service forms) are read by the AWS libraries themselves and are not repeated here.
+
+A setting's variable is its name in capitals, and its parameter of the stack, if it has one, the same in CamelCase.
+`make docs` writes what people read of this.
 """
 
 import os
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from functools import cache
-from typing import Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import Any, Literal
+
+from chalicelib.kernel.setting import (
+    EVERY_FUNCTION,
+    KEY,
+    ConfigurationError,
+    Parameter,
+    Setting,
+    boolean,
+    choice,
+    integer,
+    matching,
+    origins,
+    rate,
+    text,
+    url,
+)
+
+__all__ = ["ConfigurationError", "Settings", "described", "load", "settings"]
 
 MEBIBYTE = 1024 * 1024
 GIBIBYTE = 1024 * MEBIBYTE
@@ -27,152 +46,172 @@ BCRYPT_COST_BOUNDS = (4, 16)
 #: A presigned URL signed with SigV4 lives at most seven days (AWS limit).
 PRESIGNED_URL_MAX_SECONDS = 7 * 24 * 3600
 
+#: What a function takes of a form: Lambda's 6 MB, in base64.
+MAX_UPLOAD_BYTES_ON_AWS = 4_718_592
 
-Choice = TypeVar("Choice", bound=str)
-
-
-class ConfigurationError(Exception):
-    """A setting is missing or wrong; the message names the variable and says what it should be."""
+# A table's name has 3 to 255 of these characters (AWS limit), and ours follow the prefix with up to 14.
+_TABLE_PREFIX = (r"[A-Za-z0-9_.-]{1,241}", "letters, digits, dots, dashes, underscores")
+_BUCKET = (r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "an S3 bucket name")
+_HTTP = ("http", "https")
 
 
 @dataclass(frozen=True)
 class Settings:
     """All that can be configured. Sizes in bytes, durations in seconds."""
 
-    stage: str
-    table_prefix: str
-    temp_bucket: str
-    permanent_bucket: str
-    uploads_queue_url: str
-    dead_letter_queue_url: str | None
-    #: May hold a password.
-    cache_url: str | None = field(repr=False)
-    cookie_secure: bool
-    session_ttl_seconds: int
-    bcrypt_cost: int
-    #: By form, through the function.
-    max_upload_bytes: int
-    #: Straight to storage.
-    max_direct_upload_bytes: int
-    cors_origins: tuple[str, ...]
-    rate_limit_login_per_address: str
-    rate_limit_login_per_username: str
-    rate_limit_login_per_username_and_address: str
-    rate_limit_login_per_device: str
-    rate_limit_password: str
-    rate_limit_tickets: str
-    rate_limit_health: str
-    rate_limit_uploads: str
-    rate_limit_anonymous: str
-    rate_limit_signed_in: str
-    log_format: str
-    log_level: str
-    default_quota_bytes: int
-    default_quota_files: int
-    #: Direct uploads that one user may have open at once: started, their bytes not there yet.
-    max_open_uploads_per_user: int
-    #: What these may reserve together, as a share of the organisation's quota of bytes.
-    max_open_percent_per_user: int
-    download_url_ttl_seconds: int
-    download_pins_version: bool
-    upload_url_ttl_seconds: int
-    multipart_threshold_bytes: int
-    s3_public_endpoint_url: str | None
-    s3_addressing_style: Literal["virtual", "path"]
-    processing_lease_seconds: int
+    stage: str = text("name of the deployment, for logs and the operator", "local")
+    table_prefix: str = matching("tables are `<prefix>-files` and so on", *_TABLE_PREFIX)
+    temp_bucket: str = matching("where uploads arrive", *_BUCKET)
+    permanent_bucket: str = matching("where checked files stay", *_BUCKET)
+    uploads_queue_url: str = url("the queue that tells processing that bytes have arrived", _HTTP, required=True)
+    dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
+    cache_url: str | None = url(
+        "`redis://` or `rediss://`; without it each process has its own rate counters",
+        ("redis", "rediss"),
+        secret=True,
+    )
+    cookie_secure: bool = boolean("Secure cookie named `__Host-session`; `false` where there is no TLS", True)
+    session_ttl_seconds: int = integer("absolute lifetime of a session, 60 to 2592000", 24 * 3600, 60, 30 * 24 * 3600)
+    bcrypt_cost: int = integer("4 to 16; each step doubles the work of a login", 12, *BCRYPT_COST_BOUNDS)
+    max_upload_bytes: int = integer(
+        f"largest file by form; {MAX_UPLOAD_BYTES_ON_AWS} on AWS, where Lambda takes no more",
+        50 * MEBIBYTE,
+        1,
+        GIBIBYTE,
+        Parameter(
+            "Largest file, in bytes, as a form through the function. Lambda takes 6 MB, in base64, so 4.5 MB of raw "
+            "file.",
+            default=MAX_UPLOAD_BYTES_ON_AWS,
+            high=MAX_UPLOAD_BYTES_ON_AWS,
+        ),
+    )
+    # The largest object that S3 takes: 5 TiB until December 2025, 50 TiB since.
+    max_direct_upload_bytes: int = integer(
+        "largest file straight to S3, which takes up to 50 TiB",
+        5 * TEBIBYTE,
+        1,
+        50 * TEBIBYTE,
+        Parameter(
+            "Largest file, in bytes, straight to S3 (5 TiB; S3 itself takes 50 TiB).",
+            pattern="[1-9][0-9]{0,13}",
+            functions=EVERY_FUNCTION,
+        ),
+    )
+    multipart_threshold_bytes: int = integer(
+        "above it a direct upload goes in parts; 5 MiB to 5 GiB", 100 * MEBIBYTE, 5 * MEBIBYTE, 5 * GIBIBYTE
+    )
+    upload_url_ttl_seconds: int = integer(
+        "lifetime of a presigned upload, 10 to 604800", 3600, 10, PRESIGNED_URL_MAX_SECONDS
+    )
+    download_url_ttl_seconds: int = integer(
+        "lifetime of a presigned download, 10 to 604800", 300, 10, PRESIGNED_URL_MAX_SECONDS
+    )
+    # Off only for an emulator that ignores Range for a request that names a version.
+    download_pins_version: bool = boolean("a download names the object version that was checked", True)
+    s3_public_endpoint_url: str | None = url(
+        "address of S3 for clients, where it differs from that for the functions; for signing only",
+        _HTTP,
+        Parameter(
+            "Address of S3 for clients, where it is not the one that the functions use. Empty on AWS.", default=""
+        ),
+    )
+    # boto3's own "auto" presigns for the global endpoint, which redirects, and breaks, for new buckets of other
+    # regions. An endpoint without a name per bucket in DNS, such as an emulator's, needs "path".
+    s3_addressing_style: Literal["virtual", "path"] = choice(
+        "`path` for endpoints without a host name per bucket", "virtual", ("virtual", "path")
+    )
+    cors_origins: tuple[str, ...] = origins("origins of pages that may call the API, comma separated")
+    rate_limit_login_per_address: str = rate(
+        "login attempts of an address", "5/minute", "Sign-in attempts of an address."
+    )
+    rate_limit_login_per_username: str = rate(
+        "failed logins for a username, from all unknown devices",
+        "100/hour",
+        "Failed sign-ins for a user name from unknown devices.",
+    )
+    rate_limit_login_per_username_and_address: str = rate(
+        "failed logins for a username from one address, unknown devices", "10/hour", "Those from one address."
+    )
+    rate_limit_login_per_device: str = rate(
+        "failed logins from a device that the user has signed in from",
+        "10/hour",
+        "Failed sign-ins from a device that is known.",
+    )
+    rate_limit_password: str = rate(
+        "attempts of a user to change the password",
+        "5/minute;20/hour",
+        "Attempts of a user to change the password.",
+    )
+    rate_limit_tickets: str = rate("upload tickets that a user draws", "60/hour", "Upload tickets of a user.")
+    rate_limit_health: str = rate("health checks of an address", "120/minute", "Health checks of an address.")
+    rate_limit_uploads: str = rate(
+        "uploads that a user starts, parts not counted", "10/minute", "Uploads that a user may start."
+    )
+    rate_limit_anonymous: str = rate(
+        "requests of an address without a session",
+        "200/day;50/hour",
+        "Requests of an address without a session.",
+    )
+    rate_limit_signed_in: str = rate("requests of a user", "1200/minute", "Requests of a signed-in user.")
+    default_quota_bytes: int = integer(
+        "quota of bytes of a new organisation",
+        TEBIBYTE,
+        0,
+        MAX_QUOTA_BYTES,
+        Parameter(
+            "Bytes that a new organisation may keep. Empty for the application's own default.",
+            default="",
+            pattern="[0-9]*",
+        ),
+    )
+    default_quota_files: int = integer(
+        "quota of files of a new organisation",
+        1_000_000,
+        0,
+        MAX_QUOTA_FILES,
+        Parameter(
+            "Files that a new organisation may keep. Empty for the application's own default.",
+            default="",
+            pattern="[0-9]*",
+        ),
+    )
+    # Their ids are kept in one item, and DynamoDB bills a write by the item's size: 40 bytes each.
+    max_open_uploads_per_user: int = integer(
+        "direct uploads that one user may have open at once, 1 to 1000",
+        100,
+        1,
+        1000,
+        Parameter(
+            "Direct uploads that a user may have open at once, started and without their bytes.",
+            functions=EVERY_FUNCTION,
+        ),
+    )
+    max_open_percent_per_user: int = integer(
+        "what these may reserve together, in percent of the organisation's quota of bytes",
+        50,
+        1,
+        100,
+        Parameter(
+            "What the open uploads of a user may reserve together, in percent of the organisation's quota of bytes.",
+            functions=EVERY_FUNCTION,
+        ),
+    )
+    # Lambda ends a function after at most 900 s; the lease must outlive it, or two attempts could run at once.
+    processing_lease_seconds: int = integer(
+        "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
+    )
+    log_format: str = choice("`json` or `text`", "json", ("json", "text"))
+    log_level: str = choice(
+        "`DEBUG`, `INFO`, `WARNING` or `ERROR`",
+        "INFO",
+        ("DEBUG", "INFO", "WARNING", "ERROR"),
+        Parameter(None, functions=EVERY_FUNCTION),
+    )
 
 
-class _Reader:
-    """Reads one variable at a time and turns each fault into a sentence that names it."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-
-    def text(self, name: str, default: str | None = None) -> str:
-        value = self._environ.get(name, "").strip()
-        if value:
-            return value
-        if default is None:
-            raise ConfigurationError(f"{name} is not set")
-        return default
-
-    def optional(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
-
-    def integer(self, name: str, default: int, low: int, high: int) -> int:
-        raw = self.text(name, str(default))
-        try:
-            value = int(raw)
-        except ValueError:
-            raise ConfigurationError(f"{name} must be a whole number, not {raw!r}") from None
-        if not low <= value <= high:
-            raise ConfigurationError(f"{name} must be from {low} to {high}, not {value}")
-        return value
-
-    def boolean(self, name: str, default: bool) -> bool:
-        raw = self.text(name, "true" if default else "false").lower()
-        if raw not in ("true", "false"):
-            raise ConfigurationError(f"{name} must be true or false, not {raw!r}")
-        return raw == "true"
-
-    def choice(self, name: str, default: Choice, choices: tuple[Choice, ...]) -> Choice:
-        raw = self.text(name, default)
-        for choice in choices:
-            if raw == choice:
-                return choice
-        raise ConfigurationError(f"{name} must be one of {', '.join(choices)}, not {raw!r}")
-
-    def matching(self, name: str, default: str | None, valid: Callable[[str], bool], wanted: str) -> str:
-        raw = self.text(name, default)
-        if not valid(raw):
-            raise ConfigurationError(f"{name} must be {wanted}, not {raw!r}")
-        return raw
-
-    def url(self, name: str, schemes: tuple[str, ...]) -> str | None:
-        raw = self.optional(name)
-        if raw is None:
-            return None
-        if not _is_url(raw, schemes):
-            # The value itself may carry a password, so the message leaves it out.
-            raise ConfigurationError(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
-        return raw
-
-    def required_url(self, name: str, schemes: tuple[str, ...]) -> str:
-        value = self.url(name, schemes)
-        if value is None:
-            raise ConfigurationError(f"{name} is not set")
-        return value
-
-    def origins(self, name: str) -> tuple[str, ...]:
-        origins = tuple(part.strip().rstrip("/") for part in self.text(name, "").split(",") if part.strip())
-        for origin in origins:
-            if not re.fullmatch(r"https?://[^/\s*]+", origin):
-                raise ConfigurationError(
-                    f"{name} must be a comma-separated list of origins such as https://app.example.com, not {origin!r}"
-                )
-        return origins
-
-
-def _is_rate_limit(text: str) -> bool:
-    return all(re.fullmatch(r"\s*[1-9]\d*\s*/\s*(second|minute|hour|day)\s*", part) for part in text.split(";"))
-
-
-def _is_url(text: str, schemes: tuple[str, ...]) -> bool:
-    try:
-        parts = urlsplit(text)
-        # Asking for the port is what checks it.
-        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
-def _is_table_prefix(text: str) -> bool:
-    # A table's name has 3 to 255 of these characters (AWS limit), and ours follow the prefix with up to 14.
-    return re.fullmatch(r"[A-Za-z0-9_.-]{1,241}", text) is not None
-
-
-def _is_bucket_name(text: str) -> bool:
-    return re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) is not None
+def described() -> dict[str, Setting]:
+    """Variable -> its description."""
+    return {field.name.upper(): field.metadata[KEY] for field in fields(Settings)}
 
 
 def load(environ: Mapping[str, str]) -> Settings:
@@ -180,58 +219,12 @@ def load(environ: Mapping[str, str]) -> Settings:
 
     :raises ConfigurationError: naming the variable, what it holds (secrets excepted) and what it should hold.
     """
-    read = _Reader(environ)
-    rate = "limits such as 5/minute or 200/day;50/hour"
-    bucket = "an S3 bucket name"
-    # The largest object that S3 takes: 5 TiB until December 2025, 50 TiB since.
-    max_direct_upload_bytes = read.integer("MAX_DIRECT_UPLOAD_BYTES", 5 * TEBIBYTE, 1, 50 * TEBIBYTE)
-    return Settings(
-        stage=read.text("STAGE", "local"),
-        table_prefix=read.matching(
-            "TABLE_PREFIX", None, _is_table_prefix, "letters, digits, dots, dashes, underscores"
-        ),
-        temp_bucket=read.matching("TEMP_BUCKET", None, _is_bucket_name, bucket),
-        permanent_bucket=read.matching("PERMANENT_BUCKET", None, _is_bucket_name, bucket),
-        uploads_queue_url=read.required_url("UPLOADS_QUEUE_URL", ("http", "https")),
-        dead_letter_queue_url=read.url("DEAD_LETTER_QUEUE_URL", ("http", "https")),
-        cache_url=read.url("CACHE_URL", ("redis", "rediss")),
-        cookie_secure=read.boolean("COOKIE_SECURE", True),
-        session_ttl_seconds=read.integer("SESSION_TTL_SECONDS", 24 * 3600, 60, 30 * 24 * 3600),
-        bcrypt_cost=read.integer("BCRYPT_COST", 12, *BCRYPT_COST_BOUNDS),
-        max_direct_upload_bytes=max_direct_upload_bytes,
-        max_upload_bytes=min(max_direct_upload_bytes, read.integer("MAX_UPLOAD_BYTES", 50 * MEBIBYTE, 1, GIBIBYTE)),
-        cors_origins=read.origins("CORS_ORIGINS"),
-        rate_limit_login_per_address=read.matching("RATE_LIMIT_LOGIN_PER_ADDRESS", "5/minute", _is_rate_limit, rate),
-        rate_limit_login_per_username=read.matching("RATE_LIMIT_LOGIN_PER_USERNAME", "100/hour", _is_rate_limit, rate),
-        rate_limit_login_per_username_and_address=read.matching(
-            "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS", "10/hour", _is_rate_limit, rate
-        ),
-        rate_limit_login_per_device=read.matching("RATE_LIMIT_LOGIN_PER_DEVICE", "10/hour", _is_rate_limit, rate),
-        rate_limit_password=read.matching("RATE_LIMIT_PASSWORD", "5/minute;20/hour", _is_rate_limit, rate),
-        rate_limit_tickets=read.matching("RATE_LIMIT_TICKETS", "60/hour", _is_rate_limit, rate),
-        rate_limit_health=read.matching("RATE_LIMIT_HEALTH", "120/minute", _is_rate_limit, rate),
-        rate_limit_uploads=read.matching("RATE_LIMIT_UPLOADS", "10/minute", _is_rate_limit, rate),
-        rate_limit_anonymous=read.matching("RATE_LIMIT_ANONYMOUS", "200/day;50/hour", _is_rate_limit, rate),
-        rate_limit_signed_in=read.matching("RATE_LIMIT_SIGNED_IN", "1200/minute", _is_rate_limit, rate),
-        log_format=read.choice("LOG_FORMAT", "json", ("json", "text")),
-        log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
-        default_quota_bytes=read.integer("DEFAULT_QUOTA_BYTES", TEBIBYTE, 0, MAX_QUOTA_BYTES),
-        default_quota_files=read.integer("DEFAULT_QUOTA_FILES", 1_000_000, 0, MAX_QUOTA_FILES),
-        # Their ids are kept in one item, and DynamoDB bills a write by the item's size: 40 bytes each.
-        max_open_uploads_per_user=read.integer("MAX_OPEN_UPLOADS_PER_USER", 100, 1, 1000),
-        max_open_percent_per_user=read.integer("MAX_OPEN_PERCENT_PER_USER", 50, 1, 100),
-        download_url_ttl_seconds=read.integer("DOWNLOAD_URL_TTL_SECONDS", 300, 10, PRESIGNED_URL_MAX_SECONDS),
-        # Off only for an emulator that ignores Range for a request that names a version.
-        download_pins_version=read.boolean("DOWNLOAD_PINS_VERSION", True),
-        upload_url_ttl_seconds=read.integer("UPLOAD_URL_TTL_SECONDS", 3600, 10, PRESIGNED_URL_MAX_SECONDS),
-        multipart_threshold_bytes=read.integer("MULTIPART_THRESHOLD_BYTES", 100 * MEBIBYTE, 5 * MEBIBYTE, 5 * GIBIBYTE),
-        s3_public_endpoint_url=read.url("S3_PUBLIC_ENDPOINT_URL", ("http", "https")),
-        # boto3's own "auto" presigns for the global endpoint, which redirects, and breaks, for new buckets of other
-        # regions. An endpoint without a name per bucket in DNS, such as an emulator's, needs "path".
-        s3_addressing_style=read.choice("S3_ADDRESSING_STYLE", "virtual", ("virtual", "path")),
-        # Lambda ends a function after at most 900 s; the lease must outlive it, or two attempts could run at once.
-        processing_lease_seconds=read.integer("PROCESSING_LEASE_SECONDS", 960, 1, 24 * 3600),
-    )
+    read: dict[str, Any] = {
+        variable.lower(): setting.read(variable, environ) for variable, setting in described().items()
+    }
+    # A form is an upload too.
+    read["max_upload_bytes"] = min(read["max_upload_bytes"], read["max_direct_upload_bytes"])
+    return Settings(**read)
 
 
 @cache

@@ -1,5 +1,6 @@
-"""Lambda's side of the queue on one machine: polls it, calls the same handler with the same event, and does the same
-with the answer. Also plays EventBridge for the sweep.
+"""Lambda's side of the queues on one machine: polls them, calls the same handlers with the same events, and does the
+same with the answers. Also plays EventBridge for scheduled functions. Which there are is said by infra/functions.py,
+and what triggers them in detail by the decorators in app.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from chalice.app import Rate, ScheduledEventConfig, SQSEventConfig
+
+from infra.functions import PROCESS, Function, by_handler
 
 ROOT = Path(__file__).resolve().parents[2]
 #: As the event source's maximum concurrency in the stack, scaled to a laptop.
@@ -28,7 +32,7 @@ READ_TIMEOUT_SECONDS = 60
 #: A message whose delivery got lost on the way to us shows up again after this, not after the queue's hour and more.
 DELIVERY_SECONDS = 30
 OUTAGE_PAUSE_SECONDS = 2.0
-SWEEP_INTERVAL_SECONDS = float(os.environ.get("SWEEP_INTERVAL_SECONDS", "300"))
+_SECONDS_OF_UNIT = {Rate.MINUTES: 60, Rate.HOURS: 3600, Rate.DAYS: 24 * 3600}
 
 _log = logging.getLogger("consumer")
 
@@ -56,20 +60,22 @@ def lambda_event(queue_arn: str, region: str, messages: list[dict[str, Any]]) ->
 class LambdaContext:
     """The little of Lambda's context that Chalice passes on."""
 
-    function_name = "process_uploads"
-    memory_limit_in_mb = 1769
-
-    def __init__(self, request_id: str) -> None:
+    def __init__(self, request_id: str, function: Function = PROCESS) -> None:
         self.aws_request_id = request_id
+        self.function_name = function.handler
+        self.memory_limit_in_mb = function.memory_mb
+        self._timeout_seconds = function.timeout_seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        return 900_000
+        return self._timeout_seconds * 1000
 
 
 class Consumer:
-    def __init__(self, queue_url: str, handler: Any) -> None:
+    def __init__(self, queue_url: str, handler: Any, function: Function = PROCESS, batch_size: int = 1) -> None:
         self._queue_url = queue_url
         self._handler = handler
+        self._function = function
+        self._batch_size = batch_size
         self._sqs: Any = boto3.client(
             "sqs",
             config=Config(connect_timeout=2, read_timeout=READ_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}),
@@ -115,7 +121,7 @@ class Consumer:
             self._queue_arn, self._visibility_seconds = found["QueueArn"], int(found["VisibilityTimeout"])
         messages = self._sqs.receive_message(
             QueueUrl=self._queue_url,
-            MaxNumberOfMessages=1,
+            MaxNumberOfMessages=self._batch_size,
             WaitTimeSeconds=wait_seconds,
             VisibilityTimeout=DELIVERY_SECONDS,
             MessageSystemAttributeNames=["All"],
@@ -129,7 +135,7 @@ class Consumer:
                 VisibilityTimeout=self._visibility_seconds,
             )
         event = lambda_event(self._queue_arn, self._region, messages)
-        answer = self._handler(event, LambdaContext(messages[0]["MessageId"])) or {}
+        answer = self._handler(event, LambdaContext(messages[0]["MessageId"], self._function)) or {}
         kept = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures", [])}
         for message in messages:
             if message["MessageId"] not in kept:
@@ -137,18 +143,30 @@ class Consumer:
         return len(messages)
 
 
-def sweep_until(stopping: threading.Event, handler: Any) -> None:
-    """Call the scheduled function as EventBridge does."""
-    while not stopping.wait(SWEEP_INTERVAL_SECONDS):
+def run_by_schedule(stopping: threading.Event, handler: Any, function: Function, seconds: float) -> None:
+    """Call a scheduled function as EventBridge does."""
+    while not stopping.wait(seconds):
         event = {
             "version": "0", "id": str(time.time_ns()), "detail-type": "Scheduled Event", "source": "aws.events",
             "account": "000000000000", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "region": "us-east-1", "resources": ["arn:aws:events:us-east-1:000000000000:rule/sweep"], "detail": {},
+            "region": "us-east-1", "resources": [f"arn:aws:events:us-east-1:000000000000:rule/{function.name}"],
+            "detail": {},
         }  # fmt: skip
         try:
-            handler(event, LambdaContext("sweep"))
+            handler(event, LambdaContext(function.handler, function))
         except Exception:
-            _log.exception("The sweep failed; the next run repeats it")
+            _log.exception("%s failed; it runs again", function.name)
+
+
+def interval_seconds(source: ScheduledEventConfig, function: Function) -> float:
+    """How often it runs: as <NAME>_INTERVAL_SECONDS says, such as SWEEP_INTERVAL_SECONDS, else as on AWS."""
+    given = os.environ.get(f"{function.name.upper()}_INTERVAL_SECONDS")
+    if given:
+        return float(given)
+    rate = source.schedule_expression
+    if not isinstance(rate, Rate):
+        raise TypeError(f"{function.handler} has no rate; the local stack knows no other schedule")
+    return rate.value * _SECONDS_OF_UNIT[rate.unit]
 
 
 def main() -> None:
@@ -158,17 +176,32 @@ def main() -> None:
     from chalicelib.kernel.config import settings
 
     logs.configure(settings())
-    consumer = Consumer(settings().uploads_queue_url, app.process_uploads)
     stopping = threading.Event()
+    consumers: list[Consumer] = []
+    threads: list[threading.Thread] = []
+    for source in app.app.event_sources:
+        function, handler = by_handler(source.name), getattr(app, source.handler_string.rpartition(".")[2])
+        if function.queue is not None and isinstance(source, SQSEventConfig):
+            url = getattr(settings(), function.queue.setting)
+            consumers.append(Consumer(url, handler, function, source.batch_size))
+            threads.append(threading.Thread(target=consumers[-1].run))
+        elif isinstance(source, ScheduledEventConfig):
+            every = interval_seconds(source, function)
+            arguments = (stopping, handler, function, every)
+            threads.append(threading.Thread(target=run_by_schedule, args=arguments, daemon=True))
 
     def stop(_: int, __: FrameType | None) -> None:
         stopping.set()
-        consumer.stop()
+        for consumer in consumers:
+            consumer.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    threading.Thread(target=sweep_until, args=(stopping, app.sweep), daemon=True).start()
-    consumer.run()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        if not thread.daemon:
+            thread.join()
 
 
 if __name__ == "__main__":

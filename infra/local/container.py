@@ -11,6 +11,7 @@ import sys
 import boto3
 
 from infra.deployment import deploy_stack, stack_outputs
+from infra.environment import stack_variables
 from infra.release import stack_name_of
 from infra.template import data_plane
 
@@ -34,14 +35,7 @@ def deploy() -> None:
 def read_stack() -> None:
     """Set the functions' variables that the stack knows."""
     outputs = stack_outputs(boto3.client("cloudformation"), stack_name_of(STAGE))
-    os.environ.update(
-        STAGE=STAGE,
-        TABLE_PREFIX=outputs["TablePrefix"],
-        TEMP_BUCKET=outputs["TempBucket"],
-        PERMANENT_BUCKET=outputs["PermanentBucket"],
-        UPLOADS_QUEUE_URL=outputs["UploadsQueueUrl"],
-        DEAD_LETTER_QUEUE_URL=outputs["DeadLetterQueueUrl"],
-    )
+    os.environ.update(stack_variables(STAGE, outputs))
 
 
 def api() -> None:

@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from infra.functions import FUNCTIONS
 from infra.local.keys import Key, KeyFile
 from infra.template import Template, function_roles
 
 #: Part of `make up` -> the roles whose functions it runs.
-ROLES_OF_PARTS = {"api": ("ApiRole",), "consumer": ("ProcessRole", "SweepRole")}
+ROLES_OF_PARTS = {
+    part: tuple(function.role for function in FUNCTIONS if function.local_part == part)
+    for part in sorted({function.local_part for function in FUNCTIONS})
+}
 
 
 def with_users(template: Template) -> Template:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from infra.environment import stack_variables
 from infra.local import emulator
 from infra.local.cache import cache_url
 from infra.local.keys import Key, KeyFile
@@ -83,12 +84,7 @@ def functions_environment(
         **defaults,
         **inherited,
         **emulator.client_environment(aws_port, key),
-        "STAGE": STAGE,
-        "TABLE_PREFIX": outputs["TablePrefix"],
-        "TEMP_BUCKET": outputs["TempBucket"],
-        "PERMANENT_BUCKET": outputs["PermanentBucket"],
-        "UPLOADS_QUEUE_URL": outputs["UploadsQueueUrl"],
-        "DEAD_LETTER_QUEUE_URL": outputs["DeadLetterQueueUrl"],
+        **stack_variables(STAGE, outputs),
         "CACHE_URL": cache_url(cache_port),
         "S3_ADDRESSING_STYLE": "path",
         # The emulator answers a ranged request that names a version with the whole object.

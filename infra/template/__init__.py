@@ -1,4 +1,4 @@
-"""The stack's template as data: reads the YAML files of this folder and merges them.
+"""The stack's template as data: reads the YAML files of this folder and merges them over what generated.py makes.
 
 Knows YAML, CloudFormation's short forms and which stages keep their data. Must not know AWS accounts or Chalice.
 """
@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from infra.template import generated
+
 Template = dict[str, Any]
 
 FOLDER = Path(__file__).parent
@@ -20,6 +22,7 @@ FOLDER = Path(__file__).parent
 KEPT_STAGES = frozenset({"prod"})
 
 DATA_FILES = ("resources.yaml", "network.yaml")
+ENVIRONMENT_FILE = "environment.yaml"
 FUNCTION_FILES = ("functions.yaml", "roles.yaml", "gateway.yaml", "monitoring.yaml")
 
 
@@ -73,8 +76,8 @@ def _with_policies(template: Template, stage: str) -> Template:
     return template
 
 
-def _merged(names: tuple[str, ...], stage: str) -> Template:
-    template: Template = {}
+def _merged(names: tuple[str, ...], stage: str, base: Template | None = None) -> Template:
+    template: Template = base or {}
     for name in names:
         template = merge(template, load(FOLDER / name))
     return _with_policies(template, stage)
@@ -93,7 +96,8 @@ def function_roles() -> Template:
 
 def everything_but_chalice(stage: str) -> Template:
     """What is merged into the template that `chalice package` writes."""
-    return _merged(DATA_FILES + FUNCTION_FILES, stage)
+    own = load(FOLDER / ENVIRONMENT_FILE)
+    return _merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own))
 
 
 def dumps(template: Template) -> str:

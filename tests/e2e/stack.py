@@ -14,6 +14,7 @@ import httpx
 from chalicelib.accounts import administration as accounts
 from chalicelib.kernel import config
 from chalicelib.wiring import Stores
+from infra.environment import stack_variables
 from infra.release import Release
 
 WAIT_SECONDS = 40.0
@@ -45,18 +46,7 @@ class DeployedStack:
 
     def stores(self) -> Stores:
         """The application's own stores on this stack, with the operator's rights."""
-        return Stores(
-            config.load(
-                {
-                    "STAGE": "prod",
-                    "TABLE_PREFIX": self.outputs["TablePrefix"],
-                    "TEMP_BUCKET": self.outputs["TempBucket"],
-                    "PERMANENT_BUCKET": self.outputs["PermanentBucket"],
-                    "UPLOADS_QUEUE_URL": self.outputs["UploadsQueueUrl"],
-                    "BCRYPT_COST": "4",
-                }
-            )
-        )
+        return Stores(config.load({**stack_variables("prod", self.outputs), "BCRYPT_COST": "4"}))
 
     def sign_up(self, name: str) -> Member:
         """An organisation with one user, made as an operator does it, and signed in over HTTP."""

@@ -6,8 +6,6 @@ virtual clock. The answer must still come before the gateway stops waiting.
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +14,7 @@ from chalicelib.files.rows import FileRow
 from chalicelib.platform import rate_counters
 from chalicelib.platform.tables import Tables
 from chalicelib.sweep.sweeping import MAX_ERRORS
+from infra.functions import by_handler
 from tests.faults import cloud as aws
 from tests.faults.crash_points import prepare
 from tests.faults.lab import Lab
@@ -23,16 +22,13 @@ from tests.faults.scenarios import SCENARIOS
 from tests.faults.steps import put_directly
 from tests.faults.wire import Call, Mode
 
-ROOT = Path(__file__).resolve().parents[2]
 #: API Gateway's, which can't be raised for a regional API without a request to AWS.
 GATEWAY_SECONDS = 29
 API = [key for key in SCENARIOS if not key.startswith(("process", "give-up", "sweep"))]
 
 
 def function_timeout_seconds(name: str) -> int:
-    configured = json.loads((ROOT / ".chalice" / "config.json").read_text())
-    timeout: int = configured["stages"]["prod"]["lambda_functions"][name]["lambda_timeout"]
-    return timeout
+    return by_handler(name).timeout_seconds
 
 
 def longest_seconds(lab: Lab, key: str, away: tuple[str, ...]) -> tuple[float, str]:

@@ -6,7 +6,7 @@ from dataclasses import FrozenInstanceError, fields
 
 import pytest
 
-from chalicelib.kernel.config import ConfigurationError, Settings, load
+from chalicelib.kernel.config import ConfigurationError, Settings, described, load
 from tests.unit.cloud import ENVIRONMENT
 
 REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "UPLOADS_QUEUE_URL")
@@ -101,6 +101,19 @@ def test_wrong_value_is_named_and_explained(name: str, value: str) -> None:
     sentence = str(raised.value)
     assert sentence.startswith(f"{name} must be ")
     assert len(sentence) > len(name) + 15
+
+
+@pytest.mark.parametrize("name", sorted(described()))
+def test_default_would_pass_its_own_check(name: str) -> None:
+    setting = described()[name]
+    assert setting.about
+    if setting.required or setting.default in (None, ()):
+        return
+    assert setting.parse(name, str(setting.default)) == setting.default
+
+
+def test_variable_of_each_setting_is_its_name_in_capitals() -> None:
+    assert set(described()) == {field.name.upper() for field in fields(Settings)}
 
 
 def test_every_setting_was_tried() -> None:

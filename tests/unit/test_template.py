@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import re
 from collections.abc import Iterator
@@ -14,17 +13,17 @@ import pytest
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
+from chalicelib.kernel.setting import EVERY_FUNCTION
 from chalicelib.processing import announcements as events
 from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
-from infra import gateway
+from infra import functions, gateway
 from infra.packaging import ROOT
-from infra.template import FOLDER, Template, data_plane, everything_but_chalice, load, merge
+from infra.template import FOLDER, Template, data_plane, everything_but_chalice, generated, load, merge
 
 PROD = everything_but_chalice("prod")
 RESOURCES: dict[str, Any] = PROD["Resources"]
-CHALICE = json.loads((ROOT / ".chalice" / "config.json").read_text(encoding="utf-8"))
-FUNCTIONS = ("APIHandler", "ProcessUploads", "Sweep")
+FUNCTIONS = tuple(function.logical_id for function in functions.FUNCTIONS)
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -109,9 +108,10 @@ def test_pages_of_allowed_origins_can_read_the_etag_of_a_part() -> None:
 
 
 def test_queue_waits_six_times_as_long_as_a_function_may_run() -> None:
-    settings = CHALICE["stages"]["prod"]["lambda_functions"]["process_uploads"]
-    assert RESOURCES["UploadsQueue"]["Properties"]["VisibilityTimeout"] >= 6 * settings["lambda_timeout"]
-    assert config.load(REQUIRED).processing_lease_seconds > settings["lambda_timeout"]
+    timeout_seconds = RESOURCES["ProcessUploads"]["Properties"]["Timeout"]
+    assert timeout_seconds == functions.PROCESS.timeout_seconds
+    assert RESOURCES["UploadsQueue"]["Properties"]["VisibilityTimeout"] >= 6 * timeout_seconds
+    assert config.load(REQUIRED).processing_lease_seconds > timeout_seconds
 
 
 def test_queue_gives_up_when_processing_says_so() -> None:
@@ -203,9 +203,61 @@ REQUIRED = {
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_environment_holds_what_config_reads_and_nothing_else(function: str) -> None:
     variables = RESOURCES[function]["Properties"]["Environment"]["Variables"]
-    known = set(re.findall(r'"([A-Z][A-Z0-9_]+)"', inspect.getsource(config.load)))
-    assert set(variables) <= known
+    assert set(variables) <= set(config.described())
+    # Processing and sweep read it: a function without it would apply the default to a stack that allows more or less.
+    assert variables["MAX_DIRECT_UPLOAD_BYTES"] == {"Ref": "MaxDirectUploadBytes"}
+    assert variables["LOG_LEVEL"] == {"Ref": "LogLevel"}
     assert set(REQUIRED) <= set(variables)
+
+
+def test_parameter_of_a_setting_reaches_the_functions_that_the_setting_names() -> None:
+    names = {function.name for function in functions.FUNCTIONS}
+    for variable, setting in config.described().items():
+        if setting.parameter is None:
+            continue
+        wanted = names if setting.parameter.functions == EVERY_FUNCTION else set(setting.parameter.functions)
+        assert wanted, variable
+        assert wanted <= names, variable
+        for function in functions.FUNCTIONS:
+            variables = RESOURCES[function.logical_id]["Properties"]["Environment"]["Variables"]
+            expected = {"Ref": generated.camel_case(variable)} if function.name in wanted else None
+            assert variables.get(variable) == expected, (variable, function.name)
+
+
+def test_parameters_of_deployed_stacks_keep_names_types_and_defaults() -> None:
+    """A deployed stack keeps a parameter's value by its name; a renamed one would fall back to its default."""
+    rates = {
+        "RateLimitLoginPerAddress": "5/minute",
+        "RateLimitLoginPerUsername": "100/hour",
+        "RateLimitLoginPerUsernameAndAddress": "10/hour",
+        "RateLimitLoginPerDevice": "10/hour",
+        "RateLimitPassword": "5/minute;20/hour",
+        "RateLimitTickets": "60/hour",
+        "RateLimitHealth": "120/minute",
+        "RateLimitUploads": "10/minute",
+        "RateLimitAnonymous": "200/day;50/hour",
+        "RateLimitSignedIn": "1200/minute",
+    }
+    expected: dict[str, dict[str, Any]] = {name: {"Type": "String", "Default": rate} for name, rate in rates.items()}
+    expected |= {
+        "MaxUploadBytes": {"Type": "Number", "Default": 4718592, "MinValue": 1, "MaxValue": 4718592},
+        "MaxDirectUploadBytes": {
+            "Type": "String",
+            "Default": "5497558138880",
+            "AllowedPattern": "[1-9][0-9]{0,13}",
+        },
+        "DefaultQuotaBytes": {"Type": "String", "Default": "", "AllowedPattern": "[0-9]*"},
+        "DefaultQuotaFiles": {"Type": "String", "Default": "", "AllowedPattern": "[0-9]*"},
+        "S3PublicEndpointUrl": {"Type": "String", "Default": ""},
+        "LogLevel": {"Type": "String", "Default": "INFO", "AllowedValues": ["DEBUG", "INFO", "WARNING", "ERROR"]},
+    }
+    for name, wanted in expected.items():
+        assert {key: value for key, value in PROD["Parameters"][name].items() if key != "Description"} == wanted
+
+
+def test_variables_of_a_function_that_does_not_exist_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"infra/functions\.py has no function proces$"):
+        generated.fragment({"all": {}, "proces": {"STAGE": "x"}})
 
 
 def test_defaults_of_the_parameters_are_valid_settings() -> None:
@@ -311,9 +363,21 @@ def test_every_alarm_reaches_somebody_and_stays_quiet_without_data() -> None:
         assert alarm["Properties"]["TreatMissingData"] == "notBreaching", name
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_errors_of_each_function_have_an_alarm(function: str) -> None:
+    watched = [
+        alarm["Properties"]["Dimensions"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if (alarm["Properties"]["Namespace"], alarm["Properties"]["MetricName"]) == ("AWS/Lambda", "Errors")
+    ]
+    assert [{"Name": "FunctionName", "Value": {"Ref": function}}] in watched
+
+
 def test_every_log_is_kept_for_a_stated_time() -> None:
     groups = of_type("AWS::Logs::LogGroup")
-    assert len(groups) == 4
+    names = {group["Properties"]["LogGroupName"]["Fn::Sub"] for group in groups.values()}
+    assert {f"/aws/lambda/${{AWS::StackName}}-{function.name}" for function in functions.FUNCTIONS} < names
+    assert len(groups) == len(FUNCTIONS) + 1, "one for each function, and the gateway's"
     assert {str(group["Properties"]["RetentionInDays"]) for group in groups.values()} == {"{'Ref': 'LogRetentionDays'}"}
 
 
@@ -379,6 +443,9 @@ def test_no_two_files_say_the_same_thing() -> None:
                 both = {(section, name) for name in entries}
                 assert not seen & both, path.name
                 seen |= both
+    parameters = {("Parameters", name) for name in generated.parameters()}
+    groups = {("Resources", function.logs) for function in functions.FUNCTIONS}
+    assert not seen & (parameters | groups), "what is generated"
 
 
 def test_short_forms_are_written_out(tmp_path: Path) -> None:

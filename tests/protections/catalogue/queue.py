@@ -48,14 +48,14 @@ QUEUE = (
     ),
     Protection(
         "A dead letter is deleted only after it was sent again",
-        "redrive",
+        "_move",
         (
-            "sqs.send_message(QueueUrl=settings.uploads_queue_url, MessageBody=body)\n"
-            "sqs.delete_message(QueueUrl=settings.dead_letter_queue_url, ReceiptHandle=handle)"
+            "sqs.send_message(QueueUrl=target_url, MessageBody=body)\n"
+            "sqs.delete_message(QueueUrl=source_url, ReceiptHandle=handle)"
         ),
         (
-            "sqs.delete_message(QueueUrl=settings.dead_letter_queue_url, ReceiptHandle=handle)\n"
-            "sqs.send_message(QueueUrl=settings.uploads_queue_url, MessageBody=body)"
+            "sqs.delete_message(QueueUrl=source_url, ReceiptHandle=handle)\n"
+            "sqs.send_message(QueueUrl=target_url, MessageBody=body)"
         ),
         (f"{REDRIVE_TESTS}::test_when_sending_fails_midway_nothing_is_lost_and_the_next_run_moves_the_rest_at_once",),
     ),

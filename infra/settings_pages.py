@@ -1,0 +1,58 @@
+"""Writes what people read of the settings: the table of docs/settings.md and that of the parameters in
+docs/operations.md, each between two comments. A test holds pages and settings together. Run it with `make docs`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chalicelib.kernel.config import described
+from chalicelib.kernel.setting import Setting
+from infra.template import generated
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+BEGIN = "<!-- The table down to the next comment is written by `make docs`. -->"
+END = "<!-- End of the table. -->"
+
+
+def default_of(setting: Setting) -> str:
+    """As the pages say it."""
+    if setting.required:
+        return "required"
+    if setting.default in (None, ()):
+        return "none"
+    said = str(setting.default)
+    return f"`{said.lower() if isinstance(setting.default, bool) else said}`"
+
+
+def settings_table() -> str:
+    rows = [f"| `{name}` | {default_of(setting)} | {setting.about} |" for name, setting in described().items()]
+    return "\n".join(["| variable | default | what it is |", "|---|---|---|", *rows])
+
+
+def parameters_table() -> str:
+    settings = {generated.camel_case(name): setting for name, setting in described().items()}
+    rows = []
+    for name, parameter in generated.parameters().items():
+        own = settings[name].default
+        default = parameter["Default"] or ("empty" if own is None else f"empty, for {own}")
+        rows.append(f"| `{name}` | {default} | {parameter.get('Description') or settings[name].about} |")
+    return "\n".join(["| parameter | default | |", "|---|---|---|", *rows])
+
+
+#: Page -> what makes its table.
+PAGES = {DOCS / "settings.md": settings_table, DOCS / "operations.md": parameters_table}
+
+
+def rendered(page: Path) -> str:
+    """The page with its table as it should be."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{page.name} lacks the comments around its table")
+    return f"{before}{BEGIN}\n{PAGES[page]()}\n{END}{after}"
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(rendered(path), encoding="utf-8")
