@@ -92,7 +92,9 @@ def unverified(lab: Lab) -> Any:
 def put_directly(lab: Lab, body: bytes, *, size_bytes: int | None = None, filename: str = "direct.txt") -> str:
     """A row and its object, as a direct upload leaves them."""
     person = lab.people["anna"]
-    caller = Caller(person.organization.organization_id, "user", person.username)
+    user = lab.stores.users.find_by_username(person.username)
+    assert user is not None
+    caller = Caller(user.organization_id, user.user_id, user.username)
     file = new_file(caller, filename, None, len(body) if size_bytes is None else size_bytes)
     lab.stores.files.create(replace(file, upload_method="post"))
     lab.cloud.s3.put_object(
