@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chalicelib import keys
 from chalicelib.accounts import administration as accounts
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import QuotaExceeded
@@ -101,7 +102,10 @@ def test_part_of_known_size_takes_no_other_length(tenant: Tenant, stores: Stores
 
 @pytest.mark.parametrize("by", ["signing", "sweep"])
 def test_upload_of_unknown_size_ends_at_the_quota(tenant: Tenant, stores: Stores, running: Running, by: str) -> None:
-    accounts.set_quota(stores, tenant.organization_id, 101 * MEBIBYTE, 10)
+    accounts.set_quota(stores, tenant.organization_id, 300 * MEBIBYTE, 10)
+    for held in (100, 99):
+        colleague = Caller(tenant.organization_id, keys.new_user_id(), "a colleague")
+        direct_uploads.start_upload(stores, colleague, UploadIntent("a", held * MEBIBYTE))
     path, key = in_parts(tenant)
     url = tenant.client.get(f"{path}/1", params=key).json()["url"]
     for number in (2, 3):
@@ -115,8 +119,8 @@ def test_upload_of_unknown_size_ends_at_the_quota(tenant: Tenant, stores: Stores
         assert (refused.status_code, refused.json()["error"]) == (409, refused.json()["message"])
     details = tenant.client.get(f"/files/{key['key'].partition('/')[2]}").json()
     assert details["status"] == "failed"
-    assert f"of its {101 * MEBIBYTE}" in details["error_message"]
-    assert tenant.client.get("/usage").json()["bytes"]["used"] == 0
+    assert f"of its {300 * MEBIBYTE}." in details["error_message"]
+    assert tenant.client.get("/usage").json()["bytes"]["used"] == (100 + 99) * MEBIBYTE
     assert httpx.put(url, content=b"x").status_code == 404
     s3 = running.machine.client("s3")
     open_uploads = s3.list_multipart_uploads(Bucket=running.machine.environment["TEMP_BUCKET"]).get("Uploads", [])
@@ -134,13 +138,12 @@ def test_part_url_opens_no_other_part(tenant: Tenant) -> None:
 @pytest.mark.parametrize("attempts", [40])
 def test_concurrent_starts_never_exceed_the_quota(tenant: Tenant, stores: Stores, attempts: int) -> None:
     accounts.set_quota(stores, tenant.organization_id, 1000, 100)
-    user = stores.users.find_by_username(tenant.username)
-    assert user is not None
-    caller = Caller(tenant.organization_id, user.user_id, user.username)
+    # Two, as one may hold half of the quota.
+    callers = [Caller(tenant.organization_id, keys.new_user_id(), tenant.username) for _ in range(2)]
 
-    def attempt(_: int) -> bool:
+    def attempt(number: int) -> bool:
         try:
-            direct_uploads.start_upload(stores, caller, UploadIntent("a", 100))
+            direct_uploads.start_upload(stores, callers[number % 2], UploadIntent("a", 100))
         except QuotaExceeded:
             return False
         return True
