@@ -9,17 +9,20 @@ from chalicelib.files import routes as files
 from chalicelib.health import routes as health
 from chalicelib.kernel import logs
 from chalicelib.kernel.config import settings
+from chalicelib.tenants import routes as tenants
 from chalicelib.uploads import companion_routes as companion
-from chalicelib.uploads import direct_routes as direct
+from chalicelib.uploads import routes as uploads
 from chalicelib.web import openapi
 from chalicelib.web.cors import register_preflight
-from chalicelib.web.http import log_and_shape
+from chalicelib.web.middleware import log_and_shape
 from chalicelib.wiring import stores
 
 app = Chalice(app_name="strongroom")
+#: Each has its routes; docs and tests read them here.
+ROUTES = (auth.routes, tenants.routes, files.routes, uploads.routes, companion.routes, health.routes, openapi.routes)
 app.api.binary_types = ["multipart/form-data"]
 
-for blueprint in (auth.routes, files.routes, direct.routes, companion.routes, health.routes, openapi.routes):
+for blueprint in ROUTES:
     app.register_blueprint(blueprint)
 register_preflight(app)
 app.register_middleware(log_and_shape, "http")
@@ -28,7 +31,7 @@ app.register_middleware(log_and_shape, "http")
 @app.middleware("all")
 def set_up_logging(event: Any, get_response: Any) -> Any:
     logs.configure(settings())
-    # An HTTP request's context is a dictionary, and web/http.py names it; other events come with Lambda's own.
+    # An HTTP request's context is a dictionary, and web/middleware.py names it; other events come with Lambda's own.
     request_id = getattr(getattr(event, "context", None), "aws_request_id", None)
     if request_id is not None:
         logs.clear_context()

@@ -22,11 +22,12 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     from chalice.test import Client
 
     import app
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
     from chalicelib.processing.processing import process_upload
+    from chalicelib.tenants import organizations as tenants
     from chalicelib.wiring import stores
 
-    organization = accounts.create_organization(stores(), "Benchmark")
+    organization = tenants.create_organization(stores(), "Benchmark")
     accounts.create_user(stores(), organization.organization_id, "bench", "benchmark password")
     rows: list[dict[str, Any]] = []
     with Client(app.app) as client:

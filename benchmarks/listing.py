@@ -8,7 +8,6 @@ from typing import Any
 
 from benchmarks.table import show
 from chalicelib import keys
-from chalicelib.accounts import administration as accounts
 from chalicelib.files.cursors import make_cursor
 from chalicelib.files.logic import list_files
 from chalicelib.files.record import File
@@ -16,6 +15,7 @@ from chalicelib.files.rows import FileRow
 from chalicelib.files.store import _to_row
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
+from chalicelib.tenants import organizations as tenants
 from chalicelib.wiring import stores
 
 REPEATS = 7
@@ -26,7 +26,7 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
     rows = []
     for count in (1_000, 3_000) if quick else (1_000, 10_000, 100_000):
         print(f"  filling {count} rows ...", flush=True)
-        organization = accounts.create_organization(stores(), f"Benchmark of {count}", quota_files=10**9)
+        organization = tenants.create_organization(stores(), f"Benchmark of {count}", quota_files=10**9)
         caller = Caller(organization.organization_id, "user", "bench")
         oldest = _fill(caller, count)
         last_page = make_cursor(organization.organization_id, None, None, oldest)

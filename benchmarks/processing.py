@@ -20,9 +20,9 @@ import boto3
 from botocore.config import Config
 
 from benchmarks.table import show
-from chalicelib.accounts import administration as accounts
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
+from chalicelib.tenants import organizations as tenants
 from chalicelib.uploads.form_uploads import new_file
 from chalicelib.wiring import stores
 
@@ -55,7 +55,7 @@ print(json.dumps({
 
 
 def measure(*, quick: bool) -> list[dict[str, Any]]:
-    organization = accounts.create_organization(stores(), "Benchmark of processing", quota_bytes=2**50)
+    organization = tenants.create_organization(stores(), "Benchmark of processing", quota_bytes=2**50)
     caller = Caller(organization.organization_id, str(uuid.uuid4()), "bench")
     rows = []
     for size in (1, 20) if quick else (1, 100, 2048):

@@ -126,11 +126,12 @@ def running_parts(environment: dict[str, str]) -> Iterator[tuple[str, list[Gauge
 
 def make_users(stores: Any, base_url: str, organizations: int, users: int) -> tuple[list[str], list[str]]:
     """:returns: the organisations' ids, and a session's token of each user."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
+    from chalicelib.tenants import organizations as tenants
 
     ids, tokens = [], []
     for number in range(organizations):
-        organization = accounts.create_organization(stores, f"Organisation {number}")
+        organization = tenants.create_organization(stores, f"Organisation {number}")
         ids.append(organization.organization_id)
         for _ in range(users):
             credentials = {"username": f"user-{uuid.uuid4().hex[:12]}", "password": PASSWORD}
@@ -187,7 +188,7 @@ def verdict(book: Book, gauges: list[Gauge]) -> list[str]:
 
 def left_behind(stores: Any, organizations: list[str]) -> list[str]:
     """Every file was deleted, so nothing may be left anywhere, and all counters are zero."""
-    from chalicelib.tenants.recounting import recount
+    from chalicelib.files.recounting import recount
 
     wrong = []
     for organization_id in organizations:

@@ -9,26 +9,39 @@ from __future__ import annotations
 import json
 from typing import Any
 
-# Response type of API Gateway -> status (None: the type's own) and sentence. The gateway cannot tell an unknown path
-# from a wrong method, and says "missing authentication token", or complains of the Authorization header, for both.
-_ANSWERS: dict[str, tuple[int | None, str]] = {
-    "MISSING_AUTHENTICATION_TOKEN": (404, "There is nothing at this path."),
-    "INVALID_SIGNATURE": (404, "There is nothing at this path."),
-    "RESOURCE_NOT_FOUND": (404, "There is nothing at this path."),
-    "BAD_REQUEST_BODY": (400, "The body of the request is not valid."),
-    "BAD_REQUEST_PARAMETERS": (400, "A parameter of the request is not valid."),
-    "UNAUTHORIZED": (401, "Sign in first."),
-    "ACCESS_DENIED": (403, "This is not allowed."),
-    "WAF_FILTERED": (403, "This is not allowed."),
+from chalicelib.kernel.errors import (
+    BadInput,
+    NotSignedIn,
+    RouteNotFound,
+    StrongroomError,
+    TooLarge,
+    TooManyRequests,
+    UnsupportedMediaType,
+)
+
+# Response type of API Gateway -> status (None: the type's own), code and sentence. The gateway cannot tell an unknown
+# path from a wrong method, and says "missing authentication token", or complains of the Authorization header, for both.
+_NOTHING_HERE = (RouteNotFound.status, RouteNotFound.code, RouteNotFound.sentence)
+_FORBIDDEN = (403, "forbidden", "This is not allowed.")
+_ANSWERS: dict[str, tuple[int | None, str, str]] = {
+    "MISSING_AUTHENTICATION_TOKEN": _NOTHING_HERE,
+    "INVALID_SIGNATURE": _NOTHING_HERE,
+    "RESOURCE_NOT_FOUND": _NOTHING_HERE,
+    "BAD_REQUEST_BODY": (400, BadInput.code, "The body of the request is not valid."),
+    "BAD_REQUEST_PARAMETERS": (400, BadInput.code, "A parameter of the request is not valid."),
+    "UNAUTHORIZED": (401, NotSignedIn.code, "Sign in first."),
+    "ACCESS_DENIED": _FORBIDDEN,
+    "WAF_FILTERED": _FORBIDDEN,
     "REQUEST_TOO_LARGE": (
         413,
+        TooLarge.code,
         "The request is larger than 10 MB. Send large files straight to S3: see POST /files.",
     ),
-    "UNSUPPORTED_MEDIA_TYPE": (415, "The content type of the request is not supported."),
-    "THROTTLED": (429, "Too many requests at once. Try again in a second."),
-    "QUOTA_EXCEEDED": (429, "Too many requests. Try again later."),
-    "DEFAULT_4XX": (None, "The request cannot be served."),
-    "DEFAULT_5XX": (None, "Something went wrong on our side. Try again."),
+    "UNSUPPORTED_MEDIA_TYPE": (415, UnsupportedMediaType.code, "The content type of the request is not supported."),
+    "THROTTLED": (429, TooManyRequests.code, "Too many requests at once. Try again in a second."),
+    "QUOTA_EXCEEDED": (429, TooManyRequests.code, "Too many requests. Try again later."),
+    "DEFAULT_4XX": (None, BadInput.code, "The request cannot be served."),
+    "DEFAULT_5XX": (None, StrongroomError.code, "Something went wrong on our side. Try again."),
 }
 _RETRY_AFTER_SECONDS = {"THROTTLED": 1, "QUOTA_EXCEEDED": 60}
 # No Content-Security-Policy: its words are in quotes, and API Gateway's own quotes know no escape.
@@ -51,16 +64,21 @@ _CORS_HEADERS: dict[str, Any] = {
 DEFINITION_KEY = "x-amazon-apigateway-gateway-responses"
 
 
+def gateway_codes() -> set[str]:
+    """The codes of the gateway's own answers."""
+    return {code for _, code, _ in _ANSWERS.values()}
+
+
 def gateway_responses() -> dict[str, dict[str, Any]]:
     """Response type -> its answer, as the definition of an API in our template holds it."""
-    return {kind: _answer(kind, status, sentence) for kind, (status, sentence) in _ANSWERS.items()}
+    return {kind: _answer(kind, *answer) for kind, answer in _ANSWERS.items()}
 
 
-def _answer(kind: str, status: int | None, sentence: str) -> dict[str, Any]:
+def _answer(kind: str, status: int | None, code: str, sentence: str) -> dict[str, Any]:
     headers = dict(_HEADERS)
     if kind in _RETRY_AFTER_SECONDS:
         headers["Retry-After"] = str(_RETRY_AFTER_SECONDS[kind])
-    body = {"error": sentence, "message": sentence, "request_id": "$context.requestId"}
+    body = {"error": sentence, "message": sentence, "code": code, "request_id": "$context.requestId"}
     values: dict[str, Any] = {name: f"'{value}'" for name, value in headers.items()}
     for name, value in _CORS_HEADERS.items():
         values[name] = {"Fn::If": ["HasCors", value, {"Ref": "AWS::NoValue"}]}

@@ -14,7 +14,9 @@ from typing import Any
 import yaml
 
 from chalicelib.files.record import File
+from chalicelib.kernel.errors import catalogue
 from chalicelib.kernel.fields import json_schema
+from infra.gateway import gateway_codes
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "docs" / "openapi.yaml"
@@ -26,8 +28,14 @@ def compile_document() -> str:
     # Anchors of the source; a reader of the JSON has no use for them.
     del document["x-headers"]
     document["components"]["schemas"]["FileRecord"] = json_schema(File)
+    document["components"]["schemas"]["Error"]["properties"]["code"]["enum"] = error_codes()
     document["paths"] |= _by_ticket(document["paths"])
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def error_codes() -> list[str]:
+    """Every code that an error of the API can carry, the gateway's own among them."""
+    return sorted({error.code for error in catalogue()} | gateway_codes())
 
 
 def _by_ticket(paths: dict[str, Any]) -> dict[str, Any]:

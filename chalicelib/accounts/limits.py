@@ -25,9 +25,9 @@ __all__ = [
 
 
 class LimitReached(TooManyRequests):
-    def __init__(self, standing: LimitStatus, sentence: str) -> None:
-        super().__init__(standing.reset_seconds, sentence)
-        self.standing = standing
+    def __init__(self, status: LimitStatus, sentence: str) -> None:
+        super().__init__(status.reset_seconds, sentence)
+        self.limit_status = status
 
 
 @dataclass(frozen=True)
@@ -153,10 +153,10 @@ def count_upload(stores: Stores, caller: Caller) -> LimitStatus:
 
 
 def _count(stores: Stores, limit: str, sentence: str, *who: str) -> LimitStatus:
-    standing = stores.counters.hit(limit, *who)
-    if not standing.allowed:
-        raise LimitReached(standing, sentence)
-    return standing
+    status = stores.counters.hit(limit, *who)
+    if not status.allowed:
+        raise LimitReached(status, sentence)
+    return status
 
 
 def _reserve(stores: Stores, *counters: tuple[str, tuple[str, ...]]) -> Reserved:

@@ -2,77 +2,66 @@
 
 from datetime import UTC, datetime
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Request, Response
 
-from chalicelib.accounts import administration as accounts
 from chalicelib.accounts import limits, sessions, tickets
+from chalicelib.accounts import users as accounts
 from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.web.addresses import source_address
-from chalicelib.web.http import (
-    answer,
-    device_cookie_header,
-    device_of,
-    json_object,
-    public,
-    session_cookie,
-    signed_in,
-    tell_limit,
-    text_field,
-    token_of,
-)
+from chalicelib.web.answers import answer
+from chalicelib.web.bodies import Body, json_object, text_field
+from chalicelib.web.cookies import device_cookie, device_of, session_cookie
+from chalicelib.web.identity import token_of
+from chalicelib.web.limit_headers import report_limit
+from chalicelib.web.routing import Routes, Who
 from chalicelib.wiring import stores
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 
-@routes.route("/auth/login", methods=["POST"], content_types=[])
-@public(routes)
+@routes.on("POST", "/auth/login", who=Who.ANYONE, body=Body.OBJECT)
 def login(request: Request) -> Response:
     body = json_object(request)
     username, password = text_field(body, "username"), text_field(body, "password")
     address = source_address(request)
-    tell_limit(request, limits.count_login(stores(), address))
+    report_limit(request, limits.count_login(stores(), address))
     session = sessions.login(stores(), username, password, address=address, device=device_of(request))
     logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
     cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
     return answer(
         {"success": True, "user": user_json(session.caller)},
-        headers={"Set-Cookie": [cookie, device_cookie_header(session.device)]},
+        headers={"Set-Cookie": [cookie, device_cookie(session.device)]},
     )
 
 
-@routes.route("/auth/logout", methods=["POST"], content_types=[])
-@signed_in(routes)
+@routes.on("POST", "/auth/logout", who=Who.SIGNED_IN)
 def logout(request: Request, caller: Caller) -> Response:
     token, _ = token_of(request)
     sessions.logout(stores(), caller, token or "")
     return answer({"success": True}, headers={"Set-Cookie": session_cookie("", 0)})
 
 
-@routes.route("/auth/me", methods=["GET"], content_types=[])
-@signed_in(routes)
+@routes.on("GET", "/auth/me", who=Who.SIGNED_IN)
 def me(request: Request, caller: Caller) -> Response:
     return answer({"user": user_json(caller)})
 
 
-@routes.route("/auth/password", methods=["POST"], content_types=[])
-@signed_in(routes)
+@routes.on("POST", "/auth/password", who=Who.SIGNED_IN, body=Body.OBJECT)
 def change_password(request: Request, caller: Caller) -> Response:
     body = json_object(request)
     current, new = text_field(body, "current_password"), text_field(body, "new_password")
     # A stolen session must not be a fast way to guess the password, and failed logins of others are not this user's.
-    tell_limit(request, limits.count_password_change(stores(), caller))
+    report_limit(request, limits.count_password_change(stores(), caller))
     token, _ = token_of(request)
     device = accounts.change_password(stores(), caller, token or "", current, new, device_of(request))
-    return answer({"success": True}, headers={"Set-Cookie": device_cookie_header(device)})
+    return answer({"success": True}, headers={"Set-Cookie": device_cookie(device)})
 
 
-@routes.route("/auth/ticket", methods=["POST"], content_types=[])
-@signed_in(routes)
+@routes.on("POST", "/auth/ticket", who=Who.SIGNED_IN)
 def ticket(request: Request, caller: Caller) -> Response:
-    tell_limit(request, limits.count_ticket(stores(), caller))
+    report_limit(request, limits.count_ticket(stores(), caller))
     token, _ = token_of(request)
     drawn = tickets.draw_ticket(stores(), caller, token or "")
     expires_at = timestamp(datetime.fromtimestamp(drawn.expires_at, UTC))

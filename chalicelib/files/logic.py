@@ -9,11 +9,12 @@ from chalicelib import keys
 from chalicelib.files.cursors import make_cursor, read_cursor
 from chalicelib.files.disposition import attachment
 from chalicelib.files.record import File, RemovedFile
+from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotSignedIn, NotYourUpload
+from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotYourUpload
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organization import Organization
-from chalicelib.uploads.form_uploads import discard_upload
+from chalicelib.tenants.organizations import organization_of
 from chalicelib.wiring import Stores
 
 DEFAULT_LIMIT = 20
@@ -53,9 +54,7 @@ def list_files(
     if offset > MAX_OFFSET:
         raise BadInput(f"offset goes up to {MAX_OFFSET}; to read further follow next_cursor with the cursor parameter.")
     limit = min(limit, MAX_LIMIT)
-    organization = stores.organizations.find(caller.organization_id)
-    if organization is None:
-        raise NotSignedIn
+    organization = organization_of(stores, caller)
     before_id = read_cursor(caller.organization_id, status, mime_type, cursor) if cursor is not None else None
     total = organization.file_count(status, mime_type)
     # One more than asked for tells whether there is a next page.
@@ -203,14 +202,6 @@ def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
         # The retry is already recorded: the sweep announces a pending row whose bytes are there.
         _log.warning("Could not announce the retry of %s (%s); the sweep will", file_id, type(error).__name__)
     return file
-
-
-def get_usage(stores: Stores, caller: Caller) -> Organization:
-    """The organisation of the caller, with its counters."""
-    organization = stores.organizations.find(caller.organization_id)
-    if organization is None:
-        raise NotSignedIn
-    return organization
 
 
 def _change(stores: Stores, caller: Caller, file_id: str, change: Callable[[File], File]) -> File:

@@ -2,22 +2,24 @@
 
 from typing import Any
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Request, Response
 
 from chalicelib.accounts import limits
 from chalicelib.health import probes as health
 from chalicelib.kernel.clock import timestamp
 from chalicelib.web.addresses import source_address
-from chalicelib.web.http import answer, is_signed_in, public, tell_limit
+from chalicelib.web.answers import answer
+from chalicelib.web.identity import is_signed_in
+from chalicelib.web.limit_headers import report_limit
+from chalicelib.web.routing import Routes, Who
 from chalicelib.wiring import stores
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 
-@routes.route("/health", methods=["GET"], content_types=[])
-@public(routes)
+@routes.on("GET", "/health", who=Who.ANYONE)
 def healthy(request: Request) -> Response:
-    tell_limit(request, limits.count_health(stores(), source_address(request)))
+    report_limit(request, limits.count_health(stores(), source_address(request)))
     dependencies = health.check(stores())
     well = all(dependencies.values())
     body: dict[str, Any] = {"status": "healthy" if well else "unhealthy", "time": timestamp()}

@@ -1,6 +1,6 @@
-"""The error catalogue: every way in which the product says no, each with its status and its sentence.
+"""The error catalogue: every way in which the product says no, each with its status, its code and its sentence.
 
-Raised by logic and stores, rendered in one place (web/http.py). Knows no web framework.
+Raised by logic and stores, rendered in one place (web/answers.py). Knows no web framework.
 """
 
 
@@ -128,6 +128,14 @@ class Unavailable(StrongroomError):
     status = 503
     code = "unavailable"
     sentence = "The service can't reach its storage at the moment; try again shortly."
+
+
+def catalogue() -> list[type[StrongroomError]]:
+    """Every class of error that an answer can be made of."""
+    found: list[type[StrongroomError]] = [StrongroomError]
+    for error in found:
+        found.extend(error.__subclasses__())
+    return found
 
 
 class PermanentFault(Exception):

@@ -37,7 +37,7 @@ def clear_context() -> None:
 
 
 @contextmanager
-def about(**fields: Any) -> Iterator[None]:
+def log_context(**fields: Any) -> Iterator[None]:
     """Within, every line carries these fields besides."""
     token = _context.set({**(_context.get() or {}), **fields})
     try:

@@ -84,13 +84,13 @@ def _connect(cache_url: str) -> Storage:
 
 def _hit(storage: Storage, items: list[RateLimitItem], who: tuple[str, ...]) -> LimitStatus:
     limiter = FixedWindowRateLimiter(storage)
-    standings = []
+    statuses = []
     for item in items:
         allowed = limiter.hit(item, *who)
         stats = limiter.get_window_stats(item, *who)
         reset_seconds = max(1, math.ceil(stats.reset_time - time.time()))
-        standings.append(LimitStatus(allowed, item.amount, max(0, stats.remaining), reset_seconds))
-    refused = [s for s in standings if not s.allowed]
+        statuses.append(LimitStatus(allowed, item.amount, max(0, stats.remaining), reset_seconds))
+    refused = [s for s in statuses if not s.allowed]
     if refused:
         return max(refused, key=lambda s: s.reset_seconds)
-    return min(standings, key=lambda s: s.remaining)
+    return min(statuses, key=lambda s: s.remaining)

@@ -90,7 +90,7 @@ def _process_message(stores: Stores, message: Message) -> bool:
         return False
     done = []
     for key in uploaded:
-        with logs.about(attempt=message.receives, **keys.named_by(key)):
+        with logs.log_context(attempt=message.receives, **keys.named_by(key)):
             done.append(_process_key(stores, message, key))
     return all(done)
 

@@ -14,6 +14,7 @@ from enum import StrEnum
 from chalicelib import keys
 from chalicelib.files.disposition import attachment
 from chalicelib.files.record import File, RemovedFile
+from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded, VersionConflict
 from chalicelib.platform.objects import CheckedBytes, TempObject
@@ -21,7 +22,6 @@ from chalicelib.processing.digests import Digests
 from chalicelib.processing.mime import HEAD_BYTES, detect_type
 from chalicelib.tenants.organization import Organization
 from chalicelib.uploads.ending import UPLOADER_DISABLED
-from chalicelib.uploads.form_uploads import discard_upload
 from chalicelib.wiring import Stores
 
 _log = logging.getLogger(__name__)

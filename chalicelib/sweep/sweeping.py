@@ -50,16 +50,16 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
         file = item.file if isinstance(item, RemovedFile) else item
         outcome: str | None = "left"
         if file.touched_at < timestamp(moment):
-            with logs.about(organization_id=file.organization_id, file_id=file.file_id):
+            with logs.log_context(organization_id=file.organization_id, file_id=file.file_id):
                 outcome = _do(done, partial(_finish, stores, item))
         if outcome == "left" and item is file and _waits_for_parts(file):
             waiting.append(file)
     for key in stores.objects.temp_keys_before(moment):
-        with logs.about(**keys.named_by(key)):
+        with logs.log_context(**keys.named_by(key)):
             _do(done, partial(_check_temp, stores, key))
     # Last because it takes longest: one call for each upload and thousand parts.
     for file in waiting:
-        with logs.about(organization_id=file.organization_id, file_id=file.file_id):
+        with logs.log_context(organization_id=file.organization_id, file_id=file.file_id):
             _do(done, partial(_count_parts, stores, file, timestamp(moment)))
     _log.info("Swept: %s", dict(done) or "nothing to do")
     return dict(done)

@@ -7,7 +7,7 @@ Companion's, not ours.
 import re
 from typing import Any
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Request, Response
 
 from chalicelib import keys
 from chalicelib.accounts import limits
@@ -16,23 +16,18 @@ from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound
 from chalicelib.uploads import direct_uploads, part_limits
-from chalicelib.uploads.direct_routes import listed_part
 from chalicelib.uploads.direct_uploads import UploadIntent
+from chalicelib.uploads.routes import listed_part
 from chalicelib.web import queries
-from chalicelib.web.http import (
-    View,
-    answer,
-    check_origin,
-    json_object,
-    signed_in,
-    tell_limit,
-    text_field,
-    token_of,
-    with_ticket,
-)
+from chalicelib.web.answers import answer
+from chalicelib.web.bodies import Body, json_object, text_field
+from chalicelib.web.identity import token_of
+from chalicelib.web.limit_headers import report_limit
+from chalicelib.web.origins import check_origin
+from chalicelib.web.routing import Routes, View, Who
 from chalicelib.wiring import stores
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 #: Uppy sends a file's meta fields along; a page that lists `size` among them gets an exact policy and reservation.
 SIZE_FIELD = "size"
@@ -43,7 +38,7 @@ def upload_parameters(request: Request, caller: Caller) -> Response:
     if token_of(request)[1]:
         # This GET reserves quota, so a page of another origin must not be able to send it by cookie.
         check_origin(request)
-    tell_limit(request, limits.count_upload(stores(), caller))
+    report_limit(request, limits.count_upload(stores(), caller))
     announced = UploadIntent(
         filename=queries.one(request, "filename") or "",
         size_bytes=_announced_size(queries.one(request, f"metadata[{SIZE_FIELD}]")),
@@ -63,7 +58,7 @@ def upload_parameters(request: Request, caller: Caller) -> Response:
 
 def create_multipart(request: Request, caller: Caller) -> Response:
     """POST /s3/multipart"""
-    tell_limit(request, limits.count_upload(stores(), caller))
+    report_limit(request, limits.count_upload(stores(), caller))
     body = json_object(request)
     metadata = body.get("metadata")
     content_type = body.get("type")
@@ -120,19 +115,19 @@ def abort_multipart(request: Request, caller: Caller, upload_id: str) -> Respons
     return answer({})
 
 
-CONTRACT: tuple[tuple[str, str, View], ...] = (
-    ("/s3/params", "GET", upload_parameters),
-    ("/s3/multipart", "POST", create_multipart),
-    ("/s3/multipart/{upload_id}", "GET", list_arrived),
-    ("/s3/multipart/{upload_id}", "DELETE", abort_multipart),
-    ("/s3/multipart/{upload_id}/batch", "GET", sign_batch),
-    ("/s3/multipart/{upload_id}/complete", "POST", complete_multipart),
-    ("/s3/multipart/{upload_id}/{part_number}", "GET", sign_part),
+CONTRACT: tuple[tuple[str, str, Body, View], ...] = (
+    ("GET", "/s3/params", Body.UNREAD, upload_parameters),
+    ("POST", "/s3/multipart", Body.OBJECT, create_multipart),
+    ("GET", "/s3/multipart/{upload_id}", Body.UNREAD, list_arrived),
+    ("DELETE", "/s3/multipart/{upload_id}", Body.UNREAD, abort_multipart),
+    ("GET", "/s3/multipart/{upload_id}/batch", Body.UNREAD, sign_batch),
+    ("POST", "/s3/multipart/{upload_id}/complete", Body.OBJECT, complete_multipart),
+    ("GET", "/s3/multipart/{upload_id}/{part_number}", Body.UNREAD, sign_part),
 )
 
-for path, method, view in CONTRACT:
-    routes.route(path, methods=[method], content_types=[])(signed_in(routes)(view))
-    routes.route("/t/{ticket}" + path, methods=[method], content_types=[])(with_ticket(routes)(view))
+for method, path, body, view in CONTRACT:
+    routes.on(method, path, who=Who.SIGNED_IN, body=body)(view)
+    routes.on(method, "/t/{ticket}" + path, who=Who.TICKET, body=body)(view)
 
 
 def _upload(request: Request, caller: Caller, upload_id: str) -> File:

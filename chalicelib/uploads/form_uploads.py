@@ -80,13 +80,6 @@ def form_too_large(max_form_bytes: int, max_direct_upload_bytes: int) -> str:
     return sentence
 
 
-def discard_upload(stores: Stores, file: File) -> None:
-    """Delete what has arrived in the temp bucket, whole or in parts. Repeatable."""
-    if file.multipart_upload_id is not None and file.attempts == 0:
-        stores.direct_uploads.abort(file.organization_id, file.file_id, file.multipart_upload_id)
-    stores.objects.delete_temp(file.organization_id, file.file_id)
-
-
 def take_back(stores: Stores, file: File, error: Exception) -> File | None:
     """Undo an upload whose bytes did not arrive, or may not have. If that fails too, the sweep does it.
 

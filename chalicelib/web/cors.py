@@ -1,15 +1,16 @@
-"""Cross-origin requests: the preflight of every path, for the origins that are configured and no others."""
+"""Cross-origin requests, for the origins that are configured and no others: preflights, and headers of answers."""
 
 from collections.abc import Callable
 from typing import Any
 
-from chalice.app import Chalice, Response
+from chalice.app import Chalice, Request, Response
 
-from chalicelib.web.http import RESPONSE_HEADERS
+from chalicelib.web.answers import RESPONSE_HEADERS
 from chalicelib.wiring import stores
 
 PREFLIGHT_MAX_AGE_SECONDS = "600"
 ALLOWED_HEADERS = "Authorization, Content-Type"
+EXPOSED_HEADERS = "Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 
 
 def register_preflight(app: Chalice) -> None:
@@ -17,6 +18,18 @@ def register_preflight(app: Chalice) -> None:
     for number, (path, methods) in enumerate(sorted(app.routes.items())):
         allowed = ", ".join(sorted({*methods, "OPTIONS"}))
         app.route(path, methods=["OPTIONS"], content_types=[], name=f"preflight_{number}")(_preflight(app, allowed))
+
+
+def add_cors_headers(request: Request, response: Response) -> None:
+    origins = stores().settings.cors_origins
+    if not origins:
+        return
+    response.headers["Vary"] = "Origin"
+    origin = request.headers.get("origin")
+    if origin in origins:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers["Access-Control-Allow-Credentials"] = "true"
+        response.headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
 
 
 def _preflight(app: Chalice, allowed_methods: str) -> Callable[..., Response]:

@@ -3,20 +3,21 @@
 from functools import cache
 from pathlib import Path
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Request, Response
 
 from chalicelib.accounts import limits
 from chalicelib.web.addresses import source_address
-from chalicelib.web.http import answer, public, tell_limit
+from chalicelib.web.answers import answer
+from chalicelib.web.limit_headers import report_limit
+from chalicelib.web.routing import Routes, Who
 from chalicelib.wiring import stores
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 
-@routes.route("/openapi.json", methods=["GET"])
-@public(routes)
+@routes.on("GET", "/openapi.json", who=Who.ANYONE)
 def openapi(request: Request) -> Response:
-    tell_limit(request, limits.count_anonymous(stores(), source_address(request), with_token=False))
+    report_limit(request, limits.count_anonymous(stores(), source_address(request), with_token=False))
     return answer(_document())
 
 

@@ -27,10 +27,10 @@ def organizations() -> None:
 @json_option
 def create_organization(name: str, quota_bytes: int | None, quota_files: int | None, stage: str, as_json: bool) -> None:
     """Create an organisation."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
-    made = accounts.create_organization(open_stores(stage), name, quota_bytes=quota_bytes, quota_files=quota_files)
+    made = tenants.create_organization(open_stores(stage), name, quota_bytes=quota_bytes, quota_files=quota_files)
     print_rows(["Id", "Name"], [[made.organization_id, made.name]], as_json)
 
 
@@ -39,7 +39,7 @@ def create_organization(name: str, quota_bytes: int | None, quota_files: int | N
 @json_option
 def list_organizations(stage: str, as_json: bool) -> None:
     """List all organisations with what they use."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
     rows = [
@@ -52,7 +52,7 @@ def list_organizations(stage: str, as_json: bool) -> None:
             o.usage.bytes_used + o.usage.bytes_available,
             o.created_at,
         ]
-        for o in accounts.list_organizations(open_stores(stage))
+        for o in tenants.list_organizations(open_stores(stage))
     ]
     print_rows(["Id", "Name", "Files", "Quota files", "Bytes", "Quota bytes", "Created"], rows, as_json)
 
@@ -64,10 +64,10 @@ def list_organizations(stage: str, as_json: bool) -> None:
 @stage_option
 def set_quota(organization_id: str, quota_bytes: int, quota_files: int, stage: str) -> None:
     """Set what an organisation may keep. A quota below what it uses stops uploads; nothing is deleted."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
-    accounts.set_quota(open_stores(stage), organization_id, quota_bytes, quota_files)
+    tenants.set_quota(open_stores(stage), organization_id, quota_bytes, quota_files)
     click.echo(f"{organization_id} may keep {quota_files} files and {quota_bytes} bytes.")
 
 
@@ -87,11 +87,11 @@ def set_policy(
     stage: str,
 ) -> None:
     """Replace the rules on which files an organisation takes, by the type that is detected in the bytes."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.tenants import organizations as tenants
     from chalicelib.tenants.organization import Policy
     from infra.environment import open_stores
 
-    accounts.set_policy(open_stores(stage), organization_id, Policy(allow, refuse, max_file_bytes, match_extension))
+    tenants.set_policy(open_stores(stage), organization_id, Policy(allow, refuse, max_file_bytes, match_extension))
     names = "extensions have to belong to the type" if match_extension else "any name"
     types = f"allows {', '.join(allow) or 'every type'}; refuses {', '.join(refuse) or 'none'}"
     click.echo(f"{organization_id}: {types}; {names}.")
@@ -116,11 +116,12 @@ def users() -> None:
 @stage_option
 def create_user(organization_id: str, username: str, password_stdin: bool, stage: str) -> None:
     """Create a user of an organisation. Asks for the password."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
+    from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
     stores = open_stores(stage)
-    accounts.get_organization(stores, organization_id)
+    tenants.get_organization(stores, organization_id)
     user = accounts.create_user(stores, organization_id, username, read_password(password_stdin))
     click.echo(f"Created {user.username} ({user.user_id}).")
 
@@ -131,7 +132,7 @@ def create_user(organization_id: str, username: str, password_stdin: bool, stage
 @json_option
 def list_users(organization_id: str, stage: str, as_json: bool) -> None:
     """List the users of an organisation."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
     from infra.environment import open_stores
 
     rows = [
@@ -171,7 +172,7 @@ def enable_user(username: str, stage: str) -> None:
 @stage_option
 def set_password(username: str, password_stdin: bool, stage: str) -> None:
     """Set a user's password, and end every session of theirs at once."""
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
     from infra.environment import open_stores
 
     accounts.set_password(open_stores(stage), username, read_password(password_stdin))
@@ -179,7 +180,7 @@ def set_password(username: str, password_stdin: bool, stage: str) -> None:
 
 
 def _set_disabled(username: str, stage: str, disabled: bool) -> None:
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
     from infra.environment import open_stores
 
     accounts.set_disabled(open_stores(stage), username, disabled)

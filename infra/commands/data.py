@@ -50,7 +50,8 @@ def seed_data(stage: str) -> None:
             f"seed-data makes a user with a known password, so it works on the stage local only, not on {stage}. "
             "Use: organizations create, users create."
         )
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
+    from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
     stores = open_stores(stage)
@@ -58,8 +59,8 @@ def seed_data(stage: str) -> None:
         click.echo(f"{SEED_USERNAME} of {SEED_ORGANIZATION} is there already.")
         return
     # A run that died after the organisation and before its user left one to go on with.
-    left = [o for o in accounts.list_organizations(stores) if o.name == SEED_ORGANIZATION]
-    organization = left[0] if left else accounts.create_organization(stores, SEED_ORGANIZATION)
+    left = [o for o in tenants.list_organizations(stores) if o.name == SEED_ORGANIZATION]
+    organization = left[0] if left else tenants.create_organization(stores, SEED_ORGANIZATION)
     accounts.create_user(stores, organization.organization_id, SEED_USERNAME, SEED_PASSWORD, guessable=True)
     click.echo(f"Made {SEED_ORGANIZATION} with the user {SEED_USERNAME}.")
 

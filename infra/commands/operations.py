@@ -129,7 +129,7 @@ def sweep(stage: str, stale_seconds: int | None) -> None:
 @stage_option
 def recount(organization_id: str, repair: bool, stage: str) -> None:
     """Prove an organisation's counters and quota use against its rows. Exit code 1 when they differ and stay so."""
-    from chalicelib.tenants import recounting
+    from chalicelib.files import recounting
     from infra.environment import open_stores
 
     stores = open_stores(stage)

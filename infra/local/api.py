@@ -30,22 +30,31 @@ from chalice.local import (
 )
 from chalice.local import create_local_server as make_chalice_local
 
-from chalicelib.web.http import RESPONSE_HEADERS
+from chalicelib.kernel.errors import BadInput, MethodNotAllowed, RouteNotFound, StrongroomError, TooLarge
+from chalicelib.web.answers import RESPONSE_HEADERS
 from infra.local.page import find_asset
 from infra.local.processes import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCES = {
     400: "The request is not valid HTTP.",
-    404: "There is nothing at this path.",
-    405: "This path does not know this method.",
+    404: RouteNotFound.sentence,
+    405: MethodNotAllowed.sentence,
     411: "Send the length of the body in Content-Length.",
     421: "This server answers to 127.0.0.1 and localhost only. API_HOSTS names further hosts.",
     414: "The address is too long.",
     431: "The headers are too large.",
-    500: "Something went wrong on our side. Try again; if it stays, quote the request id.",
-    501: "This path does not know this method.",
+    500: StrongroomError.sentence,
+    501: MethodNotAllowed.sentence,
     505: "This version of HTTP is not spoken here.",
+}
+#: What is not named here is a request that is not valid.
+CODES = {
+    404: RouteNotFound.code,
+    405: MethodNotAllowed.code,
+    413: TooLarge.code,
+    500: StrongroomError.code,
+    501: MethodNotAllowed.code,
 }
 #: Read and thrown away after a refusal, so that the client gets to read the answer instead of a broken connection.
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
@@ -219,7 +228,8 @@ class RequestHandler(ChaliceRequestHandler):
     def _refuse(self, status: int, sentence: str | None = None, allow: str | None = None) -> None:
         sentence = sentence or SENTENCES.get(status, SENTENCES[400])
         request_id = str(uuid.uuid4())
-        body = json.dumps({"error": sentence, "message": sentence, "request_id": request_id})
+        code = CODES.get(status, BadInput.code)
+        body = json.dumps({"error": sentence, "message": sentence, "code": code, "request_id": request_id})
         headers: dict[str, Any] = {"Content-Type": "application/json"}
         if self.close_connection:
             headers["Connection"] = "close"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.tenants.recounting import recount
+from chalicelib.files.recounting import recount
 from tests.browser.conftest import Visit, number_of
 from tests.browser.environment import LINES
 from tests.integration.conftest import Running, await_condition
@@ -179,9 +179,9 @@ def test_cancel_gives_everything_back(uppy: Visit, large_file: Path, running: Ru
 
 
 def test_refusal_reaches_the_page(uppy: Visit, running: Running) -> None:
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.tenants import organizations as tenants
 
-    accounts.set_quota(running.stores, uppy.tenant.organization_id, 1000, 10)
+    tenants.set_quota(running.stores, uppy.tenant.organization_id, 1000, 10)
     uppy.open_uppy(uppy.draw_ticket())
     uppy.choose(chosen("a.bin", b"x" * 2000, ""))
     uppy.start_upload()

@@ -11,8 +11,9 @@ from typing import Any
 import boto3
 import httpx
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from chalicelib.kernel import config
+from chalicelib.tenants import organizations as tenants
 from chalicelib.wiring import Stores
 from infra.environment import stack_variables
 from infra.release import Release
@@ -51,7 +52,7 @@ class DeployedStack:
     def sign_up(self, name: str) -> Member:
         """An organisation with one user, made as an operator does it, and signed in over HTTP."""
         stores = self.stores()
-        organization = accounts.create_organization(stores, name)
+        organization = tenants.create_organization(stores, name)
         username, password = f"{name.lower()}-admin", f"a long password of {name}"
         accounts.create_user(stores, organization.organization_id, username, password)
         return Member(organization.organization_id, username, password, self.sign_in(username, password))

@@ -17,7 +17,7 @@ import httpx
 import pytest
 import redis
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.tenants import organizations as tenants
 from infra import packaging
 
 from .stack import DeployedStack, Member
@@ -245,7 +245,7 @@ def test_parts_go_straight_to_s3_and_are_put_together(stack: DeployedStack, acme
 
 def assert_error_shape(answer: httpx.Response) -> None:
     body = answer.json()
-    assert set(body) == {"error", "message", "request_id"}, body
+    assert set(body) == {"error", "message", "code", "request_id"}, body
     assert body["error"] == body["message"]
     assert body["request_id"]
     assert answer.headers["content-type"].startswith("application/json")
@@ -341,7 +341,7 @@ def test_sweep_finishes_a_deletion_that_stopped_half_way(stack: DeployedStack, a
 def test_parts_are_held_to_the_quota(stack: DeployedStack) -> None:
     """By S3 where the size is known; else by the API when it signs, or by the sweep, each with its own permissions."""
     member = stack.sign_up("Small")
-    accounts.set_quota(stack.stores(), member.organization_id, 101 * MEBIBYTE, 10)
+    tenants.set_quota(stack.stores(), member.organization_id, 101 * MEBIBYTE, 10)
 
     def start(metadata: dict[str, int]) -> tuple[str, dict[str, str]]:
         body = {"filename": "parts.bin", "type": "application/octet-stream", "metadata": metadata}

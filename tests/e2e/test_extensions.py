@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from tests.unit import samples
 
@@ -14,7 +14,7 @@ from .stack import DeployedStack, Member
 @pytest.fixture(scope="module")
 def acme(stack: DeployedStack) -> Member:
     member = stack.sign_up("Matcher")
-    accounts.set_policy(stack.stores(), member.organization_id, Policy(match_extension=True))
+    tenants.set_policy(stack.stores(), member.organization_id, Policy(match_extension=True))
     return member
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 
 from .stack import DeployedStack, Member
 

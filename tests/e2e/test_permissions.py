@@ -168,7 +168,7 @@ def test_api_without_its_permission_on_sessions_fails_and_recovers(stack: Deploy
     with without_statement(stack, "ApiRole", "Sessions"):
         answer = stack.api.get("/auth/me", headers=member.headers)
         assert answer.status_code == 500, answer.text
-        assert set(answer.json()) == {"error", "message", "request_id"}
+        assert set(answer.json()) == {"error", "message", "code", "request_id"}
     assert stack.api.get("/auth/me", headers=member.headers).status_code == 200
 
 

@@ -27,10 +27,11 @@ from chalice.test import Client
 
 import app as application
 from chalicelib import keys, wiring
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
 from chalicelib.platform.objects import MAX_SINGLE_COPY_BYTES
+from chalicelib.tenants import organizations as tenants
 from infra.local.cache import cache_url, start_cache
 from infra.local.consumer import LambdaContext, lambda_event
 from infra.local.processes import free_port
@@ -114,7 +115,7 @@ class Lab:
 
     def _populate(self) -> None:
         for name, usernames in ORGANIZATIONS.items():
-            organization = accounts.create_organization(self.stores, name, quota_bytes=10**9, quota_files=1000)
+            organization = tenants.create_organization(self.stores, name, quota_bytes=10**9, quota_files=1000)
             for username in usernames:
                 accounts.create_user(self.stores, organization.organization_id, username, PASSWORD)
                 person = self.people[username] = Person(self, username, organization)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.accounts import administration as accounts
 from chalicelib.kernel.caller import Caller
 from chalicelib.processing.processing import MAX_STARTS
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads.form_uploads import new_file
 from tests.faults import cloud as aws
@@ -108,7 +108,7 @@ def handle(lab: Lab, prepared: Any) -> None:
 
 
 def refused(lab: Lab) -> Any:
-    accounts.set_policy(lab.stores, lab.people["anna"].organization.organization_id, Policy(refused_types=("text/*",)))
+    tenants.set_policy(lab.stores, lab.people["anna"].organization.organization_id, Policy(refused_types=("text/*",)))
     return uploaded(lab)
 
 
@@ -270,7 +270,7 @@ def outgrown(lab: Lab) -> str:
 def outgrown_in_a_full_organization(lab: Lab) -> str:
     file_id = outgrown(lab)
     organization_id = lab.people["anna"].organization.organization_id
-    accounts.set_quota(lab.stores, organization_id, len(BIG) - 1, 1000)
+    tenants.set_quota(lab.stores, organization_id, len(BIG) - 1, 1000)
     return file_id
 
 

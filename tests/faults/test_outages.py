@@ -17,10 +17,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
+from chalicelib.files.recounting import recount
 from chalicelib.health.probes import PATIENCE_SECONDS as HEALTH_PATIENCE_SECONDS
 from chalicelib.kernel.config import load
-from chalicelib.tenants.recounting import recount
+from chalicelib.tenants import organizations as tenants
 from chalicelib.wiring import Stores
 from infra.local import emulator
 from infra.local.cache import start_cache
@@ -83,7 +84,7 @@ class Site:
         users = []
         for number in range(count):
             if number % 2 == 0:
-                organization = accounts.create_organization(self.stores, f"Organisation {number}")
+                organization = tenants.create_organization(self.stores, f"Organisation {number}")
             username = f"user-{uuid.uuid4().hex[:12]}"
             accounts.create_user(self.stores, organization.organization_id, username, PASSWORD)
             answer = httpx.post(

@@ -99,7 +99,7 @@ def form(content: bytes, name: str = "file", filename: str = "a.txt", boundary: 
 def check_refusal(answer: Answer, *statuses: int) -> None:
     """An error of the contract's shape, and none of ours."""
     assert answer.status in statuses, (answer.status, answer.body[:500])
-    assert set(answer.json) == {"error", "message", "request_id"}
+    assert set(answer.json) == {"error", "message", "code", "request_id"}
     assert answer.json["error"] == answer.json["message"]
     assert not foreign_words(answer.json["error"]), f"not our words: {answer.json['error']}"
     assert answer.json["request_id"]

@@ -21,7 +21,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from tests.fuzz import server
 from tests.sentences import foreign_words
 
-ERROR_KEYS = {"error", "message", "request_id"}
+ERROR_KEYS = {"error", "message", "code", "request_id"}
 FIRST_ERROR_STATUS = 400
 
 #: Operation -> status -> how many answers.

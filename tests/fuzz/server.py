@@ -76,14 +76,15 @@ def build_aws() -> None:
 
 
 def add_users() -> None:
-    from chalicelib.accounts import administration as accounts
+    from chalicelib.accounts import users as accounts
+    from chalicelib.tenants import organizations as tenants
     from chalicelib.wiring import stores
 
     for organization, usernames in (
         ("Acme", (USERNAME, UPLOADING_USERNAME, LEAVING_USERNAME)),
         ("Bolt", (FOREIGN_USERNAME,)),
     ):
-        made = accounts.create_organization(stores(), organization)
+        made = tenants.create_organization(stores(), organization)
         for username in usernames:
             password = KNOWN_PASSWORD if username == USERNAME else PASSWORD
             accounts.create_user(stores(), made.organization_id, username, password, guessable=username == USERNAME)

@@ -20,8 +20,9 @@ import boto3
 import httpx
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from chalicelib.kernel.config import load
+from chalicelib.tenants import organizations as tenants
 from chalicelib.wiring import Stores
 from infra.local import emulator
 from infra.local.cache import start_cache
@@ -126,7 +127,7 @@ class Running:
     def new_tenant(self) -> Tenant:
         """An organisation and a user of its own for each test, so that tests can't meet."""
         username = f"user-{uuid.uuid4().hex[:12]}"
-        organization = accounts.create_organization(self.stores, f"Organisation of {username}")
+        organization = tenants.create_organization(self.stores, f"Organisation of {username}")
         accounts.create_user(self.stores, organization.organization_id, username, PASSWORD)
         client = httpx.Client(base_url=self.base_url, timeout=60)
         answer = client.post("/auth/login", json={"username": username, "password": PASSWORD})

@@ -15,10 +15,10 @@ import httpx
 import pytest
 
 from chalicelib import keys
-from chalicelib.accounts import administration as accounts
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import QuotaExceeded
 from chalicelib.sweep.sweeping import sweep
+from chalicelib.tenants import organizations as tenants
 from chalicelib.uploads import direct_uploads
 from chalicelib.uploads.direct_uploads import UploadIntent
 from chalicelib.wiring import Stores
@@ -88,7 +88,7 @@ def in_parts(tenant: Tenant, **metadata: int) -> tuple[str, dict[str, str]]:
 
 def test_part_of_known_size_takes_no_other_length(tenant: Tenant, stores: Stores) -> None:
     """A quota of 1 MB held 30 MiB once."""
-    accounts.set_quota(stores, tenant.organization_id, 10**6, 10)
+    tenants.set_quota(stores, tenant.organization_id, 10**6, 10)
     path, key = in_parts(tenant, size=1)
     url = tenant.client.get(f"{path}/1", params=key).json()["url"]
     assert httpx.put(url, content=bytes(30 * MEBIBYTE)).status_code == 403
@@ -102,7 +102,7 @@ def test_part_of_known_size_takes_no_other_length(tenant: Tenant, stores: Stores
 
 @pytest.mark.parametrize("by", ["signing", "sweep"])
 def test_upload_of_unknown_size_ends_at_the_quota(tenant: Tenant, stores: Stores, running: Running, by: str) -> None:
-    accounts.set_quota(stores, tenant.organization_id, 300 * MEBIBYTE, 10)
+    tenants.set_quota(stores, tenant.organization_id, 300 * MEBIBYTE, 10)
     for held in (100, 99):
         colleague = Caller(tenant.organization_id, keys.new_user_id(), "a colleague")
         direct_uploads.start_upload(stores, colleague, UploadIntent("a", held * MEBIBYTE))
@@ -137,7 +137,7 @@ def test_part_url_opens_no_other_part(tenant: Tenant) -> None:
 
 @pytest.mark.parametrize("attempts", [40])
 def test_concurrent_starts_never_exceed_the_quota(tenant: Tenant, stores: Stores, attempts: int) -> None:
-    accounts.set_quota(stores, tenant.organization_id, 1000, 100)
+    tenants.set_quota(stores, tenant.organization_id, 1000, 100)
     # Two, as one may hold half of the quota.
     callers = [Caller(tenant.organization_id, keys.new_user_id(), tenant.username) for _ in range(2)]
 

@@ -12,7 +12,7 @@ import pytest
 from infra.local.processes import HOST
 from tests.integration.conftest import Running, Tenant
 
-SHAPE = {"error", "message", "request_id"}
+SHAPE = {"error", "message", "code", "request_id"}
 
 
 def raw_exchange(running: Running, request: bytes) -> tuple[int, dict[str, Any]]:

@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 from chalicelib import keys
-from chalicelib.accounts import administration as accounts
 from chalicelib.files import logic as files
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
 from chalicelib.platform.objects import CheckedBytes, ObjectStore
 from chalicelib.processing.processing import Outcome, process_upload
+from chalicelib.tenants import organizations as tenants
 from chalicelib.uploads import direct_uploads
 from chalicelib.uploads import form_uploads as uploads
 from chalicelib.uploads.parts import PresignedPost
@@ -42,7 +42,7 @@ def quiet(machine: Machine, stores: Stores) -> Stores:
 
 @pytest.fixture
 def caller(quiet: Stores) -> Caller:
-    organization = accounts.create_organization(quiet, "Processing")
+    organization = tenants.create_organization(quiet, "Processing")
     return Caller(organization.organization_id, keys.new_user_id(), "anna")
 
 
@@ -133,7 +133,7 @@ def test_counters_are_exact_after_many_at_once(quiet: Stores, caller: Caller) ->
     listing = files.list_files(quiet, caller, limit=100)
     assert listing.total == len(listing.files) == len(left)
     assert {file.status for file in listing.files} == {"completed"}
-    usage = accounts.get_organization(quiet, caller.organization_id).usage
+    usage = tenants.get_organization(quiet, caller.organization_id).usage
     assert (usage.bytes_used, usage.files_used) == (sum(left), len(left))
 
 

@@ -76,7 +76,7 @@ def check_refused(answer: httpx.Response) -> None:
     assert 1 <= int(answer.headers["Retry-After"]) <= 60
     assert answer.headers["RateLimit-Limit"] == str(LOGINS_A_MINUTE)
     assert answer.headers["RateLimit-Remaining"] == "0"
-    assert set(answer.json()) == {"error", "message", "request_id"}
+    assert set(answer.json()) == {"error", "message", "code", "request_id"}
 
 
 def statuses(count: int, ask: Callable[[], httpx.Response]) -> list[int]:

@@ -14,10 +14,11 @@ from chalice.test import Client
 
 import app as application
 from chalicelib import wiring
-from chalicelib.accounts import administration as accounts
 from chalicelib.accounts import sessions
+from chalicelib.accounts import users as accounts
 from chalicelib.kernel import config
 from chalicelib.kernel.caller import Caller
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Organization
 from tests.moto_aws import MotoAws, Names, backend_of_objects
 
@@ -69,7 +70,7 @@ class Cloud(MotoAws):
 
     def _populate(self) -> list[Organization]:
         stores = wiring.Stores(config.settings(), tables=self.tables)
-        organizations = {name: accounts.create_organization(stores, name) for name in ("Acme", "Bolt")}
+        organizations = {name: tenants.create_organization(stores, name) for name in ("Acme", "Bolt")}
         for username, (name, password) in USERS.items():
             user = accounts.create_user(stores, organizations[name].organization_id, username, password)
             self.callers[username] = Caller(user.organization_id, user.user_id, user.username)

@@ -37,7 +37,7 @@ def check_error(answer: Answer, status: int) -> str:
     assert answer.status == status, answer.body
     check_headers(answer)
     body = answer.json
-    assert set(body) == {"error", "message", "request_id"}
+    assert set(body) == {"error", "message", "code", "request_id"}
     assert body["error"] == body["message"]
     assert re.fullmatch(r"[\w'\"`].*\w.*[.]", body["error"]), "not one line that is a sentence"
     assert not foreign_words(body["error"]), f"not our words: {body['error']}"

@@ -18,6 +18,8 @@ MODULES = {
 }
 #: The packages that are about a subject of the product, each with routes -> logic -> store inside.
 SUBJECT = r"(tenants|accounts|files|uploads|processing|sweep|health)"
+#: Logic and stores of a subject may know their own and what stands before it. Routes are where subjects meet.
+SUBJECT_ORDER = ("tenants", "files", "uploads", "accounts", "processing", "sweep", "health")
 #: What each kind of module may import, by full path; the first pattern that fits a module tells its kind.
 KINDS = (
     ("front", r"app"),
@@ -105,6 +107,23 @@ def test_arrows_point_one_way() -> None:
         for module, path in MODULES.items()
         for name in imports(path)
         if (imported := ours(name)) is not None and kind(imported) not in MAY_IMPORT[kind(module)]
+    ]
+    assert not wrong
+
+
+def test_subjects_build_on_each_other_in_one_order() -> None:
+    def place(module: str) -> int | None:
+        subject = module.removeprefix("chalicelib.").partition(".")[0]
+        return SUBJECT_ORDER.index(subject) if subject in SUBJECT_ORDER and kind(module) != "routes" else None
+
+    wrong = [
+        f"{module} imports {imported}"
+        for module, path in MODULES.items()
+        for name in imports(path)
+        if (imported := ours(name)) is not None
+        and (here := place(module)) is not None
+        and (there := place(imported)) is not None
+        and there > here
     ]
     assert not wrong
 

@@ -301,7 +301,7 @@ def test_tables_and_indexes_are_those_of_the_models() -> None:
 def test_gateway_error_has_the_shape_of_every_error(kind: str) -> None:
     answer = gateway.gateway_responses()[kind]
     body = json.loads(answer["responseTemplates"]["application/json"])
-    assert set(body) == {"error", "message", "request_id"}
+    assert set(body) == {"error", "message", "code", "request_id"}
     assert body["error"] == body["message"]
     assert body["request_id"] == "$context.requestId"
     headers = {name: value for name, value in answer["responseParameters"].items() if isinstance(value, str)}

@@ -27,7 +27,7 @@ ANSWERS = (
     ),
     Protection(
         "An internal error shows no internals",
-        "_answer_or_error",
+        "_told",
         "StrongroomError()",
         "StrongroomError(f'It failed: {error}.')",
         (f"{ERRORS_TESTS}::test_bug_of_ours_is_500_without_a_word_about_it",),

@@ -92,7 +92,7 @@ SESSIONS_AND_LIMITS = (
     ),
     Protection(
         "A write by cookie from a page of another origin is refused",
-        "identify",
+        "caller_by_session",
         "by_cookie and request.method not in SAFE_METHODS",
         "False",
         (
@@ -102,8 +102,8 @@ SESSIONS_AND_LIMITS = (
     ),
     Protection(
         "A body with a content type that needs no preflight is not read as JSON",
-        "json_object",
-        "media_type(request.headers) != JSON",
+        "Body.check",
+        "media_type(request.headers) not in self.media_types",
         "False",
         (f"{LOGIN_TESTS}::test_body_that_a_foreign_page_could_send_unasked_is_415",),
     ),

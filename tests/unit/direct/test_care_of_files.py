@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
 from chalicelib.processing.announcements import MAX_RECEIVES
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from tests.unit.api import Api, Session
 from tests.unit.cloud import TEMP_BUCKET
@@ -78,14 +78,14 @@ def test_retry_needs_a_failed_file_with_bytes(api: Api, anna: Session, world: Wo
 def test_retry_without_room_is_409(api: Api, anna: Session, world: World) -> None:
     file_id = api.upload(anna).json["id"]
     _let_it_fail(world, file_id)
-    accounts.set_quota(world.stores, anna.caller.organization_id, 1, 10)
+    tenants.set_quota(world.stores, anna.caller.organization_id, 1, 10)
     before = world.snapshot()
     assert api.post(f"/files/{file_id}/retry", anna).status == 409
     assert world.snapshot() == before
 
 
 def test_refused_type_fails_with_the_reason_and_its_bytes_are_deleted(api: Api, anna: Session, world: World) -> None:
-    accounts.set_policy(world.stores, anna.caller.organization_id, Policy(refused_types=("text/html",)))
+    tenants.set_policy(world.stores, anna.caller.organization_id, Policy(refused_types=("text/html",)))
     file_id = api.upload(anna, b"<!DOCTYPE html><html></html>", "picture.jpg", "image/jpeg").json["id"]
     world.drain()
     details = api.get(f"/files/{file_id}", anna).json
@@ -123,7 +123,7 @@ def test_bad_list_of_ids_is_400(api: Api, anna: Session, ids: Any) -> None:
 
 
 def test_usage_tells_what_is_used_and_allowed(api: Api, anna: Session, berta: Session, world: World) -> None:
-    accounts.set_quota(world.stores, anna.caller.organization_id, 1000, 10)
+    tenants.set_quota(world.stores, anna.caller.organization_id, 1000, 10)
     api.upload(anna, b"12345")
     world.drain()
     api.upload(anna, b"123")

@@ -17,10 +17,10 @@ import time_machine
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.files.recounting import recount
 from chalicelib.platform import aws
 from chalicelib.sweep.sweeping import sweep
-from chalicelib.tenants.recounting import recount
+from chalicelib.tenants import organizations as tenants
 from chalicelib.uploads.direct_uploads import part_size
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_answer
@@ -170,7 +170,7 @@ def test_file_above_the_limit_is_413(api: Api, anna: Session, world: World) -> N
 
 
 def test_file_above_the_quota_is_409_with_the_numbers(api: Api, anna: Session, world: World) -> None:
-    accounts.set_quota(world.stores, anna.caller.organization_id, 1000, 10)
+    tenants.set_quota(world.stores, anna.caller.organization_id, 1000, 10)
     before = world.snapshot()
     answer = api.post("/files", anna, json_body={"filename": "a", "size": 1001})
     assert answer.status == 409

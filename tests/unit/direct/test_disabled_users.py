@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from chalicelib.uploads.ending import UPLOADER_DISABLED
 from tests.unit.api import Api, Session
 from tests.unit.calls import just_before

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import time_machine
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.files import recounting
 from chalicelib.sweep.sweeping import sweep
-from chalicelib.tenants import recounting
+from chalicelib.tenants import organizations as tenants
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import aws_calls
 from tests.unit.cloud import STACK, TEMP_BUCKET
@@ -29,7 +29,7 @@ def albert(sign_in: SignIn) -> Session:
 
 @pytest.fixture
 def small_quota(world: World) -> None:
-    accounts.set_quota(world.stores, world.organization().organization_id, QUOTA, 1000)
+    tenants.set_quota(world.stores, world.organization().organization_id, QUOTA, 1000)
 
 
 def begin(api: Api, session: Session, size: int = 10) -> Answer:
@@ -90,9 +90,9 @@ class TestShareOfTheQuota:
         begun(api, anna, QUOTA // 2)
         organization_id = world.organization().organization_id
         check_error(begin(api, anna, QUOTA // 2), 409)
-        accounts.set_quota(world.stores, organization_id, 2 * QUOTA, 1000)
+        tenants.set_quota(world.stores, organization_id, 2 * QUOTA, 1000)
         begun(api, anna, QUOTA // 2)
-        accounts.set_quota(world.stores, organization_id, QUOTA, 1000)
+        tenants.set_quota(world.stores, organization_id, QUOTA, 1000)
         check_error(begin(api, anna, 1), 409)
 
     def test_forms_through_the_api_reserve_nothing_open(self, api: Api, anna: Session) -> None:
@@ -100,7 +100,7 @@ class TestShareOfTheQuota:
         assert api.upload(anna, b"x" * 1000).status == 201
 
     def test_full_organization_is_told_so(self, api: Api, anna: Session, albert: Session, world: World) -> None:
-        accounts.set_quota(world.stores, world.organization().organization_id, QUOTA, 1)
+        tenants.set_quota(world.stores, world.organization().organization_id, QUOTA, 1)
         begun(api, anna, 1)
         assert "may hold 1" in begin(api, albert, 1).json["error"]
 

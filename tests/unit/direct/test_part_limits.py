@@ -12,10 +12,10 @@ import pytest
 import time_machine
 
 import app
-from chalicelib.accounts import administration as accounts
 from chalicelib.files.record import File
+from chalicelib.files.recounting import recount
 from chalicelib.sweep.sweeping import NEVER_ARRIVED, sweep
-from chalicelib.tenants.recounting import recount
+from chalicelib.tenants import organizations as tenants
 from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
 from chalicelib.uploads.part_limits import (
     GROWTH_BYTES,
@@ -89,7 +89,7 @@ def unknown(world: World, api: Api, anna: Session) -> Upload:
 
 
 def quota(world: World, anna: Session, size_bytes: int) -> None:
-    accounts.set_quota(world.stores, anna.caller.organization_id, size_bytes, 10)
+    tenants.set_quota(world.stores, anna.caller.organization_id, size_bytes, 10)
 
 
 def expiry_of(url: str) -> int:

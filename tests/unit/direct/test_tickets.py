@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
 from chalicelib.accounts import tickets
+from chalicelib.accounts import users as accounts
 from chalicelib.accounts.tokens import token_digest
 from tests.unit.api import Api, Session
 from tests.unit.logbook import Logbook

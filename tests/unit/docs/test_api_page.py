@@ -10,6 +10,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
+from chalicelib.kernel.errors import catalogue
+from infra.openapi import error_codes
+
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 DOCUMENT: dict[str, Any] = json.loads((ROOT / "chalicelib" / "web" / "openapi.json").read_text(encoding="utf-8"))
@@ -66,3 +69,10 @@ def test_examples_of_direct_uploads_have_the_described_shape() -> None:
     assert [answer["upload"]["method"] for answer in shown] == ["POST", "multipart"]
     for answer in shown:
         jsonschema_rs.Draft202012Validator(schema).validate(answer)
+
+
+def test_every_code_of_an_error_is_explained_with_its_status() -> None:
+    rows = re.findall(r"^\| (\d{3}) \| `(\w+)` \|", PAGE, re.M)
+    assert sorted(code for _, code in rows) == error_codes()
+    statuses = {error.code: str(error.status) for error in catalogue()}
+    assert all(statuses.get(code, status) == status for status, code in rows)

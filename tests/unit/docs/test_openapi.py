@@ -37,3 +37,14 @@ def test_api_serves_it(api: Api) -> None:
     answer = api.get("/openapi.json")
     check_success(answer)
     assert answer.json == json.loads(compile_document())
+
+
+def test_bodies_are_described_as_the_routes_read_them() -> None:
+    paths = json.loads(compile_document())["paths"]
+    for routes in application.ROUTES:
+        for operation in routes.operations:
+            described = paths[operation.path][operation.method.lower()].get("requestBody", {"content": {}})
+            read = [media_type for media_type in operation.body.media_types if media_type]
+            assert sorted(described["content"]) == sorted(read), (operation.method, operation.path)
+            if read:
+                assert described.get("required", False) == ("" not in operation.body.media_types)

@@ -6,11 +6,12 @@ import json
 import uuid
 
 import pytest
-from chalice.app import Blueprint, Chalice, Request, Response
+from chalice.app import Chalice, Request, Response
 from chalice.test import Client
 
 import app as application
-from chalicelib.web.http import log_and_shape, public
+from chalicelib.web.middleware import log_and_shape
+from chalicelib.web.routing import Routes, Who
 from tests.unit.api import Api, Session
 from tests.unit.calls import unreachable
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
@@ -84,14 +85,13 @@ def test_tables_away_is_503_everywhere(any_api: Api, anna: Session, unhurried: N
 def small_application(world: World) -> Client:
     """Two views behind the same middleware: one that raises past everything of ours, one whose body looks like that."""
     small = Chalice(app_name="small")
-    routes = Blueprint("small")
+    routes = Routes("small")
 
     @small.route("/raises")
     def raises() -> None:
         raise RuntimeError("deep inside")
 
-    @routes.route("/code")
-    @public(routes)
+    @routes.on("GET", "/code", who=Who.ANYONE)
     def code(request: Request) -> Response:
         return Response({"Code": "ours", "Message": "kept"}, status_code=200)
 
@@ -103,7 +103,7 @@ def small_application(world: World) -> Client:
 def test_error_of_the_framework_takes_the_contracts_shape(small_application: Client) -> None:
     answer = small_application.http.get("/raises")
     assert answer.status_code == 500
-    assert set(answer.json_body) == {"error", "message", "request_id"}
+    assert set(answer.json_body) == {"error", "message", "code", "request_id"}
     assert b"deep inside" not in answer.body
 
 

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from chalicelib.accounts.devices import DEVICE_TTL_SECONDS
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_calls

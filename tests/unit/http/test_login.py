@@ -8,7 +8,7 @@ from typing import Any
 import bcrypt
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from chalicelib.kernel.errors import Conflict
 from tests.unit.api import Api
 from tests.unit.calls import aws_calls, just_before

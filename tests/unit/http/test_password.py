@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import just_before
 from tests.unit.conftest import Configure, SignIn

@@ -22,7 +22,7 @@ def test_each_request_is_one_json_line(any_api: Api, anna: Session, logbook: Log
     assert line.pop("time").endswith("Z")
     assert line == {
         "level": "INFO",
-        "logger": "chalicelib.web.http",
+        "logger": "chalicelib.web.middleware",
         "message": "GET /files/{file_id} 404",
         "request_id": answer.json["request_id"],
         "organization_id": anna.caller.organization_id,

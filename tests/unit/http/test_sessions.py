@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from moto.core.botocore_stubber import BotocoreStubber
 
-from chalicelib.accounts import administration as accounts
 from chalicelib.accounts import sessions
+from chalicelib.accounts import users as accounts
 from chalicelib.accounts.sessions import MAX_LIVE_SESSIONS
 from tests.unit.api import Api, Session
 from tests.unit.conftest import Configure, SignIn

@@ -57,6 +57,12 @@ def fill(path: str, file_id: str, ticket: str = "stolen-but-wrong", victim: Vict
     return path + query
 
 
+def media_types(method: str, path: str) -> tuple[str, ...]:
+    """The types of a body that the route reads. What it does not read is refused before the file is looked for."""
+    operations = (operation for routes in application.ROUTES for operation in routes.operations)
+    return next(found for found in operations if (found.method, found.path) == (method, path)).body.media_types
+
+
 def application_parameters(path: str) -> list[str]:
     return [part[1:-1] for part in path.split("/") if part.startswith("{")]
 
@@ -115,15 +121,21 @@ def test_file_of_another_organization_is_404_and_stays_as_it_is(
 ) -> None:
     ticket = api.post("/auth/ticket", berta).json["base_path"].removeprefix("/t/")
     before = world.snapshot()
-    told = set()
+    told: set[str] = set()
+    unread: set[str] = set()
     absent = "01890000-0000-7000-8000-000000000000"
     targets = [fill(path, file_id, ticket) for file_id in (*file_ids.values(), absent)]
     if "{upload_id}" in path:
         targets.append(fill(path, victim.file_id, ticket, victim))
     for target, (content_type, sent) in product(targets, BODIES.values()):
         answer = api.request(method, target, session=berta, headers={"Content-Type": content_type}, body=sent)
+        if answer.status == 415:
+            unread.add(check_error(answer, 415))
+            assert content_type not in media_types(method, path)
+            continue
         told.add(check_error(answer, 404))
     assert len(told) == 1, "the answer tells whether the file exists"
+    assert len(unread) <= 1
     assert world.snapshot() == before
 
 
@@ -167,7 +179,8 @@ def test_what_is_no_file_id_is_404(api: Api, world: World, anna: Session, method
     ticket = api.post("/auth/ticket", anna).json["base_path"].removeprefix("/t/")
     before = world.snapshot()
     for nonsense in NONSENSE:
-        check_error(api.request(method, fill(path, nonsense, ticket), session=anna), 404)
+        sent = {"body": b"{}", "headers": {"Content-Type": "application/json"}}
+        check_error(api.request(method, fill(path, nonsense, ticket), session=anna, **sent), 404)  # type: ignore[arg-type]
     assert world.snapshot() == before
 
 

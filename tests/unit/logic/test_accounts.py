@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.accounts import users as accounts
 from chalicelib.accounts.passwords import hash_password, password_matches
 from chalicelib.kernel.errors import BadInput, Conflict
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from tests.unit.world import World
 
@@ -107,7 +108,7 @@ def test_user_of_no_organization_is_refused(world: World) -> None:
 @pytest.mark.parametrize("name", ["", "  ", "x" * 201])
 def test_unusable_organization_name_is_refused(world: World, name: str) -> None:
     with pytest.raises(BadInput):
-        accounts.create_organization(world.stores, name)
+        tenants.create_organization(world.stores, name)
 
 
 @pytest.mark.parametrize("name", ["ghost", "", "a b", "x" * 5000])
@@ -119,13 +120,13 @@ def test_change_of_an_unknown_user_is_refused(world: World, name: str) -> None:
 
 
 def test_quota_moves_what_is_left_and_not_what_is_used(world: World, acme: str) -> None:
-    accounts.set_quota(world.stores, acme, 100, 5)
+    tenants.set_quota(world.stores, acme, 100, 5)
     usage = world.organization().usage
     assert (usage.bytes_available, usage.files_available) == (100, 5)
     with pytest.raises(BadInput):
-        accounts.set_quota(world.stores, acme, -1, 5)
+        tenants.set_quota(world.stores, acme, -1, 5)
     with pytest.raises(BadInput):
-        accounts.create_organization(world.stores, "Negative", quota_files=-1)
+        tenants.create_organization(world.stores, "Negative", quota_files=-1)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +141,7 @@ def test_quota_moves_what_is_left_and_not_what_is_used(world: World, acme: str) 
 )
 def test_unusable_policy_is_refused(world: World, acme: str, policy: Policy) -> None:
     with pytest.raises(BadInput):
-        accounts.set_policy(world.stores, acme, policy)
+        tenants.set_policy(world.stores, acme, policy)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
 from chalicelib.kernel.errors import VersionConflict
 from chalicelib.processing.mime import detect_type
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.extensions import belongs, extension_of
 from chalicelib.tenants.organization import Policy
 from tests.unit import samples
@@ -183,7 +183,7 @@ def test_samples_are_welcome_but_for_the_page_called_photo(sample: samples.Sampl
 
 
 def match_extensions(world: World, anna: Session) -> None:
-    accounts.set_policy(world.stores, anna.caller.organization_id, Policy(match_extension=True))
+    tenants.set_policy(world.stores, anna.caller.organization_id, Policy(match_extension=True))
 
 
 def test_upload_whose_extension_is_another_types_fails_and_its_bytes_go(api: Api, anna: Session, world: World) -> None:

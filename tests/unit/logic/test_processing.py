@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from pynamodb.exceptions import TransactWriteError
 
-from chalicelib.accounts import administration as accounts
 from chalicelib.files import logic as files
 from chalicelib.files.record import File
 from chalicelib.files.store import FileStore
@@ -24,6 +23,7 @@ from chalicelib.kernel.errors import ObjectChanged, VersionConflict
 from chalicelib.platform.objects import ObjectStore, TempObject
 from chalicelib.processing import processing
 from chalicelib.processing.processing import Outcome, process_upload
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads import form_uploads as uploads
 from chalicelib.wiring import Stores
@@ -284,17 +284,17 @@ def refused_by_checksum(world: World, caller: Caller) -> File:
 
 
 def refused_by_type(world: World, caller: Caller) -> File:
-    accounts.set_policy(world.stores, caller.organization_id, Policy(refused_types=("text/html",)))
+    tenants.set_policy(world.stores, caller.organization_id, Policy(refused_types=("text/html",)))
     return uploaded(world, caller, samples.HTML, "photo.jpg")
 
 
 def refused_as_not_allowed(world: World, caller: Caller) -> File:
-    accounts.set_policy(world.stores, caller.organization_id, Policy(allowed_types=("image/*", "application/pdf")))
+    tenants.set_policy(world.stores, caller.organization_id, Policy(allowed_types=("image/*", "application/pdf")))
     return uploaded(world, caller)
 
 
 def refused_as_too_large_for_the_organization(world: World, caller: Caller) -> File:
-    accounts.set_policy(world.stores, caller.organization_id, Policy(max_file_bytes=len(BODY) - 1))
+    tenants.set_policy(world.stores, caller.organization_id, Policy(max_file_bytes=len(BODY) - 1))
     return uploaded(world, caller)
 
 

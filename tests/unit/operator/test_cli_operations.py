@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.tenants import organizations as tenants
 from tests.moto_aws import ACCOUNT
 from tests.unit.api import Api, Session
 from tests.unit.calls import refused, unreachable
@@ -41,7 +41,7 @@ def test_first_data_is_made_once(operator: Operator, world: World, api: Api, lap
 
 
 def test_first_data_of_a_run_that_died_halfway_are_completed(operator: Operator, world: World, laptop: None) -> None:
-    left = accounts.create_organization(world.stores, "Acme Corp")
+    left = tenants.create_organization(world.stores, "Acme Corp")
     operator.done("seed-data", "--stage", "local")
     assert [o.organization_id for o in world.stores.organizations.all() if o.name == "Acme Corp"] == [
         left.organization_id

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from chalicelib.accounts import administration as accounts
+from chalicelib.files import recounting
 from chalicelib.files.record import File
 from chalicelib.kernel.errors import VersionConflict
 from chalicelib.processing.processing import end_as_failed
-from chalicelib.tenants import recounting
+from chalicelib.tenants import organizations as tenants
 from chalicelib.wiring import Stores
 from tests.unit.api import Api, Session
 from tests.unit.cloud import STACK
@@ -110,7 +110,7 @@ def test_counters_that_moved_since_they_were_counted_are_not_overwritten(
 def test_quota_that_was_changed_since_the_count_is_kept(world: World, acme: str) -> None:
     drift(world, acme, "SET files_used = files_used + :n")
     counted = recounting.recount(world.stores, acme)
-    accounts.set_quota(world.stores, acme, 1000, 20)
+    tenants.set_quota(world.stores, acme, 1000, 20)
     recounting.repair(world.stores, counted)
     usage = world.organization().usage
     assert (usage.bytes_used + usage.bytes_available, usage.files_used + usage.files_available) == (1000, 20)

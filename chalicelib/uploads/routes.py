@@ -1,24 +1,40 @@
-"""Uploads straight to S3, in the API's own form: start, sign parts, list what arrived, complete."""
+"""Uploads in the API's own form: by a form, or straight to S3 (start, sign parts, list what arrived, complete)."""
 
 from datetime import UTC, datetime
 from typing import Any
 
-from chalice.app import Blueprint, Request, Response
+from chalice.app import Request, Response
 
+from chalicelib.accounts import limits
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.fields import to_json
-from chalicelib.uploads import direct_uploads, part_limits
+from chalicelib.uploads import direct_uploads, form_uploads, part_limits
 from chalicelib.uploads.direct_uploads import Started, UploadIntent
-from chalicelib.web.http import answer, json_object, signed_in, text_field
+from chalicelib.web import forms
+from chalicelib.web.answers import JSON, answer
+from chalicelib.web.bodies import Body, json_object, media_type, text_field
+from chalicelib.web.limit_headers import report_limit
+from chalicelib.web.routing import Routes, Who
 from chalicelib.wiring import stores
 
-routes = Blueprint(__name__)
+routes = Routes(__name__)
 
 
-def start_direct_upload(request: Request, caller: Caller) -> Response:
+@routes.on("POST", "/files", who=Who.SIGNED_IN, body=Body.FILE_OR_OBJECT)
+def upload(request: Request, caller: Caller) -> Response:
+    report_limit(request, limits.count_upload(stores(), caller))
+    if media_type(request.headers) == JSON:
+        return _start_direct_upload(request, caller)
+    form_uploads.check_form_size(stores(), max(0, len(request.raw_body) - forms.FORM_OVERHEAD_BYTES))
+    sent = forms.read_file(request)
+    file = form_uploads.upload_form(stores(), caller, sent.filename, sent.declared_type, sent.body)
+    return answer(to_json(file), 201, {"Location": f"/files/{file.file_id}"})
+
+
+def _start_direct_upload(request: Request, caller: Caller) -> Response:
     """POST /files with JSON: the record, and how to send the bytes."""
     body = json_object(request)
     announced = UploadIntent(
@@ -32,8 +48,7 @@ def start_direct_upload(request: Request, caller: Caller) -> Response:
     return answer(record, 201, {"Location": f"/files/{started.file.file_id}"})
 
 
-@routes.route("/files/{file_id}/parts", methods=["POST"], content_types=[])
-@signed_in(routes)
+@routes.on("POST", "/files/{file_id}/parts", who=Who.SIGNED_IN, body=Body.OBJECT)
 def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
     numbers = json_object(request).get("part_numbers")
@@ -46,16 +61,14 @@ def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
     )
 
 
-@routes.route("/files/{file_id}/parts", methods=["GET"], content_types=[])
-@signed_in(routes)
+@routes.on("GET", "/files/{file_id}/parts", who=Who.SIGNED_IN)
 def list_parts(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
     parts = direct_uploads.arrived_parts(stores(), file)
     return answer({"parts": [{"part_number": p.number, "size": p.size_bytes, "etag": p.etag} for p in parts]})
 
 
-@routes.route("/files/{file_id}/complete", methods=["POST"], content_types=[])
-@signed_in(routes)
+@routes.on("POST", "/files/{file_id}/complete", who=Who.SIGNED_IN, body=Body.OPTIONAL_OBJECT)
 def complete_upload(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
     listed = _listed_parts(json_object(request)) if request.raw_body else None
