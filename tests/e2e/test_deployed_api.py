@@ -17,7 +17,11 @@ import httpx
 import pytest
 import redis
 
+from chalicelib import keys
+from chalicelib.kernel.caller import Caller
 from chalicelib.tenants import organizations as tenants
+from chalicelib.uploads import direct_uploads
+from chalicelib.uploads.direct_uploads import UploadIntent
 from infra import packaging
 
 from .stack import DeployedStack, Member
@@ -341,7 +345,10 @@ def test_sweep_finishes_a_deletion_that_stopped_half_way(stack: DeployedStack, a
 def test_parts_are_held_to_the_quota(stack: DeployedStack) -> None:
     """By S3 where the size is known; else by the API when it signs, or by the sweep, each with its own permissions."""
     member = stack.sign_up("Small")
-    tenants.set_quota(stack.stores(), member.organization_id, 101 * MEBIBYTE, 10)
+    tenants.set_quota(stack.stores(), member.organization_id, 300 * MEBIBYTE, 10)
+    for held in (100, 99):
+        colleague = Caller(member.organization_id, keys.new_user_id(), "a colleague")
+        direct_uploads.start_upload(stack.stores(), colleague, UploadIntent("a", held * MEBIBYTE))
 
     def start(metadata: dict[str, int]) -> tuple[str, dict[str, str]]:
         body = {"filename": "parts.bin", "type": "application/octet-stream", "metadata": metadata}
@@ -366,7 +373,8 @@ def test_parts_are_held_to_the_quota(stack: DeployedStack) -> None:
         record = stack.details(member, key["key"].rpartition("/")[2])
         assert (record["status"], "of its" in record["error_message"]) == ("failed", True)
         assert httpx.put(url, content=b"x").status_code == 404
-    assert stack.api.get("/usage", headers=member.headers).json()["bytes"]["used"] == 0
+    used = stack.api.get("/usage", headers=member.headers).json()["bytes"]["used"]
+    assert used == (100 + 99) * MEBIBYTE, "what the colleagues reserve"
 
 
 def test_object_that_belongs_to_nobody_is_deleted(stack: DeployedStack) -> None:
