@@ -80,7 +80,7 @@ lint: app ## ruff, mypy --strict, cfn-lint on the packaged template
 	@$(PY) -m infra.packaging build/lint && .venv/bin/cfn-lint build/lint/sam.json
 
 docs: app ## Write the tables of settings and parameters in docs/
-	@$(PY) -m infra.settings_pages
+	@$(PY) -m infra.generated_pages
 
 openapi: app ## Turn docs/openapi.yaml into the document that the API serves
 	@$(PY) -m infra.openapi

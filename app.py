@@ -4,6 +4,7 @@ from typing import Any
 
 from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
+from chalicelib.accounts import people_routes as people
 from chalicelib.accounts import routes as auth
 from chalicelib.files import routes as files
 from chalicelib.health import routes as health
@@ -19,7 +20,16 @@ from chalicelib.wiring import stores
 
 app = Chalice(app_name="strongroom")
 #: Each has its routes; docs and tests read them here.
-ROUTES = (auth.routes, tenants.routes, files.routes, uploads.routes, companion.routes, health.routes, openapi.routes)
+ROUTES = (
+    auth.routes,
+    people.routes,
+    tenants.routes,
+    files.routes,
+    uploads.routes,
+    companion.routes,
+    health.routes,
+    openapi.routes,
+)
 app.api.binary_types = ["multipart/form-data"]
 
 for blueprint in ROUTES:

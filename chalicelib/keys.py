@@ -42,6 +42,10 @@ def new_file_id() -> str:
     return str(uuid6.uuid7())
 
 
+def is_user_id(text: str) -> bool:
+    return re.fullmatch(_UUID, text) is not None
+
+
 def is_file_id(text: str) -> bool:
     return re.fullmatch(_UUID, text) is not None
 

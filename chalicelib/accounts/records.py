@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.permissions import Role
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,18 @@ class User:
     password_hash: str = field(repr=False)
     disabled: bool
     created_at: str
+    role: Role
     live_sessions: tuple[str, ...] = field(default=(), repr=False)
     version: int = 1
+
+    @property
+    def caller(self) -> Caller:
+        return Caller.of_user(self.organization_id, self.user_id, self.username, self.role)
+
+    @property
+    def is_active_owner(self) -> bool:
+        """Whether the organisation counts on this one: there is always at least one such."""
+        return self.role is Role.OWNER and not self.disabled
 
 
 @dataclass(frozen=True)

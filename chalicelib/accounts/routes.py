@@ -1,6 +1,7 @@
 """Login, logout, who am I, another password."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from chalice.app import Request, Response
 
@@ -9,19 +10,20 @@ from chalicelib.accounts import users as accounts
 from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.permissions import Scope
 from chalicelib.web.addresses import source_address
 from chalicelib.web.answers import answer
 from chalicelib.web.bodies import Body, json_object, text_field
 from chalicelib.web.cookies import device_cookie, device_of, session_cookie
 from chalicelib.web.identity import token_of
 from chalicelib.web.limit_headers import report_limit
-from chalicelib.web.routing import Routes, Who
+from chalicelib.web.routing import Access, Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
 
 
-@routes.on("POST", "/auth/login", who=Who.ANYONE, body=Body.OBJECT)
+@routes.on("POST", "/auth/login", needs=Access.ANYONE, body=Body.OBJECT)
 def login(request: Request) -> Response:
     body = json_object(request)
     username, password = text_field(body, "username"), text_field(body, "password")
@@ -36,19 +38,19 @@ def login(request: Request) -> Response:
     )
 
 
-@routes.on("POST", "/auth/logout", who=Who.SIGNED_IN)
+@routes.on("POST", "/auth/logout", needs=Access.PERSON)
 def logout(request: Request, caller: Caller) -> Response:
     token, _ = token_of(request)
     sessions.logout(stores(), caller, token or "")
     return answer({"success": True}, headers={"Set-Cookie": session_cookie("", 0)})
 
 
-@routes.on("GET", "/auth/me", who=Who.SIGNED_IN)
+@routes.on("GET", "/auth/me", needs=Access.KNOWN)
 def me(request: Request, caller: Caller) -> Response:
     return answer({"user": user_json(caller)})
 
 
-@routes.on("POST", "/auth/password", who=Who.SIGNED_IN, body=Body.OBJECT)
+@routes.on("POST", "/auth/password", needs=Access.PERSON, body=Body.OBJECT)
 def change_password(request: Request, caller: Caller) -> Response:
     body = json_object(request)
     current, new = text_field(body, "current_password"), text_field(body, "new_password")
@@ -59,7 +61,7 @@ def change_password(request: Request, caller: Caller) -> Response:
     return answer({"success": True}, headers={"Set-Cookie": device_cookie(device)})
 
 
-@routes.on("POST", "/auth/ticket", who=Who.SIGNED_IN)
+@routes.on("POST", "/auth/ticket", needs=Scope.FILES_WRITE)
 def ticket(request: Request, caller: Caller) -> Response:
     report_limit(request, limits.count_ticket(stores(), caller))
     token, _ = token_of(request)
@@ -69,5 +71,11 @@ def ticket(request: Request, caller: Caller) -> Response:
     return answer({"base_path": f"/t/{drawn.token}", "expires_at": expires_at}, 201)
 
 
-def user_json(caller: Caller) -> dict[str, str]:
-    return {"id": caller.user_id, "username": caller.username, "organization_id": caller.organization_id}
+def user_json(caller: Caller) -> dict[str, Any]:
+    return {
+        "id": caller.user_id,
+        "username": caller.username,
+        "organization_id": caller.organization_id,
+        "role": caller.role,
+        "scopes": sorted(caller.scopes),
+    }

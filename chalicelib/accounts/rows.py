@@ -18,6 +18,8 @@ class UserRow(Model):
     password_hash = UnicodeAttribute()
     disabled = BooleanAttribute(default=False)
     created_at = UnicodeAttribute()
+    # Null in rows from before there were roles.
+    role = UnicodeAttribute(null=True)
     live_sessions: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     version = NumberAttribute(default=1)
 
@@ -43,4 +45,6 @@ class SessionRow(Model):
     username = UnicodeAttribute()
     created_at = UnicodeAttribute()
     expires_at = NumberAttribute()
+    # The user's, kept here so that a request needs one read; whatever changes the role changes it here as well.
+    role = UnicodeAttribute(null=True)
     ticket_of = UnicodeAttribute(null=True)

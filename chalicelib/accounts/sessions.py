@@ -153,7 +153,7 @@ def _start_session(stores: Stores, user: User, device: str | None) -> SignedIn:
     now = int(time.time())
     session = Session(
         token_hash=token_digest(token),
-        caller=Caller(user.organization_id, user.user_id, user.username),
+        caller=user.caller,
         created_at=timestamp(),
         expires_at=now + stores.settings.session_ttl_seconds,
     )

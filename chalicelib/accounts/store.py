@@ -12,7 +12,10 @@ from pynamodb.transactions import TransactWrite
 from chalicelib.accounts.records import Session, User
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.permissions import ROLE_BEFORE_ROLES, Role
 from chalicelib.platform.tables import Tables, contention_on_condition
+from chalicelib.tenants.rows import OrganizationRow
+from chalicelib.tenants.store import count_owners, last_owner_kept
 
 
 class UserStore:
@@ -21,17 +24,20 @@ class UserStore:
         self._users = tables.bind(UserRow)
         self._usernames = tables.bind(UsernameRow)
         self._sessions = tables.bind(SessionRow)
+        self._organizations = tables.bind(OrganizationRow)
 
     def create(self, user: User) -> None:
         """:raises VersionConflict: the username is taken."""
-        name = self._usernames(user.username, organization_id=user.organization_id, user_id=user.user_id)
-
-        def fill(transaction: TransactWrite) -> None:
-            transaction.save(name, condition=UsernameRow.username.does_not_exist())
-            transaction.save(_to_row(self._users, user), condition=UserRow.user_id.does_not_exist())
-
         with contention_on_condition():
-            self._tables.transact(fill)
+            self._tables.transact(lambda transaction: self.add_to(transaction, user))
+
+    def add_to(self, transaction: TransactWrite, user: User) -> None:
+        """The actions that create a user, two or three, for a transaction that writes more than that."""
+        name = self._usernames(user.username, organization_id=user.organization_id, user_id=user.user_id)
+        transaction.save(name, condition=UsernameRow.username.does_not_exist())
+        transaction.save(_to_row(self._users, user), condition=UserRow.user_id.does_not_exist())
+        if user.is_active_owner:
+            count_owners(transaction, self._organizations, user.organization_id, +1)
 
     def find_by_username(self, username: str) -> User | None:
         """Two calls whether the user exists or not, so that the answer's time does not tell."""
@@ -75,18 +81,63 @@ class UserStore:
         with contention_on_condition():
             self._tables.transact(fill)
 
-    def replace(self, user: User, changed: User, ended: list[str]) -> None:
-        """Write the user anew and end sessions, all in one transaction.
+    def page(self, organization_id: str, limit: int, after_user_id: str | None) -> list[User]:
+        """In the order of their ids.
 
-        :raises VersionConflict: the user was changed meanwhile.
+        :param after_user_id: the last of the page before; None for the first page.
         """
+        after = UserRow.user_id > after_user_id if after_user_id is not None else None
+        rows = self._users.query(organization_id, after, consistent_read=True, limit=limit)
+        return [_to_user(row) for row in rows]
+
+    def replace(self, user: User, changed: User, ended: list[str], *, even_last_owner: bool = False) -> None:
+        """Write the user anew, end sessions, and tell the role to those that go on, all in one transaction.
+
+        :param even_last_owner: leave the organisation without an owner if need be.
+        :raises VersionConflict: the user was changed meanwhile.
+        :raises LastOwner: it would leave the organisation without one.
+        """
+        lost_owner = user.is_active_owner and not changed.is_active_owner
+        going_on = [entry.partition(":")[2] for entry in changed.live_sessions] if changed.role != user.role else []
 
         def fill(transaction: TransactWrite) -> None:
             transaction.save(_to_row(self._users, changed), condition=UserRow.version == user.version)
+            if changed.is_active_owner != user.is_active_owner:
+                organization_id, change = user.organization_id, -1 if lost_owner else +1
+                count_owners(transaction, self._organizations, organization_id, change, even_last=even_last_owner)
+            for token_hash in ended:
+                transaction.delete(self._sessions(token_hash), add_version_condition=False)
+            for token_hash in going_on:
+                transaction.update(
+                    self._sessions(token_hash),
+                    actions=[SessionRow.role.set(changed.role.value)],
+                    condition=SessionRow.token_hash.exists(),
+                    add_version_condition=False,
+                )
+
+        # PynamoDB sends deletions first, then puts, then updates.
+        with contention_on_condition(), last_owner_kept(position=len(ended) + 1 if lost_owner else None):
+            self._tables.transact(fill)
+
+    def remove(self, user: User, ended: list[str]) -> None:
+        """Delete the user, the name and the sessions, all in one transaction. The name can be taken again.
+
+        :raises VersionConflict: the user was changed meanwhile.
+        :raises LastOwner: it would leave the organisation without one.
+        """
+        lost_owner = user.is_active_owner
+
+        def fill(transaction: TransactWrite) -> None:
+            row = self._users(user.organization_id, user.user_id)
+            transaction.delete(row, condition=UserRow.version == user.version, add_version_condition=False)
+            if lost_owner:
+                count_owners(transaction, self._organizations, user.organization_id, -1)
+            transaction.delete(self._usernames(user.username), add_version_condition=False)
             for token_hash in ended:
                 transaction.delete(self._sessions(token_hash), add_version_condition=False)
 
-        with contention_on_condition():
+        # After the deletions of the user, the name and the sessions.
+        with contention_on_condition(), last_owner_kept(position=2 + len(ended) if lost_owner else None):
             self._tables.transact(fill)
 
 
@@ -101,7 +152,7 @@ class SessionStore:
             return None
         return Session(
             token_hash=row.token_hash,
-            caller=Caller(row.organization_id, row.user_id, row.username),
+            caller=Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role)),
             created_at=row.created_at,
             expires_at=int(row.expires_at),
             ticket_of=row.ticket_of,
@@ -122,6 +173,7 @@ def _to_row(model: type[UserRow], user: User) -> UserRow:
         password_hash=user.password_hash,
         disabled=user.disabled,
         created_at=user.created_at,
+        role=user.role.value,
         live_sessions=list(user.live_sessions),
         version=user.version,
     )
@@ -135,6 +187,7 @@ def _to_user(row: UserRow) -> User:
         password_hash=row.password_hash,
         disabled=row.disabled,
         created_at=row.created_at,
+        role=_role(row.role),
         live_sessions=tuple(row.live_sessions),
         version=int(row.version),
     )
@@ -148,5 +201,10 @@ def _to_session_row(model: type[SessionRow], session: Session) -> SessionRow:
         username=session.caller.username,
         created_at=session.created_at,
         expires_at=session.expires_at,
+        role=session.caller.role,
         ticket_of=session.ticket_of,
     )
+
+
+def _role(stored: str | None) -> Role:
+    return Role(stored) if stored is not None else ROLE_BEFORE_ROLES

@@ -6,7 +6,7 @@ drawn from.
 
 import secrets
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.accounts.records import Session
 from chalicelib.accounts.sessions import MAX_TOKEN_CHARACTERS, TOKEN_BYTES
@@ -14,9 +14,12 @@ from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotSignedIn
+from chalicelib.kernel.permissions import Scope
 from chalicelib.wiring import Stores
 
 TICKET_TTL_SECONDS = 3600
+#: All that a ticket can do, whoever has drawn it.
+TICKET_SCOPES = frozenset({Scope.FILES_WRITE, Scope.FILES_DELETE})
 
 
 @dataclass(frozen=True)
@@ -54,4 +57,5 @@ def redeem_ticket(stores: Stores, token: str) -> Caller:
     session = stores.sessions.find(ticket.ticket_of)
     if session is None or session.expires_at <= now:
         raise NotSignedIn
-    return ticket.caller
+    # The session's, because its role is kept up to date.
+    return replace(session.caller, scopes=session.caller.scopes & TICKET_SCOPES)

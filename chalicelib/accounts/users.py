@@ -1,6 +1,7 @@
 """Users, as operators make and change them; and the password, as its user does."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -13,35 +14,62 @@ from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn, VersionConflict, WrongPassword
+from chalicelib.kernel.permissions import Role
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organizations import get_organization
 from chalicelib.uploads.ending import allow_uploads, end_open_uploads
 from chalicelib.wiring import Stores
 
 
-def create_user(stores: Stores, organization_id: str, username: str, password: str, *, guessable: bool = False) -> User:
+def create_user(
+    stores: Stores,
+    organization_id: str,
+    username: str,
+    password: str,
+    *,
+    role: Role | None = None,
+    guessable: bool = False,
+) -> User:
     """
+    :param role: None makes an owner of the first user, and members of the others.
     :param guessable: take even a password that is tried first, as for a laptop's first user.
     :raises BadInput: no such organisation, an unusable username or password.
     :raises Conflict: the username is taken, in whichever organisation.
     """
-    get_organization(stores, organization_id)
+    organization = get_organization(stores, organization_id)
+    if role is None:
+        role = Role.MEMBER if organization.owners else Role.OWNER
+    user = new_user(stores, organization_id, username, password, role, guessable=guessable)
+    try:
+        stores.users.create(user)
+    except VersionConflict:
+        raise username_taken(user.username) from None
+    return user
+
+
+def username_taken(username: str) -> Conflict:
+    return Conflict(f"The username '{username}' is taken.")
+
+
+def new_user(
+    stores: Stores, organization_id: str, username: str, password: str, role: Role, *, guessable: bool = False
+) -> User:
+    """A user that is not written yet.
+
+    :raises BadInput: an unusable username or password.
+    """
     username = normalize_username(username)
     if not is_username(username):
         raise BadInput("A username has from 1 to 128 letters, digits, or . @ + - _ characters.")
-    user = User(
+    return User(
         organization_id=organization_id,
         user_id=keys.new_user_id(),
         username=username,
         password_hash=hash_password(password, stores.settings.bcrypt_cost, None if guessable else username),
         disabled=False,
         created_at=timestamp(),
+        role=role,
     )
-    try:
-        stores.users.create(user)
-    except VersionConflict:
-        raise Conflict(f"The username '{username}' is taken.") from None
-    return user
 
 
 def list_users(stores: Stores, organization_id: str) -> Iterator[User]:
@@ -82,7 +110,8 @@ def change_password(
         if not password_matches(current, user.password_hash, cost):
             raise WrongPassword
         written = written or hash_password(new, cost, user.username)
-        _write(stores, user, kept_session=token_hash, password_hash=written)
+        others = [open_session for open_session in open_sessions(user) if open_session != token_hash]
+        write_user(stores, user, ended=others, password_hash=written)
         return device_proofs(replace(user, password_hash=written), device)
 
     return compare_and_swap(
@@ -92,15 +121,30 @@ def change_password(
     )
 
 
+def set_role(stores: Stores, username: str, role: Role) -> None:
+    """Has effect at the user's next request; sessions go on.
+
+    :raises BadInput: no such user.
+    :raises LastOwner: of the organisation.
+    """
+
+    def write(user: User) -> None:
+        write_user(stores, user, ended=(), role=role)
+
+    compare_and_swap(lambda: _find_user(stores, username), write, exhausted=_busy(username))
+
+
 def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
     """A disabled user can't log in; every session and every open upload ends at once.
+
+    Also the last owner: an account in wrong hands has to end, and operators can make another owner.
 
     Repeatable: after a crash half-way, the same call does what is left.
 
     :raises BadInput: no such user.
     """
     if disabled:
-        user = _change_user(stores, username, disabled=True)
+        user = _change_user(stores, username, disabled=True, even_last_owner=True)
         end_open_uploads(stores, user.organization_id, user.user_id)
     else:
         user = _find_user(stores, username)
@@ -120,22 +164,37 @@ def _find_user(stores: Stores, username: str) -> User:
 
 def _change_user(stores: Stores, username: str, **changes: Any) -> User:
     def write(user: User) -> User:
-        _write(stores, user, kept_session=None, **changes)
-        return user
+        return write_user(stores, user, ended=open_sessions(user), **changes)
 
     return compare_and_swap(
         lambda: _find_user(stores, username),
         write,
-        exhausted=Conflict(f"The user '{username}' is being changed by others; try again."),
+        exhausted=_busy(username),
     )
 
 
-def _write(stores: Stores, user: User, *, kept_session: str | None, **changes: Any) -> None:
-    """Change the user and end every session but the one whose token hash is named, all in one transaction.
+def _busy(username: str) -> Conflict:
+    return Conflict(f"The user '{username}' is being changed by others; try again.")
 
+
+def write_user(
+    stores: Stores, user: User, *, ended: Collection[str], even_last_owner: bool = False, **changes: Any
+) -> User:
+    """Change the user and end sessions, all in one transaction.
+
+    :param ended: token hashes of the sessions that end; the others go on.
+    :returns: the user as written.
     :raises VersionConflict: the user is not as read any more.
+    :raises LastOwner: it would leave the organisation without one.
     """
-    ended = [token_hash for token_hash in open_sessions(user) if token_hash != kept_session]
-    live = tuple(entry for entry in user.live_sessions if entry.partition(":")[2] == kept_session)
+    now = time.time()
+    # The rows of expired ones may be gone already (DynamoDB's TTL), so nothing can be told to them.
+    live = tuple(
+        entry
+        for entry in user.live_sessions
+        if entry.partition(":")[2] not in ended and int(entry.partition(":")[0]) > now
+    )
+    gone = [entry.partition(":")[2] for entry in user.live_sessions if entry not in live]
     changed = replace(user, **changes, live_sessions=live, version=user.version + 1)
-    stores.users.replace(user, changed, ended)
+    stores.users.replace(user, changed, gone, even_last_owner=even_last_owner)
+    return changed

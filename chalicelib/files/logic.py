@@ -11,7 +11,8 @@ from chalicelib.files.disposition import attachment
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotYourUpload
+from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotYourFile
+from chalicelib.kernel.permissions import Scope
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organization import Organization
 from chalicelib.tenants.organizations import organization_of
@@ -100,16 +101,12 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
     A crash in between leaves a note from which the sweep goes on.
 
     :raises FileNotFound: it is absent, or another organisation's.
-    :raises NotYourUpload: its bytes are awaited, and from another member.
+    :raises NotYourFile: it is another's, and the caller may change one's own only.
     :raises Conflict: it kept changing while we tried.
     """
 
     def remove(file: File) -> RemovedFile:
-        if file.awaits_bytes and file.uploaded_by_id != caller.user_id:
-            raise NotYourUpload(
-                f"{file.uploaded_by_username} is still uploading this file, and nobody else may give the upload up. "
-                "Once it is completed or failed, any member may delete the file."
-            )
+        _check_owner(caller, file)
         return stores.files.remove(file)
 
     removed = compare_and_swap(lambda: get_file(stores, caller, file_id), remove, exhausted=Conflict(_BUSY))
@@ -126,8 +123,8 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
 def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[str, str]:
     """Delete many files independently: one that can't be deleted does not stop the others.
 
-    :returns: id -> ``deleted``, ``not_found``, ``not_yours`` for another member's open upload, or ``conflict`` for one
-        that kept changing; asking again is safe.
+    :returns: id -> ``deleted``, ``not_found``, ``not_yours`` for another's file where the caller may delete one's own
+        only, or ``conflict`` for one that kept changing; asking again is safe.
     :raises BadInput: none, or more than 100.
     """
     if not 1 <= len(file_ids) <= MAX_BULK_DELETES:
@@ -138,7 +135,7 @@ def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[st
             delete_file(stores, caller, file_id)
         except FileNotFound:
             return "not_found"
-        except NotYourUpload:
+        except NotYourFile:
             return "not_yours"
         except Conflict:
             return "conflict"
@@ -154,6 +151,7 @@ def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> 
 
     :raises BadInput: no filename.
     :raises FileNotFound: as :func:`get_file`.
+    :raises NotYourFile: as :func:`delete_file`.
     :raises Conflict: the organisation's policy wants an extension that belongs to the type, and this one does not.
     """
     if not filename.strip():
@@ -162,6 +160,7 @@ def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> 
 
     def rename(read: tuple[File, Organization]) -> File:
         file, organization = read
+        _check_owner(caller, file)
         # A file without a type can't be checked yet; processing checks the name that it has by then.
         refusal = organization.policy.refusal_of_name(name, file.mime_type) if file.mime_type else None
         if refusal is not None:
@@ -183,11 +182,13 @@ def _find_with_organization(stores: Stores, caller: Caller, file_id: str) -> tup
 def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
     """Process a failed file again. Its size is reserved in the quota again.
 
+    :raises NotYourFile: as :func:`delete_file`.
     :raises Conflict: it did not fail, or its bytes are gone.
     :raises QuotaExceeded: there is no room any more.
     """
 
     def check(file: File) -> File:
+        _check_owner(caller, file)
         if file.status != "failed":
             raise Conflict(f"The file is {file.status}; only a failed file can be retried.")
         if file.unrecoverable or not stores.direct_uploads.has_arrived(file.organization_id, file.file_id):
@@ -202,6 +203,15 @@ def retry_file(stores: Stores, caller: Caller, file_id: str) -> File:
         # The retry is already recorded: the sweep announces a pending row whose bytes are there.
         _log.warning("Could not announce the retry of %s (%s); the sweep will", file_id, type(error).__name__)
     return file
+
+
+def _check_owner(caller: Caller, file: File) -> None:
+    """:raises NotYourFile: it is another's, and the caller may change one's own only."""
+    if file.uploaded_by_id != caller.user_id and not caller.may(Scope.FILES_MANAGE):
+        raise NotYourFile(
+            f"{file.uploaded_by_username} has uploaded this file; to change what others have uploaded, "
+            f"the permission {Scope.FILES_MANAGE} is needed."
+        )
 
 
 def _change(stores: Stores, caller: Caller, file_id: str, change: Callable[[File], File]) -> File:

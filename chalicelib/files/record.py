@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from chalicelib.kernel.caller import ActorType
 from chalicelib.kernel.fields import NULLABLE_TEXT, resets, shown
 
 FileStatus = Literal["pending", "processing", "completed", "failed"]
@@ -70,6 +71,8 @@ class File:
     uploaded_by_id: str
     uploaded_by_username: str
     touched_at: str
+    #: ``user`` or ``api_key``; of a key, id and name stand in the fields above.
+    uploaded_by_type: str = ActorType.USER.value
     upload_method: UploadMethod = "form"
     #: False while only an upper bound of the size is known, which ``file_size`` is until processing has measured it.
     size_is_exact: bool = True

@@ -3,20 +3,21 @@
 from chalice.app import Request, Response
 
 from chalicelib.files import logic as files
-from chalicelib.files.record import FILE_STATUSES
-from chalicelib.kernel.caller import Caller
+from chalicelib.files.record import FILE_STATUSES, File
+from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.fields import to_json
+from chalicelib.kernel.permissions import Scope
 from chalicelib.web import queries
 from chalicelib.web.answers import answer, no_content, redirect
 from chalicelib.web.bodies import Body, json_object, text_field
-from chalicelib.web.routing import Routes, Who
+from chalicelib.web.routing import Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
 
 
-@routes.on("GET", "/files", who=Who.SIGNED_IN)
+@routes.on("GET", "/files", needs=Scope.FILES_READ)
 def list_files(request: Request, caller: Caller) -> Response:
     cursor = queries.one(request, "cursor")
     if cursor is not None and queries.one(request, "offset") is not None:
@@ -41,26 +42,25 @@ def list_files(request: Request, caller: Caller) -> Response:
     )
 
 
-@routes.on("GET", "/files/{file_id}", who=Who.SIGNED_IN)
+@routes.on("GET", "/files/{file_id}", needs=Scope.FILES_READ)
 def file_details(request: Request, caller: Caller, file_id: str) -> Response:
     file = files.get_file(stores(), caller, file_id)
-    uploaded_by = {"id": file.uploaded_by_id, "username": file.uploaded_by_username}
-    return answer({**to_json(file), "uploaded_by": uploaded_by})
+    return answer({**to_json(file), "uploaded_by": _uploader(file)})
 
 
-@routes.on("PATCH", "/files/{file_id}", who=Who.SIGNED_IN, body=Body.OBJECT)
+@routes.on("PATCH", "/files/{file_id}", needs=Scope.FILES_WRITE, body=Body.OBJECT)
 def rename_file(request: Request, caller: Caller, file_id: str) -> Response:
     # Before the body is looked into: what is wrong with it is nobody's business who can't see the file.
     files.get_file(stores(), caller, file_id)
     return answer(to_json(files.rename_file(stores(), caller, file_id, text_field(json_object(request), "filename"))))
 
 
-@routes.on("POST", "/files/{file_id}/retry", who=Who.SIGNED_IN)
+@routes.on("POST", "/files/{file_id}/retry", needs=Scope.FILES_WRITE)
 def retry_file(request: Request, caller: Caller, file_id: str) -> Response:
     return answer(to_json(files.retry_file(stores(), caller, file_id)), 202)
 
 
-@routes.on("POST", "/files/bulk-delete", who=Who.SIGNED_IN, body=Body.OBJECT)
+@routes.on("POST", "/files/bulk-delete", needs=Scope.FILES_DELETE, body=Body.OBJECT)
 def delete_files(request: Request, caller: Caller) -> Response:
     ids = json_object(request).get("ids")
     if not isinstance(ids, list) or not all(isinstance(file_id, str) for file_id in ids):
@@ -69,15 +69,22 @@ def delete_files(request: Request, caller: Caller) -> Response:
     return answer({"results": [{"id": file_id, "result": outcome} for file_id, outcome in outcomes.items()]})
 
 
-@routes.on("DELETE", "/files/{file_id}", who=Who.SIGNED_IN)
+@routes.on("DELETE", "/files/{file_id}", needs=Scope.FILES_DELETE)
 def delete_file(request: Request, caller: Caller, file_id: str) -> Response:
     files.delete_file(stores(), caller, file_id)
     return no_content()
 
 
-@routes.on("GET", "/files/{file_id}/content", who=Who.SIGNED_IN)
-@routes.on("HEAD", "/files/{file_id}/content", who=Who.SIGNED_IN)
+@routes.on("GET", "/files/{file_id}/content", needs=Scope.FILES_READ)
+@routes.on("HEAD", "/files/{file_id}/content", needs=Scope.FILES_READ)
 def file_content(request: Request, caller: Caller, file_id: str) -> Response:
     # A presigned URL is signed for one method; a HEAD that is redirected stays a HEAD.
     method = "head_object" if request.method == "HEAD" else "get_object"
     return redirect(files.download_url(stores(), caller, file_id, method=method))
+
+
+def _uploader(file: File) -> dict[str, str]:
+    uploader = {"type": file.uploaded_by_type, "id": file.uploaded_by_id, "name": file.uploaded_by_username}
+    if file.uploaded_by_type == ActorType.USER:
+        uploader["username"] = file.uploaded_by_username
+    return uploader

@@ -11,13 +11,13 @@ from chalicelib.web.addresses import source_address
 from chalicelib.web.answers import answer
 from chalicelib.web.identity import is_signed_in
 from chalicelib.web.limit_headers import report_limit
-from chalicelib.web.routing import Routes, Who
+from chalicelib.web.routing import Access, Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
 
 
-@routes.on("GET", "/health", who=Who.ANYONE)
+@routes.on("GET", "/health", needs=Access.ANYONE)
 def healthy(request: Request) -> Response:
     report_limit(request, limits.count_health(stores(), source_address(request)))
     dependencies = health.check(stores())

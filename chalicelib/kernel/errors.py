@@ -41,12 +41,23 @@ class ForeignOrigin(StrongroomError):
     sentence = "This request came from a page of another origin, which is not allowed to change anything here."
 
 
-class NotYourUpload(StrongroomError):
-    """The file is the organisation's, so there is nothing to hide; but it is another member's to give up."""
+class MissingPermission(StrongroomError):
+    """The caller is known, and the thing is the caller's organisation's; so there is nothing to hide."""
 
     status = 403
-    code = "not_your_upload"
-    sentence = "Only the user who started this upload may give it up while it is open."
+    code = "missing_permission"
+    sentence = "You may not do this."
+
+    @classmethod
+    def of(cls, scope: str) -> "MissingPermission":
+        return cls(f"This needs the permission {scope}, which you do not have. Ask an owner of your organisation.")
+
+
+class NotYourFile(MissingPermission):
+    """The file is the organisation's, so there is nothing to hide; but it is another's to change."""
+
+    code = "not_your_file"
+    sentence = "Another has uploaded this file."
 
 
 class FileNotFound(StrongroomError):
@@ -55,6 +66,14 @@ class FileNotFound(StrongroomError):
     status = 404
     code = "file_not_found"
     sentence = "There is no such file."
+
+
+class UserNotFound(StrongroomError):
+    """The user is absent, or of another organisation: the caller can't tell which."""
+
+    status = 404
+    code = "user_not_found"
+    sentence = "There is no such user."
 
 
 class RouteNotFound(StrongroomError):
@@ -73,6 +92,12 @@ class Conflict(StrongroomError):
     status = 409
     code = "conflict"
     sentence = "The state of the file does not allow this."
+
+
+class LastOwner(StrongroomError):
+    status = 409
+    code = "last_owner"
+    sentence = "The organisation would be left without an owner. Make somebody else an owner first."
 
 
 class QuotaExceeded(StrongroomError):

@@ -68,6 +68,8 @@ class Organization:
     counts: dict[str, int]
     #: How often usage or counts have changed.
     counter_changes: int
+    #: Users who are owners and not disabled.
+    owners: int = 0
 
     def file_count(self, status: str | None = None, mime_type: str | None = None) -> int:
         """How many files match the filters, exactly."""

@@ -4,15 +4,16 @@ from chalice.app import Request, Response
 
 from chalicelib.files.record import FILE_STATUSES
 from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.permissions import Scope
 from chalicelib.tenants import organizations
 from chalicelib.web.answers import answer
-from chalicelib.web.routing import Routes, Who
+from chalicelib.web.routing import Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
 
 
-@routes.on("GET", "/usage", who=Who.SIGNED_IN)
+@routes.on("GET", "/usage", needs=Scope.ORGANIZATION_READ)
 def usage(request: Request, caller: Caller) -> Response:
     organization = organizations.organization_of(stores(), caller)
     used = organization.usage

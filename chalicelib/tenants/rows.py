@@ -30,6 +30,8 @@ class OrganizationRow(Model):
     files_available = NumberAttribute()
     # Two changes can cancel out in the counters, but not here: a recount needs to know that there were changes.
     counter_changes = NumberAttribute(default=0)
+    # Users who are owners and not disabled. A condition on it keeps the last one.
+    owners = NumberAttribute(default=0)
     counts: MapAttribute[str, Any] = MapAttribute(default=dict)  # type: ignore[no-untyped-call]
     allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)

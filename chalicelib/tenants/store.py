@@ -1,12 +1,14 @@
 """Organisations: name, policy, quota and counters, one row each."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from pynamodb.exceptions import DoesNotExist, PynamoDBException
+from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.platform.tables import Tables, contention_on_condition
+from chalicelib.kernel.errors import LastOwner
+from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import Organization, Policy, Usage
 from chalicelib.tenants.rows import OrganizationRow
 
@@ -124,6 +126,39 @@ class OrganizationStore:
             self._tables.transact(fill)
 
 
+def count_owners(
+    transaction: TransactWrite,
+    model: type[OrganizationRow],
+    organization_id: str,
+    change: int,
+    *,
+    even_last: bool = False,
+) -> None:
+    """Add to a transaction that there is one owner more, or less; the last must stay, unless it says otherwise."""
+    exists = OrganizationRow.organization_id.exists()
+    transaction.update(
+        model(organization_id),
+        actions=[OrganizationRow.owners.add(change)],
+        condition=exists if change > 0 or even_last else exists & (OrganizationRow.owners > 1),
+        add_version_condition=False,
+    )
+
+
+@contextmanager
+def last_owner_kept(position: int | None) -> Iterator[None]:
+    """Turns a failed condition of :func:`count_owners` into LastOwner.
+
+    :param position: of that action in the transaction; None when there is none.
+    :raises LastOwner: the user is as read, and the last owner.
+    """
+    try:
+        yield
+    except TransactWriteError as error:
+        if set(failed_conditions(error)) == {position}:
+            raise LastOwner from error
+        raise
+
+
 def to_organization(row: OrganizationRow) -> Organization:
     return Organization(
         organization_id=row.organization_id,
@@ -145,5 +180,6 @@ def to_organization(row: OrganizationRow) -> Organization:
             match_extension=bool(row.match_extension),
         ),
         counter_changes=int(row.counter_changes),
+        owners=int(row.owners),
         counts={key: int(count) for key, count in row.counts.attribute_values.items()},
     )

@@ -15,6 +15,7 @@ from chalicelib.files import logic as files
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound
+from chalicelib.kernel.permissions import Scope
 from chalicelib.uploads import direct_uploads, part_limits
 from chalicelib.uploads.direct_uploads import UploadIntent
 from chalicelib.uploads.routes import listed_part
@@ -24,7 +25,7 @@ from chalicelib.web.bodies import Body, json_object, text_field
 from chalicelib.web.identity import token_of
 from chalicelib.web.limit_headers import report_limit
 from chalicelib.web.origins import check_origin
-from chalicelib.web.routing import Routes, View, Who
+from chalicelib.web.routing import Routes, View
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
@@ -126,8 +127,8 @@ CONTRACT: tuple[tuple[str, str, Body, View], ...] = (
 )
 
 for method, path, body, view in CONTRACT:
-    routes.on(method, path, who=Who.SIGNED_IN, body=body)(view)
-    routes.on(method, "/t/{ticket}" + path, who=Who.TICKET, body=body)(view)
+    for prefix in ("", "/t/{ticket}"):
+        routes.on(method, prefix + path, needs=Scope.FILES_WRITE, body=body)(view)
 
 
 def _upload(request: Request, caller: Caller, upload_id: str) -> File:

@@ -57,6 +57,7 @@ def new_file(caller: Caller, filename: str, declared_type: str | None, size_byte
         reserved_bytes=size_bytes,
         uploaded_by_id=caller.user_id,
         uploaded_by_username=caller.username,
+        uploaded_by_type=caller.type.value,
         created_at=now,
         touched_at=now,
         declared_type=declared_type,

@@ -11,19 +11,20 @@ from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.fields import to_json
+from chalicelib.kernel.permissions import Scope
 from chalicelib.uploads import direct_uploads, form_uploads, part_limits
 from chalicelib.uploads.direct_uploads import Started, UploadIntent
 from chalicelib.web import forms
 from chalicelib.web.answers import JSON, answer
 from chalicelib.web.bodies import Body, json_object, media_type, text_field
 from chalicelib.web.limit_headers import report_limit
-from chalicelib.web.routing import Routes, Who
+from chalicelib.web.routing import Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
 
 
-@routes.on("POST", "/files", who=Who.SIGNED_IN, body=Body.FILE_OR_OBJECT)
+@routes.on("POST", "/files", needs=Scope.FILES_WRITE, body=Body.FILE_OR_OBJECT)
 def upload(request: Request, caller: Caller) -> Response:
     report_limit(request, limits.count_upload(stores(), caller))
     if media_type(request.headers) == JSON:
@@ -48,7 +49,7 @@ def _start_direct_upload(request: Request, caller: Caller) -> Response:
     return answer(record, 201, {"Location": f"/files/{started.file.file_id}"})
 
 
-@routes.on("POST", "/files/{file_id}/parts", who=Who.SIGNED_IN, body=Body.OBJECT)
+@routes.on("POST", "/files/{file_id}/parts", needs=Scope.FILES_WRITE, body=Body.OBJECT)
 def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
     numbers = json_object(request).get("part_numbers")
@@ -61,14 +62,14 @@ def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
     )
 
 
-@routes.on("GET", "/files/{file_id}/parts", who=Who.SIGNED_IN)
+@routes.on("GET", "/files/{file_id}/parts", needs=Scope.FILES_WRITE)
 def list_parts(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
     parts = direct_uploads.arrived_parts(stores(), file)
     return answer({"parts": [{"part_number": p.number, "size": p.size_bytes, "etag": p.etag} for p in parts]})
 
 
-@routes.on("POST", "/files/{file_id}/complete", who=Who.SIGNED_IN, body=Body.OPTIONAL_OBJECT)
+@routes.on("POST", "/files/{file_id}/complete", needs=Scope.FILES_WRITE, body=Body.OPTIONAL_OBJECT)
 def complete_upload(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
     listed = _listed_parts(json_object(request)) if request.raw_body else None

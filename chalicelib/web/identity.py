@@ -25,7 +25,7 @@ def token_of(request: Request) -> tuple[str | None, bool]:
     return session_of(request), True
 
 
-def caller_by_session(request: Request) -> Caller:
+def caller_of(request: Request) -> Caller:
     """
     :raises NotSignedIn: nobody's session.
     :raises ForeignOrigin: a write by cookie from a foreign page.

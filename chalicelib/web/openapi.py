@@ -9,13 +9,13 @@ from chalicelib.accounts import limits
 from chalicelib.web.addresses import source_address
 from chalicelib.web.answers import answer
 from chalicelib.web.limit_headers import report_limit
-from chalicelib.web.routing import Routes, Who
+from chalicelib.web.routing import Access, Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
 
 
-@routes.on("GET", "/openapi.json", who=Who.ANYONE)
+@routes.on("GET", "/openapi.json", needs=Access.ANYONE)
 def openapi(request: Request) -> Response:
     report_limit(request, limits.count_anonymous(stores(), source_address(request), with_token=False))
     return answer(_document())

@@ -10,10 +10,12 @@ from typing import Any
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.accounts.limits import LimitReached
-from chalicelib.kernel.errors import StrongroomError, Unavailable
+from chalicelib.kernel.caller import ActorType, Caller
+from chalicelib.kernel.errors import MissingPermission, StrongroomError, Unavailable
+from chalicelib.kernel.permissions import Scope
 from chalicelib.web.answers import error_answer
 from chalicelib.web.bodies import Body
-from chalicelib.web.identity import caller_by_session, caller_by_ticket
+from chalicelib.web.identity import caller_by_ticket, caller_of
 from chalicelib.web.limit_headers import add_limit_headers, report_limit
 from chalicelib.wiring import stores
 
@@ -25,22 +27,29 @@ _OURS = "strongroom.ours"
 View = Callable[..., Response]
 
 
-class Who(Enum):
-    """Who may call a route. A view gets the request first and, unless anyone may call it, the caller second."""
+class Access(Enum):
+    """What a route asks for that is no scope."""
 
+    #: The view gets the request and no caller.
     ANYONE = "anyone"
-    SIGNED_IN = "a live session"
-    #: The path has the parameter ``ticket``, which the view does not get.
-    TICKET = "an upload ticket in the path"
+    #: Whoever is known: a person or an API key.
+    KNOWN = "whoever is known"
+    #: A person with a session: what is about passwords and sessions is not for keys.
+    PERSON = "a person who is signed in"
 
 
 @dataclass(frozen=True)
 class Operation:
     method: str
     path: str
-    who: Who
+    needs: Scope | Access
     body: Body
     view: View
+
+    @property
+    def by_ticket(self) -> bool:
+        """Whether an upload ticket in the path stands for the session. The view does not get it."""
+        return self.path.startswith("/t/{ticket}/")
 
 
 class Routes(Blueprint):
@@ -50,11 +59,14 @@ class Routes(Blueprint):
         super().__init__(import_name)
         self.operations: list[Operation] = []
 
-    def on(self, method: str, path: str, *, who: Who, body: Body = Body.UNREAD) -> Callable[[View], View]:
-        """Register a view, and give it back as it is, so that one view can answer on several paths."""
+    def on(self, method: str, path: str, *, needs: Scope | Access, body: Body = Body.UNREAD) -> Callable[[View], View]:
+        """Register a view, and give it back as it is, so that one view can answer on several paths.
+
+        A view gets the request first and, unless anyone may call it, the caller second.
+        """
 
         def register(view: View) -> View:
-            operation = Operation(method, path, who, body, view)
+            operation = Operation(method, path, needs, body, view)
             self.operations.append(operation)
 
             @functools.wraps(view)
@@ -86,12 +98,21 @@ def _answer(request: Request, operation: Operation, path_arguments: dict[str, st
 
 def _call(request: Request, operation: Operation, path_arguments: dict[str, str]) -> Response:
     arguments: list[Any] = [request]
-    if operation.who is Who.SIGNED_IN:
-        arguments.append(caller_by_session(request))
-    elif operation.who is Who.TICKET:
-        arguments.append(caller_by_ticket(request, path_arguments.pop("ticket")))
+    if operation.needs is not Access.ANYONE:
+        by_ticket = operation.by_ticket
+        caller = caller_by_ticket(request, path_arguments.pop("ticket")) if by_ticket else caller_of(request)
+        _check_permission(caller, operation.needs)
+        arguments.append(caller)
     operation.body.check(request)
     return operation.view(*arguments, **path_arguments)
+
+
+def _check_permission(caller: Caller, needs: Scope | Access) -> None:
+    """:raises MissingPermission: the caller has no such scope, or is a key where a person is needed."""
+    if needs is Access.PERSON and caller.type is not ActorType.USER:
+        raise MissingPermission("This is for people who are signed in, not for API keys.")
+    if isinstance(needs, Scope) and not caller.may(needs):
+        raise MissingPermission.of(needs)
 
 
 def _told(error: Exception) -> StrongroomError:

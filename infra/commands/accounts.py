@@ -6,6 +6,9 @@ import click
 
 from infra.commands.options import json_option, password_options, print_rows, read_password, stage_option
 
+# As in chalicelib/kernel/permissions.py, which is loaded when a command runs; a test compares them.
+ROLE = click.Choice(["viewer", "member", "admin", "owner"])
+
 
 @click.group()
 def organizations() -> None:
@@ -99,12 +102,13 @@ def set_policy(
 
 @click.group()
 def users() -> None:
-    """Create, list, disable and enable users, set passwords.
+    """Create, list, disable and enable users, set roles and passwords.
 
     \b
     Examples:
       python -m infra users create ORGANIZATION_ID jane@example.com
       echo "$PASSWORD" | python -m infra users set-password jane@example.com --password-stdin
+      python -m infra users set-role jane@example.com admin
       python -m infra users disable jane@example.com
     """
 
@@ -112,18 +116,21 @@ def users() -> None:
 @users.command("create")
 @click.argument("organization_id")
 @click.argument("username")
+@click.option("--role", type=ROLE, help="Default: owner for the first user of the organisation, else member.")
 @password_options
 @stage_option
-def create_user(organization_id: str, username: str, password_stdin: bool, stage: str) -> None:
+def create_user(organization_id: str, username: str, role: str | None, password_stdin: bool, stage: str) -> None:
     """Create a user of an organisation. Asks for the password."""
     from chalicelib.accounts import users as accounts
+    from chalicelib.kernel.permissions import Role
     from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
     stores = open_stores(stage)
     tenants.get_organization(stores, organization_id)
-    user = accounts.create_user(stores, organization_id, username, read_password(password_stdin))
-    click.echo(f"Created {user.username} ({user.user_id}).")
+    chosen = Role(role) if role is not None else None
+    user = accounts.create_user(stores, organization_id, username, read_password(password_stdin), role=chosen)
+    click.echo(f"Created {user.username} ({user.user_id}), {user.role}.")
 
 
 @users.command("list")
@@ -139,13 +146,28 @@ def list_users(organization_id: str, stage: str, as_json: bool) -> None:
         [
             user.user_id,
             user.username,
+            str(user.role),
             "disabled" if user.disabled else "active",
             len(user.live_sessions),
             user.created_at,
         ]
         for user in accounts.list_users(open_stores(stage), organization_id)
     ]
-    print_rows(["Id", "Username", "State", "Sessions", "Created"], rows, as_json)
+    print_rows(["Id", "Username", "Role", "State", "Sessions", "Created"], rows, as_json)
+
+
+@users.command("set-role")
+@click.argument("username")
+@click.argument("role", type=ROLE)
+@stage_option
+def set_role(username: str, role: str, stage: str) -> None:
+    """Give a user another role. Has effect at the user's next request."""
+    from chalicelib.accounts import users as accounts
+    from chalicelib.kernel.permissions import Role
+    from infra.environment import open_stores
+
+    accounts.set_role(open_stores(stage), username, Role(role))
+    click.echo(f"{username} is {role} now.")
 
 
 @users.command("disable")

@@ -73,7 +73,7 @@ class Cloud(MotoAws):
         organizations = {name: tenants.create_organization(stores, name) for name in ("Acme", "Bolt")}
         for username, (name, password) in USERS.items():
             user = accounts.create_user(stores, organizations[name].organization_id, username, password)
-            self.callers[username] = Caller(user.organization_id, user.user_id, user.username)
+            self.callers[username] = user.caller
         self._start_sessions(stores)
         return list(organizations.values())
 

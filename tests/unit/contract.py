@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from chalicelib.kernel.caller import Caller
 from tests.sentences import foreign_words
 from tests.unit.api import Answer
 
@@ -14,6 +15,17 @@ FILE_KEYS = {
     "processed_at",
 }
 RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
+
+
+def user_json(caller: Caller) -> dict[str, object]:
+    """Who somebody is, as login and GET /auth/me tell it."""
+    return {
+        "id": caller.user_id,
+        "username": caller.username,
+        "organization_id": caller.organization_id,
+        "role": caller.role,
+        "scopes": sorted(caller.scopes),
+    }
 
 
 def check_headers(answer: Answer) -> None:

@@ -122,11 +122,14 @@ ROWS_AND_COUNTERS = (
         (f"{OPEN_UPLOADS_TESTS}::TestNumber::test_one_more_is_refused_and_told_which_to_end",),
     ),
     Protection(
-        "Nobody but the starter gives up an open upload",
-        "delete_file",
-        "file.awaits_bytes and file.uploaded_by_id != caller.user_id",
+        "Members change and delete only what they have uploaded themselves",
+        "_check_owner",
+        "file.uploaded_by_id != caller.user_id and not caller.may(Scope.FILES_MANAGE)",
         "False",
-        (f"{OPEN_UPLOADS_TESTS}::TestGivingUp::test_other_member_cannot_give_up_an_open_upload",),
+        (
+            f"{OPEN_UPLOADS_TESTS}::TestGivingUp::test_other_member_cannot_give_up_an_open_upload",
+            "tests/unit/http/test_files.py::test_members_change_only_what_is_theirs",
+        ),
     ),
     Protection(
         "Bytes that arrive after their user was disabled are refused",

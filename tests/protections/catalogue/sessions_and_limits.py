@@ -40,9 +40,9 @@ SESSIONS_AND_LIMITS = (
     ),
     Protection(
         "Disabling a user, or a new password, ends every session",
-        "_write",
-        "stores.users.replace(user, changed, ended)",
-        "stores.users.replace(user, changed, [])",
+        "write_user",
+        "stores.users.replace(user, changed, gone, even_last_owner=even_last_owner)",
+        "stores.users.replace(user, changed, [], even_last_owner=even_last_owner)",
         (
             f"{SESSIONS_TESTS}::test_disabled_user_is_out_at_once",
             f"{SESSIONS_TESTS}::test_changed_password_ends_every_session",
@@ -92,7 +92,7 @@ SESSIONS_AND_LIMITS = (
     ),
     Protection(
         "A write by cookie from a page of another origin is refused",
-        "caller_by_session",
+        "caller_of",
         "by_cookie and request.method not in SAFE_METHODS",
         "False",
         (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.kernel.config import Settings, load
-from infra import settings_pages
+from infra import generated_pages
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -30,9 +30,9 @@ def test_every_setting_is_in_the_table_and_no_other() -> None:
     assert set(table()) == {field.name.upper() for field in fields(Settings)}
 
 
-@pytest.mark.parametrize("page", sorted(settings_pages.PAGES), ids=lambda page: page.name)
+@pytest.mark.parametrize("page", sorted(generated_pages.PAGES), ids=lambda page: page.name)
 def test_page_has_the_table_of_today(page: Path) -> None:
-    assert page.read_text(encoding="utf-8") == settings_pages.rendered(page), "run: make docs"
+    assert page.read_text(encoding="utf-8") == generated_pages.rendered(page), "run: make docs"
 
 
 @pytest.mark.parametrize("variable", sorted(table()))

@@ -11,7 +11,7 @@ from chalice.test import Client
 
 import app as application
 from chalicelib.web.middleware import log_and_shape
-from chalicelib.web.routing import Routes, Who
+from chalicelib.web.routing import Access, Routes
 from tests.unit.api import Api, Session
 from tests.unit.calls import unreachable
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
@@ -91,7 +91,7 @@ def small_application(world: World) -> Client:
     def raises() -> None:
         raise RuntimeError("deep inside")
 
-    @routes.on("GET", "/code", who=Who.ANYONE)
+    @routes.on("GET", "/code", needs=Access.ANYONE)
     def code(request: Request) -> Response:
         return Response({"Code": "ours", "Message": "kept"}, status_code=200)
 

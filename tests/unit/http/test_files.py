@@ -28,7 +28,12 @@ def test_details_are_the_record_and_who_uploaded(any_api: Api, anna: Session, wo
     check_success(answer)
     check_rate_limit_headers(answer)
     record = dict(answer.json)
-    assert record.pop("uploaded_by") == {"id": anna.caller.user_id, "username": "anna"}
+    assert record.pop("uploaded_by") == {
+        "type": "user",
+        "id": anna.caller.user_id,
+        "name": "anna",
+        "username": "anna",
+    }
     check_file_record(record)
     listed = any_api.get("/files", anna).json["files"]
     assert listed == [record]
@@ -123,8 +128,26 @@ def test_deleted_file_leaves_nothing(any_api: Api, anna: Session, world: World) 
     assert any_api.get("/files", anna).json["total"] == 0
 
 
-def test_any_colleague_may_delete(api: Api, anna: Session, sign_in: SignIn, world: World) -> None:
-    check_success(api.delete(f"/files/{completed(api, world, anna)}", sign_in("albert")), 204)
+def test_members_change_only_what_is_theirs(api: Api, anna: Session, sign_in: SignIn, world: World) -> None:
+    albert, file_id = sign_in("albert"), completed(api, world, anna)
+    before = world.snapshot()
+    for answer in (
+        api.delete(f"/files/{file_id}", albert),
+        api.request("PATCH", f"/files/{file_id}", session=albert, json_body={"filename": "mine.txt"}),
+        api.post(f"/files/{file_id}/retry", albert),
+    ):
+        assert "files:manage" in check_error(answer, 403)
+        assert answer.json["code"] == "not_your_file"
+    assert world.snapshot() == before
+    own = completed(api, world, albert)
+    check_success(api.request("PATCH", f"/files/{own}", session=albert, json_body={"filename": "mine.txt"}))
+    check_success(api.delete(f"/files/{own}", albert), 204)
+
+
+def test_owner_changes_what_others_have_uploaded(api: Api, anna: Session, sign_in: SignIn, world: World) -> None:
+    file_id = completed(api, world, sign_in("albert"))
+    check_success(api.request("PATCH", f"/files/{file_id}", session=anna, json_body={"filename": "ours.txt"}))
+    check_success(api.delete(f"/files/{file_id}", anna), 204)
 
 
 def test_pending_file_can_be_deleted_and_stays_so(api: Api, anna: Session, world: World) -> None:

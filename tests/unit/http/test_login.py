@@ -13,7 +13,7 @@ from chalicelib.kernel.errors import Conflict
 from tests.unit.api import Api
 from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import Configure
-from tests.unit.contract import check_error, check_rate_limit_headers, check_success
+from tests.unit.contract import check_error, check_rate_limit_headers, check_success, user_json
 from tests.unit.world import World
 
 PASSWORD = "correct-horse-anna"
@@ -23,8 +23,7 @@ def test_right_password_gives_a_session(any_api: Api, world: World) -> None:
     answer = any_api.login("anna", PASSWORD)
     check_success(answer)
     check_rate_limit_headers(answer)
-    caller = world.caller("anna")
-    user = {"id": caller.user_id, "username": "anna", "organization_id": caller.organization_id}
+    user = user_json(world.caller("anna"))
     assert answer.json == {"success": True, "user": user}
     me = any_api.get("/auth/me", headers={"Cookie": f"session={answer.token}"})
     check_success(me)

@@ -15,7 +15,7 @@ from chalicelib.accounts import users as accounts
 from chalicelib.accounts.sessions import MAX_LIVE_SESSIONS
 from tests.unit.api import Api, Session
 from tests.unit.conftest import Configure, SignIn
-from tests.unit.contract import check_error, check_rate_limit_headers, check_success
+from tests.unit.contract import check_error, check_rate_limit_headers, check_success, user_json
 from tests.unit.world import World
 
 
@@ -27,10 +27,8 @@ def test_me_tells_who_is_signed_in(any_api: Api, anna: Session) -> None:
     answer = any_api.get("/auth/me", anna)
     check_success(answer)
     check_rate_limit_headers(answer)
-    caller = anna.caller
-    assert answer.json == {
-        "user": {"id": caller.user_id, "username": "anna", "organization_id": caller.organization_id}
-    }
+    assert answer.json == {"user": user_json(anna.caller)}
+    assert answer.json["user"]["role"] == "owner"
 
 
 @pytest.mark.parametrize(

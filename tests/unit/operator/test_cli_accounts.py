@@ -158,7 +158,7 @@ def test_users_are_listed_with_their_state_and_without_secrets(operator: Operato
         "anna": ("active", 1),
         "albert": ("disabled", 0),
     }
-    assert set(users["anna"]) == {"id", "username", "state", "sessions", "created"}
+    assert set(users["anna"]) == {"id", "username", "role", "state", "sessions", "created"}
 
 
 def test_empty_list_says_so(operator: Operator) -> None:

@@ -1,13 +1,17 @@
-"""Writes what people read of the settings: the table of docs/settings.md and that of the parameters in
-docs/operations.md, each between two comments. A test holds pages and settings together. Run it with `make docs`.
+"""Writes the tables of docs/ that follow from the code: settings, parameters of the stack, permissions.
+
+Each is between two comments. A test holds pages and code together. Run it with `make docs`.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from app import ROUTES
 from chalicelib.kernel.config import described
+from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.kernel.setting import Setting
+from chalicelib.web.routing import Access
 from infra.template import generated
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -40,8 +44,41 @@ def parameters_table() -> str:
     return "\n".join(["| parameter | default | |", "|---|---|---|", *rows])
 
 
+def permissions_tables() -> str:
+    roles = [f"| `{scope}` | {' | '.join(_yes(scope in ROLE_SCOPES[role]) for role in Role)} |" for scope in Scope]
+    needs = [
+        f"| `{route.method} {route.path}` | {_needs(route.needs)} |"
+        for blueprint in ROUTES
+        for route in blueprint.operations
+        if not route.by_ticket
+    ]
+    return "\n".join(
+        [
+            f"| scope | {' | '.join(Role)} |",
+            "|---|" + "---|" * len(Role),
+            *roles,
+            "",
+            "| route | needs |",
+            "|---|---|",
+            *needs,
+        ]
+    )
+
+
+def _yes(has: bool) -> str:
+    return "yes" if has else ""
+
+
+def _needs(needs: Scope | Access) -> str:
+    return f"`{needs}`" if isinstance(needs, Scope) else needs.value
+
+
 #: Page -> what makes its table.
-PAGES = {DOCS / "settings.md": settings_table, DOCS / "operations.md": parameters_table}
+PAGES = {
+    DOCS / "settings.md": settings_table,
+    DOCS / "operations.md": parameters_table,
+    DOCS / "permissions.md": permissions_tables,
+}
 
 
 def rendered(page: Path) -> str:

@@ -1,0 +1,107 @@
+"""Every route with every role: what each may and may not do, by the one table and the routes as they are told."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+import app as application
+from chalicelib.accounts import users as accounts
+from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
+from chalicelib.web.routing import Access, Operation
+from infra.commands.accounts import ROLE
+from tests.unit.api import Api, Session
+from tests.unit.contract import check_error
+from tests.unit.http.test_tenancy import fill
+from tests.unit.world import World
+
+OPERATIONS = [operation for routes in application.ROUTES for operation in routes.operations]
+SCOPED = [operation for operation in OPERATIONS if isinstance(operation.needs, Scope)]
+PASSWORD = "staple-battery-horse"
+
+
+def name_of(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def somebody(world: World, api: Api, role: Role, name: str = "Acme") -> Session:
+    """A new user with this role, signed in."""
+    username = f"{role}-of-{name.lower()}"
+    organization_id = world.organizations[name].organization_id
+    user = accounts.create_user(world.stores, organization_id, username, PASSWORD, role=role)
+    return Session(username, PASSWORD, api.login(username, PASSWORD).token, user.caller)
+
+
+@pytest.fixture
+def people(world: World, api: Api) -> dict[Role, Session]:
+    return {role: somebody(world, api, role) for role in Role}
+
+
+def request(api: Api, operation: Operation, session: Session, target: str = "x") -> object:
+    ticket = "x"
+    if operation.by_ticket and session.caller.may(Scope.FILES_WRITE):
+        ticket = api.post("/auth/ticket", session).json["base_path"].removeprefix("/t/")
+    headers = {"Content-Type": operation.body.media_types[0]} if operation.body.media_types else {}
+    return api.request(
+        operation.method,
+        fill(operation.path, target, ticket),
+        session=None if operation.by_ticket else session,
+        headers=headers,
+        body=b"{}" if "application/json" in operation.body.media_types else b"",
+    )
+
+
+@pytest.mark.parametrize("operation", SCOPED, ids=name_of)
+def test_route_asks_for_its_scope_and_nothing_else(
+    api: Api, world: World, people: dict[Role, Session], operation: Operation
+) -> None:
+    for role, session in people.items():
+        if operation.by_ticket and operation.needs not in ROLE_SCOPES[role]:
+            check_error(api.post("/auth/ticket", session), 403)
+            continue
+        before = world.snapshot()
+        answer = request(api, operation, session)
+        if operation.needs in ROLE_SCOPES[role]:
+            assert answer.status not in (401, 403, 500), answer.body  # type: ignore[attr-defined]
+        else:
+            assert str(operation.needs) in check_error(answer, 403)  # type: ignore[arg-type]
+            assert answer.json["code"] == "missing_permission"  # type: ignore[attr-defined]
+            assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs is Access.PERSON], ids=name_of)
+def test_what_needs_no_scope_is_open_to_every_role(api: Api, people: dict[Role, Session], operation: Operation) -> None:
+    for session in people.values():
+        assert request(api, operation, session).status not in (401, 403, 500)  # type: ignore[attr-defined]
+
+
+def test_each_role_has_what_the_one_before_has() -> None:
+    for lower, higher in pairwise(Role):
+        assert ROLE_SCOPES[lower] < ROLE_SCOPES[higher]
+    assert ROLE_SCOPES[Role.OWNER] == set(Scope)
+
+
+def test_command_line_knows_the_same_roles() -> None:
+    assert list(ROLE.choices) == list(Role)
+
+
+def test_route_that_says_nothing_of_access_does_not_start() -> None:
+    with pytest.raises(TypeError):
+        application.ROUTES[0].on("GET", "/new")  # type: ignore[call-arg]
+
+
+def test_ticket_does_nothing_but_upload(api: Api, anna: Session) -> None:
+    tickets = {operation.needs for operation in OPERATIONS if operation.by_ticket}
+    assert tickets == {Scope.FILES_WRITE}
+
+
+def test_changed_role_counts_at_the_next_request(api: Api, world: World, anna: Session) -> None:
+    member = somebody(world, api, Role.MEMBER)
+    assert api.upload(member).status == 201
+    path = api.post("/auth/ticket", member).json["base_path"]
+    answer = api.request("PATCH", f"/users/{member.caller.user_id}", session=anna, json_body={"role": "viewer"})
+    assert answer.status == 200
+    check_error(api.upload(member), 403)
+    check_error(api.get(f"{path}/s3/params?filename=a.txt&metadata[size]=1"), 403)
+    assert api.get("/files", member).status == 200, "the session goes on"
