@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 
 from chalicelib import keys
-from chalicelib.accounts.rows import SessionRow, UserRow
+from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow, OpenUploadsRow
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
@@ -25,6 +25,7 @@ def audit(lab: Lab) -> list[str]:
         *wrong_counters(lab, rows),
         *wrong_open_uploads(lab, rows),
         *wrong_sessions(lab),
+        *_wrong_people(lab),
         *_wrong_queue(lab),
     ]
 
@@ -149,6 +150,31 @@ def wrong_sessions(lab: Lab) -> Iterator[str]:
             yield "a session of nobody"
         elif f"{int(session.expires_at)}:{session.token_hash}" not in user.live_sessions:
             yield f"a session of {user.username} that a change of password would not end"
+
+
+def _wrong_people(lab: Lab) -> Iterator[str]:
+    """Each organisation counts its owners right and has one; sessions know the role; names and users go together."""
+    users = lab.cloud.rows(UserRow)
+    for organization in lab.cloud.rows(OrganizationRow):
+        owners = [
+            user
+            for user in users
+            if user.organization_id == organization.organization_id and user.role == "owner" and not user.disabled
+        ]
+        if len(owners) != organization.owners or not owners:
+            yield f"{organization.name} counts {organization.owners} owners and has {len(owners)}"
+    roles = {user.user_id: user.role for user in users}
+    for session in lab.cloud.rows(SessionRow):
+        if (
+            session.expires_at > time.time()
+            and session.ticket_of is None
+            and session.role != roles.get(session.user_id)
+        ):
+            yield f"a session of {session.username} has the role {session.role}, not {roles.get(session.user_id)}"
+    if {(user.username, user.user_id) for user in users} != {
+        (name.username, name.user_id) for name in lab.cloud.rows(UsernameRow)
+    }:
+        yield "names and users do not belong together"
 
 
 def _wrong_queue(lab: Lab) -> Iterator[str]:

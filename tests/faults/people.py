@@ -59,6 +59,12 @@ class Person:
     def change_password(self, new: str) -> Answer:
         return self.request("POST", "/auth/password", json_body={"current_password": PASSWORD, "new_password": new})
 
+    def change_user(self, user_id: str, **changes: Any) -> Answer:
+        return self.request("PATCH", f"/users/{user_id}", json_body=changes)
+
+    def remove_user(self, user_id: str) -> Answer:
+        return self.request("DELETE", f"/users/{user_id}")
+
     def me(self) -> Answer:
         return self.request("GET", "/auth/me")
 

@@ -59,6 +59,22 @@ SCENARIOS: dict[str, Scenario] = {
         steps.session_elsewhere,
         again=steps.find_the_password,
     ),
+    "role": Scenario(
+        "Another role",
+        "An owner makes a member, who has two sessions, an owner; if the answer is not 200, once more.",
+        steps.promote,
+        steps.sessions_of_a_member,
+        again=steps.promote_again,
+    ),
+    "remove-user": Scenario(
+        "Removal of a user",
+        "An owner removes another owner, who has two sessions and an open upload; if the answer is not 204, once more.",
+        steps.remove_user,
+        steps.another_owner,
+        again=steps.remove_user_again,
+        hoped_for=204,
+        ends=("failed",),
+    ),
     "upload": Scenario(
         "Form upload",
         "A user sends a file; if the answer is not 201, the user sends it again as another file.",

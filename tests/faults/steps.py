@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.accounts.rows import UserRow
 from chalicelib.kernel.caller import Caller
 from chalicelib.processing.processing import MAX_STARTS
 from chalicelib.tenants import organizations as tenants
@@ -65,6 +66,44 @@ def find_the_password(lab: Lab, elsewhere: Any) -> None:
     assert person.login().status == 200, "neither password is right"
     assert change_password(lab, None).status == 200, "can't change it afterwards"
     assert elsewhere.me().status == 401, "a session outlived its password"
+
+
+# ---- people ------------------------------------------------------------------------------------------------------
+def user_id_of(lab: Lab, username: str) -> str:
+    return next(row.user_id for row in lab.cloud.rows(UserRow) if row.username == username)
+
+
+def sessions_of_a_member(lab: Lab) -> Any:
+    assert replace(lab.people["albert"]).login().status == 200
+    return user_id_of(lab, "albert")
+
+
+def promote(lab: Lab, user_id: Any) -> Answer:
+    return lab.people["anna"].change_user(user_id, role="owner")
+
+
+def promote_again(lab: Lab, user_id: Any) -> None:
+    assert promote(lab, user_id).status == 200, "can't give the role afterwards"
+    assert lab.people["albert"].me().body["user"]["role"] == "owner", "the role did not reach the session"
+
+
+def another_owner(lab: Lab) -> Any:
+    user_id = sessions_of_a_member(lab)
+    assert promote(lab, user_id).status == 200
+    assert lab.people["albert"].start_direct(len(TEXT)).status == 201
+    # Nobody is to sign in again for the one who is removed.
+    lab.people["albert"].token = None
+    return user_id
+
+
+def remove_user(lab: Lab, user_id: Any) -> Answer:
+    return lab.people["anna"].remove_user(user_id)
+
+
+def remove_user_again(lab: Lab, user_id: Any) -> None:
+    assert remove_user(lab, user_id).status in (204, 404), "can't remove the user afterwards"
+    told = lab.people["albert"].login()
+    assert told.status == 401, f"a removed user is answered {told}"
 
 
 # ---- uploads -----------------------------------------------------------------------------------------------------
