@@ -23,6 +23,7 @@ from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
 from tests.protections.catalogue.isolation import ISOLATION
 from tests.protections.catalogue.local_stack import LOCAL_STACK
 from tests.protections.catalogue.migrations import MIGRATIONS
+from tests.protections.catalogue.people import PEOPLE
 from tests.protections.catalogue.processing_once import PROCESSING_ONCE
 from tests.protections.catalogue.protection import Protection
 from tests.protections.catalogue.queue import QUEUE
@@ -35,6 +36,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Rows, counters and quotas": ROWS_AND_COUNTERS,
     "Isolation": ISOLATION,
     "Processing": PROCESSING_ONCE,
+    "People and permissions": PEOPLE,
     "The queue": QUEUE,
     "Deletion and the sweep": DELETION_AND_SWEEP,
     "Uploads straight to S3": DIRECT_UPLOADS,

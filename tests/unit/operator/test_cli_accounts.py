@@ -150,6 +150,27 @@ def test_new_password_ends_every_session_and_the_old_password(
     assert api.login("anna", PASSWORD).status == 200
 
 
+def test_role_is_given_and_counts_at_the_next_request(
+    operator: Operator, world: World, api: Api, sign_in: SignIn, acme: str
+) -> None:
+    albert = sign_in("albert")
+    assert operator.done("users", "set-role", "albert", "admin") == "albert is admin now.\n"
+    assert api.get("/auth/me", albert).json["user"]["role"] == "admin"
+    said = operator.refused("users", "set-role", "anna", "member", exit_code=1)
+    assert "without an owner" in said
+    made = operator.done("users", "create", acme, "vera", "--role", "viewer", "--password-stdin", typed=PASSWORD)
+    assert made.endswith(", viewer.\n")
+    users = json.loads(operator.done("users", "list", acme, "--json"))
+    assert {user["username"]: user["role"] for user in users} == {"anna": "owner", "albert": "admin", "vera": "viewer"}
+
+
+def test_last_owner_can_be_disabled_by_the_operator(operator: Operator, world: World) -> None:
+    operator.done("users", "disable", "anna")
+    assert world.organization().owners == 0
+    operator.done("users", "set-role", "albert", "owner")
+    assert world.organization().owners == 1
+
+
 def test_users_are_listed_with_their_state_and_without_secrets(operator: Operator, anna: Session, acme: str) -> None:
     operator.done("users", "disable", "albert")
     text = operator.done("users", "list", acme, "--json")

@@ -13,14 +13,16 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from chalicelib import keys
+from chalicelib.accounts import users as accounts
 from chalicelib.files.rows import FileRow
 from chalicelib.platform.tables import Tables
-from infra.migrations import m0001_installation, m0002_derive_index_keys
+from infra.migrations import m0001_installation, m0002_derive_index_keys, m0004_give_roles
 from infra.migrations.ledger import APPLIED, LOCK_ID, LOCK_SECONDS, RUNNING, Ledger, LedgerRow, MigrationError
 from infra.migrations.runner import Context, Migration, known_migrations, migrate
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_answer, aws_calls, just_before, listening
-from tests.unit.cloud import STACK
+from tests.unit.cloud import STACK, USERS
+from tests.unit.conftest import SignIn
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
 
@@ -346,3 +348,55 @@ def test_pages_that_were_done_before_a_crash_are_not_read_again(world: World, ap
     assert {row["status_key"]["S"] for row in world.rows("files")} == {
         keys.status_partition(anna.caller.organization_id, "pending")
     }
+
+
+# ---- 0004 --------------------------------------------------------------------------------------------------------
+def forget_roles(world: World) -> None:
+    """Rows as they were before there were roles."""
+    for row in world.rows("users"):
+        key = {name: row[name] for name in ("organization_id", "user_id")}
+        world.cloud.dynamodb.update_item(TableName=f"{STACK}-users", Key=key, UpdateExpression="REMOVE #r", **ROLE)
+    for row in world.rows("sessions"):
+        key = {"token_hash": row["token_hash"]}
+        world.cloud.dynamodb.update_item(TableName=f"{STACK}-sessions", Key=key, UpdateExpression="REMOVE #r", **ROLE)
+    for row in world.rows("organizations"):
+        key = {"organization_id": row["organization_id"]}
+        world.cloud.dynamodb.update_item(TableName=f"{STACK}-organizations", Key=key, UpdateExpression="REMOVE owners")
+
+
+ROLE: Any = {"ExpressionAttributeNames": {"#r": "role"}}
+
+
+def roles(world: World) -> dict[str, str]:
+    return {row["username"]["S"]: row.get("role", {}).get("S", "none") for row in world.rows("users")}
+
+
+def test_first_user_becomes_the_owner_and_the_others_members(world: World, api: Api, sign_in: SignIn) -> None:
+    sessions = {name: sign_in(name) for name in ("anna", "albert", "berta")}
+    forget_roles(world)
+    assert api.get("/auth/me", sessions["anna"]).json["user"]["role"] == "member", "until the migration has been there"
+    steps = [step("0004_x", m0004_give_roles.apply)]
+    said: list[str] = []
+    migrate(world.stores, said.append, steps)
+    assert said[-1] == "  3 users given a role"
+    assert roles(world) == {"anna": "owner", "albert": "member", "berta": "owner"}
+    assert [world.organization(name).owners for name in ("Acme", "Bolt")] == [1, 1]
+    seen = {name: api.get("/auth/me", session).json["user"]["role"] for name, session in sessions.items()}
+    assert seen == roles(world), "sessions that were open know the role"
+    before = world.snapshot()
+    m0004_give_roles.apply(Context(world.stores, said.append, None, nothing))
+    assert world.snapshot() == before
+
+
+def test_disabled_first_user_becomes_no_owner(world: World) -> None:
+    accounts.set_disabled(world.stores, "anna", True)
+    forget_roles(world)
+    migrate(world.stores, quiet, [step("0004_x", m0004_give_roles.apply)])
+    assert roles(world) == {"anna": "member", "albert": "owner", "berta": "owner"}
+
+
+def test_login_meanwhile_takes_no_role_away(world: World, api: Api) -> None:
+    forget_roles(world)
+    with just_before("dynamodb.TransactWriteItems", lambda: api.login("anna", USERS["anna"][1])):
+        migrate(world.stores, quiet, [step("0004_x", m0004_give_roles.apply)])
+    assert roles(world)["anna"] == "owner"
