@@ -44,6 +44,15 @@ def parameters_table() -> str:
     return "\n".join(["| parameter | default | |", "|---|---|---|", *rows])
 
 
+def limits_table() -> str:
+    rows = [
+        f"| {setting.about} | {str(setting.default).replace('/', ' a ').replace(';', ', ')} | `{name}` |"
+        for name, setting in described().items()
+        if name.startswith("RATE_LIMIT_")
+    ]
+    return "\n".join(["| what is counted | default | setting |", "|---|---|---|", *rows])
+
+
 def permissions_tables() -> str:
     roles = [f"| `{scope}` | {' | '.join(_yes(scope in ROLE_SCOPES[role]) for role in Role)} |" for scope in Scope]
     needs = [
@@ -78,6 +87,7 @@ PAGES = {
     DOCS / "settings.md": settings_table,
     DOCS / "operations.md": parameters_table,
     DOCS / "permissions.md": permissions_tables,
+    DOCS / "api.md": limits_table,
 }
 
 

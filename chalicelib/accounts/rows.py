@@ -38,6 +38,8 @@ class UsernameRow(Model):
 class SessionRow(Model):
     class Meta(ClientLimits):
         table_name = "sessions"
+        # DynamoDB deletes a row up to days after that time, so the code compares it as well.
+        expires_by = "expires_at"
 
     token_hash = UnicodeAttribute(hash_key=True)
     organization_id = UnicodeAttribute()

@@ -36,7 +36,10 @@ _CONDITION_FAILED = "ConditionalCheckFailed"
 
 
 class ClientLimits:
-    """Time-outs and retries of every table's client."""
+    """Time-outs and retries of every table's client.
+
+    A model's Meta may have ``expires_by`` too: the attribute of epoch seconds after which DynamoDB deletes a row (TTL).
+    """
 
     connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS
     read_timeout_seconds = READ_TIMEOUT_SECONDS

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from infra.template import generated
+from infra.template.tables import tables
 
 Template = dict[str, Any]
 
@@ -77,7 +78,7 @@ def _with_policies(template: Template, stage: str) -> Template:
 
 
 def _merged(names: tuple[str, ...], stage: str, base: Template | None = None) -> Template:
-    template: Template = base or {}
+    template: Template = merge({"Resources": tables()}, base or {})
     for name in names:
         template = merge(template, load(FOLDER / name))
     return _with_policies(template, stage)
