@@ -46,7 +46,7 @@ def parameters_table() -> str:
 
 def limits_table() -> str:
     rows = [
-        f"| {setting.about} | {str(setting.default).replace('/', ' a ').replace(';', ', ')} | `{name}` |"
+        f"| {setting.about} | {str(setting.default).replace('/', ' per ').replace(';', ', ')} | `{name}` |"
         for name, setting in described().items()
         if name.startswith("RATE_LIMIT_")
     ]
