@@ -86,6 +86,11 @@ class Site:
         assert answer.status == 201, answer.body
         return str(answer.json["id"])
 
+    @property
+    def user_id(self) -> str:
+        """Of the user whose token is sent."""
+        return str(self.send("GET", "/auth/me").json["user"]["id"])
+
     def count(self) -> int:
         """How many files there are."""
         return int(self.send("GET", "/files?limit=1").json["total"])

@@ -52,14 +52,14 @@ def build_aws() -> None:
     """Tables, buckets and the queue that hears of uploads."""
     import boto3
 
-    from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
-    from chalicelib.files.rows import FileRow
     from chalicelib.platform.tables import Tables
-    from chalicelib.tenants.rows import OrganizationRow
+    from infra.template.tables import table_models
 
     tables = Tables(STACK)
-    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, FileRow):
-        tables.bind(model).create_table(billing_mode="PAY_PER_REQUEST", wait=True)
+    for model in table_models():
+        bound = tables.bind(model)
+        if not bound.exists():
+            bound.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
     s3: Any = boto3.client("s3")
     for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):
         s3.create_bucket(Bucket=bucket)
@@ -77,6 +77,7 @@ def build_aws() -> None:
 
 def add_users() -> None:
     from chalicelib.accounts import users as accounts
+    from chalicelib.kernel.permissions import Role
     from chalicelib.tenants import organizations as tenants
     from chalicelib.wiring import stores
 
@@ -87,7 +88,17 @@ def add_users() -> None:
         made = tenants.create_organization(stores(), organization)
         for username in usernames:
             password = KNOWN_PASSWORD if username == USERNAME else PASSWORD
-            accounts.create_user(stores(), made.organization_id, username, password, guessable=username == USERNAME)
+            # The one whose token is sent is the only owner: nothing is refused for want of a permission before it is
+            # looked at, and no accepted request takes that away.
+            owns = username in (UPLOADING_USERNAME, FOREIGN_USERNAME)
+            accounts.create_user(
+                stores(),
+                made.organization_id,
+                username,
+                password,
+                role=Role.OWNER if owns else Role.MEMBER,
+                guessable=username == USERNAME,
+            )
 
 
 def add_failed_files() -> None:

@@ -144,7 +144,8 @@ MENDED |= {"current_password": b'"x"', "new_password": b'"entirely-new"'}
 
 def concrete(site: Site, path: str, file_id: str) -> str:
     """The path with an id that exists where it wants a file's, so that the body is looked at."""
-    return path.replace("{file_id}", file_id).replace("{upload_id}", "u").replace("{ticket}", "t")
+    ids = {"file_id": file_id, "user_id": site.user_id, "upload_id": "u", "ticket": "t"}
+    return path.format(**ids)
 
 
 @pytest.mark.parametrize(("method", "path", "field"), FIELDS)
@@ -177,7 +178,7 @@ def test_body_that_is_no_json_object_is_refused(site: Site, method: str, path: s
         return  # There the body may be left out.
     answer = site.send_json(method, concrete(site, path, NOBODY), body)
     # Strangers' things are unknown before anything is said about the body.
-    check_refusal(answer, 401 if "{ticket}" in path else 404 if "{" in path else 400)
+    check_refusal(answer, 401 if "{ticket}" in path else 404 if "{file_id}" in path or "{upload_id}" in path else 400)
 
 
 def test_repeated_key_counts_once(site: Site) -> None:
