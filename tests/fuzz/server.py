@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_UPLOADS": "1000000/minute",
     "RATE_LIMIT_ANONYMOUS": "1000000/minute",
     "RATE_LIMIT_SIGNED_IN": "1000000/minute",
+    "RATE_LIMIT_API_KEY": "1000000/minute",
 }
 
 
@@ -52,13 +53,14 @@ def build_aws() -> None:
     """Tables, buckets and the queue that hears of uploads."""
     import boto3
 
+    from chalicelib.accounts.api_key_rows import ApiKeyRow
     from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
     from chalicelib.files.rows import FileRow
     from chalicelib.platform.tables import Tables
     from chalicelib.tenants.rows import OrganizationRow
 
     tables = Tables(STACK)
-    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, FileRow):
+    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, ApiKeyRow, FileRow):
         tables.bind(model).create_table(billing_mode="PAY_PER_REQUEST", wait=True)
     s3: Any = boto3.client("s3")
     for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):
