@@ -186,7 +186,7 @@ API_KEYS = (
     Protection(
         "A key that slips into a log is masked",
         "mask",
-        "_API_KEYS.sub('\\1***', text)",
+        "_API_KEYS.sub('\\\\1***', text)",
         "text",
         (f"{KEY_TEXT_TESTS}::test_log_never_shows_the_secret",),
     ),
