@@ -79,6 +79,7 @@ def build_aws() -> None:
 
 def add_users() -> None:
     from chalicelib.accounts import users as accounts
+    from chalicelib.kernel.permissions import Role
     from chalicelib.tenants import organizations as tenants
     from chalicelib.wiring import stores
 
@@ -89,7 +90,10 @@ def add_users() -> None:
         made = tenants.create_organization(stores(), organization)
         for username in usernames:
             password = KNOWN_PASSWORD if username == USERNAME else PASSWORD
-            accounts.create_user(stores(), made.organization_id, username, password, guessable=username == USERNAME)
+            # The uploader makes API keys as well.
+            role = Role.OWNER if username == UPLOADING_USERNAME else None
+            guessable = username == USERNAME
+            accounts.create_user(stores(), made.organization_id, username, password, role=role, guessable=guessable)
 
 
 def add_failed_files() -> None:
