@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.kernel.config import Settings, settings
 
 if TYPE_CHECKING:
+    from chalicelib.accounts.api_key_store import ApiKeyStore
     from chalicelib.accounts.store import SessionStore, UserStore
     from chalicelib.files.open_uploads_store import OpenUploadsStore
     from chalicelib.files.store import FileStore
@@ -54,6 +55,12 @@ class Stores:
         from chalicelib.accounts.store import SessionStore
 
         return SessionStore(self.tables)
+
+    @cached_property
+    def api_keys(self) -> "ApiKeyStore":
+        from chalicelib.accounts.api_key_store import ApiKeyStore
+
+        return ApiKeyStore(self.tables)
 
     @cached_property
     def files(self) -> "FileStore":

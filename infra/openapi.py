@@ -24,8 +24,9 @@ from infra.gateway import gateway_codes
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "docs" / "openapi.yaml"
-#: A session is sent in one of these ways.
+#: A session is sent in one of these ways, and a key in one.
 SCHEMES = ("bearer", "cookie", "plainCookie")
+KEY_SCHEME = "apiKey"
 TARGET = ROOT / "chalicelib" / "web" / "openapi.json"
 
 
@@ -34,6 +35,7 @@ def compile_document() -> str:
     # Anchors of the source; a reader of the JSON has no use for them.
     del document["x-headers"]
     document["components"]["schemas"]["FileRecord"] = json_schema(File)
+    document["components"]["schemas"]["Scope"]["enum"] = list(Scope)
     document["components"]["schemas"]["Error"]["properties"]["code"]["enum"] = error_codes()
     document["paths"] |= _by_ticket(document["paths"])
     for blueprint in ROUTES:
@@ -53,7 +55,8 @@ def _describe_access(described: dict[str, Any], route: Operation) -> None:
         described["security"] = []
     else:
         scopes = [route.needs.value] if isinstance(route.needs, Scope) else []
-        described["security"] = [{scheme: scopes} for scheme in SCHEMES]
+        schemes = SCHEMES if route.needs is Access.PERSON else (*SCHEMES, KEY_SCHEME)
+        described["security"] = [{scheme: scopes} for scheme in schemes]
     refusals = {"429": "TooManyRequests", "500": "ServerError", "503": "Unavailable"}
     if not anyone:
         refusals |= {"401": "NotSignedIn", "403": "Forbidden"}

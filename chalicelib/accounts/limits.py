@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.errors import TooManyRequests
 from chalicelib.kernel.limit_status import LimitStatus
 from chalicelib.wiring import Stores
@@ -126,7 +126,16 @@ def count_health(stores: Stores, address: str) -> LimitStatus:
 
 
 def count_request(stores: Stores, caller: Caller) -> LimitStatus:
-    """:raises LimitReached: too many requests of this user."""
+    """:raises LimitReached: too many requests of this user, or with this API key."""
+    if caller.type is ActorType.API_KEY:
+        return _count(
+            stores,
+            stores.settings.rate_limit_api_key,
+            "Too many requests with this API key.",
+            "api-key",
+            caller.organization_id,
+            caller.user_id,
+        )
     return _count(
         stores,
         stores.settings.rate_limit_signed_in,

@@ -50,3 +50,5 @@ class SessionRow(Model):
     # The user's, kept here so that a request needs one read; whatever changes the role changes it here as well.
     role = UnicodeAttribute(null=True)
     ticket_of = UnicodeAttribute(null=True)
+    # Of a ticket that was drawn with an API key: "api_key". Its scopes are read with the key, so no role is here.
+    actor_type = UnicodeAttribute(null=True)

@@ -11,7 +11,7 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.accounts.records import Session, User
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
-from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.permissions import ROLE_BEFORE_ROLES, Role
 from chalicelib.platform.tables import Tables, contention_on_condition
 from chalicelib.tenants.rows import OrganizationRow
@@ -152,7 +152,7 @@ class SessionStore:
             return None
         return Session(
             token_hash=row.token_hash,
-            caller=Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role)),
+            caller=_caller_of(row),
             created_at=row.created_at,
             expires_at=int(row.expires_at),
             ticket_of=row.ticket_of,
@@ -203,7 +203,15 @@ def _to_session_row(model: type[SessionRow], session: Session) -> SessionRow:
         expires_at=session.expires_at,
         role=session.caller.role,
         ticket_of=session.ticket_of,
+        actor_type=session.caller.type.value if session.caller.type is ActorType.API_KEY else None,
     )
+
+
+def _caller_of(row: SessionRow) -> Caller:
+    if row.actor_type == ActorType.API_KEY:
+        # A ticket's. What the key may do is read with the key.
+        return Caller(row.organization_id, row.user_id, row.username, type=ActorType.API_KEY)
+    return Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role))
 
 
 def _role(stored: str | None) -> Role:

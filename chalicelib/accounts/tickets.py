@@ -1,17 +1,18 @@
 """Upload tickets: a short-lived right to upload as one user, for pages that can send neither cookie nor header.
 
 A ticket stands in a path, so it may do nothing but upload, lives an hour at most, and dies with the session that it was
-drawn from.
+drawn from. One that was drawn with an API key dies with that secret of the key, and works from the key's networks only.
 """
 
 import secrets
 import time
 from dataclasses import dataclass, replace
 
+from chalicelib.accounts.api_keys import caller_by_hash
 from chalicelib.accounts.records import Session
 from chalicelib.accounts.sessions import MAX_TOKEN_CHARACTERS, TOKEN_BYTES
 from chalicelib.accounts.tokens import token_digest
-from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotSignedIn
 from chalicelib.kernel.permissions import Scope
@@ -29,7 +30,10 @@ class Ticket:
 
 
 def draw_ticket(stores: Stores, caller: Caller, session_token: str) -> Ticket:
-    """A new ticket for the user of this session."""
+    """A new ticket for the user of this session, or for the API key.
+
+    :param session_token: the session's, or the text of the key.
+    """
     ticket = Ticket(secrets.token_urlsafe(TOKEN_BYTES), int(time.time()) + TICKET_TTL_SECONDS)
     stores.sessions.create(
         Session(
@@ -43,10 +47,12 @@ def draw_ticket(stores: Stores, caller: Caller, session_token: str) -> Ticket:
     return ticket
 
 
-def redeem_ticket(stores: Stores, token: str) -> Caller:
+def redeem_ticket(stores: Stores, token: str, address: str) -> Caller:
     """Who may upload with this ticket.
 
-    :raises NotSignedIn: it is unknown or expired, or the session that it was drawn from has ended.
+    :param address: where it is used.
+    :raises NotSignedIn: it is unknown or expired, or the session or key that it was drawn from has ended.
+    :raises MissingPermission: it is used outside the networks of its key.
     """
     if not token or len(token) > MAX_TOKEN_CHARACTERS:
         raise NotSignedIn
@@ -54,8 +60,15 @@ def redeem_ticket(stores: Stores, token: str) -> Caller:
     now = time.time()
     if ticket is None or ticket.ticket_of is None or ticket.expires_at <= now:
         raise NotSignedIn
-    session = stores.sessions.find(ticket.ticket_of)
+    # Read anew, because role and scopes may have changed since.
+    caller = _drawn_by(stores, ticket.caller, ticket.ticket_of, now, address)
+    return replace(caller, scopes=caller.scopes & TICKET_SCOPES)
+
+
+def _drawn_by(stores: Stores, caller: Caller, token_hash: str, now: float, address: str) -> Caller:
+    if caller.type is ActorType.API_KEY:
+        return caller_by_hash(stores, caller.organization_id, caller.user_id, token_hash, address)
+    session = stores.sessions.find(token_hash)
     if session is None or session.expires_at <= now:
         raise NotSignedIn
-    # The session's, because its role is kept up to date.
-    return replace(session.caller, scopes=session.caller.scopes & TICKET_SCOPES)
+    return session.caller

@@ -153,6 +153,7 @@ class Settings:
         "Requests of an address without a session.",
     )
     rate_limit_signed_in: str = rate("requests of a user", "1200/minute", "Requests of a signed-in user.")
+    rate_limit_api_key: str = rate("requests of an API key", "1200/minute", "Requests of an API key.")
     default_quota_bytes: int = integer(
         "quota of bytes of a new organisation",
         TEBIBYTE,

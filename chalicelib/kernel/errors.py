@@ -76,6 +76,14 @@ class UserNotFound(StrongroomError):
     sentence = "There is no such user."
 
 
+class ApiKeyNotFound(StrongroomError):
+    """The key is absent, or of another organisation: the caller can't tell which."""
+
+    status = 404
+    code = "api_key_not_found"
+    sentence = "There is no such API key."
+
+
 class RouteNotFound(StrongroomError):
     status = 404
     code = "route_not_found"
@@ -92,6 +100,11 @@ class Conflict(StrongroomError):
     status = 409
     code = "conflict"
     sentence = "The state of the file does not allow this."
+
+
+class TooManyApiKeys(Conflict):
+    code = "too_many_api_keys"
+    sentence = "The organisation has as many API keys as it may have. Delete one that is not needed any more."
 
 
 class LastOwner(StrongroomError):

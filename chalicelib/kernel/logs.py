@@ -23,6 +23,8 @@ _SECRETS = re.compile(
 )
 #: Up to the last @: a password may hold any character, and one that should have been escaped may not have been.
 _URL_PASSWORDS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*(?=@)")
+#: As chalicelib/accounts/key_text.py makes them: who it is may be read, the secret not.
+_API_KEYS = re.compile(r"\b(sr_[0-9A-Za-z]{33}_)[0-9A-Za-z]+")
 _TOLD_BY_MESSAGES = frozenset(("route", "status", "outcome"))
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -47,8 +49,8 @@ def log_context(**fields: Any) -> Iterator[None]:
 
 
 def mask(text: str) -> str:
-    """Replace what looks like a token, a cookie, a password or a signature."""
-    return _URL_PASSWORDS.sub(r"\1***", _SECRETS.sub(r"\1***", text))
+    """Replace what looks like a token, a cookie, a key, a password or a signature."""
+    return _URL_PASSWORDS.sub(r"\1***", _SECRETS.sub(r"\1***", _API_KEYS.sub(r"\1***", text)))
 
 
 class JsonFormatter(logging.Formatter):

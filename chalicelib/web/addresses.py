@@ -1,4 +1,4 @@
-"""Who a request comes from, for limits by address."""
+"""Where a request comes from: for limits by address, and for keys that are bound to networks."""
 
 from chalice.app import Request
 
@@ -9,8 +9,13 @@ def source_address(request: Request) -> str:
     One customer of a provider gets at least so many addresses (RFC 6177), so one address is nobody. X-Forwarded-For is
     whatever the client wrote, so it is not asked.
     """
-    address = str(request.context.get("identity", {}).get("sourceIp") or "unknown")
+    address = exact_address(request)
     return _network(address) if ":" in address else address
+
+
+def exact_address(request: Request) -> str:
+    """The peer as the gateway saw it, for what is bound to networks."""
+    return str(request.context.get("identity", {}).get("sourceIp") or "unknown")
 
 
 def _network(address: str) -> str:

@@ -1,14 +1,16 @@
-"""Who asks: the session by header or cookie, or the upload ticket in the path, each counted against its limit."""
+"""Who asks: a session by header or cookie, an API key by header, or the upload ticket in the path, each counted."""
 
 from chalice.app import Request
 
 from chalicelib.accounts import limits
+from chalicelib.accounts.api_keys import authenticate_key
+from chalicelib.accounts.key_text import is_meant_as_key
 from chalicelib.accounts.sessions import authenticate
 from chalicelib.accounts.tickets import redeem_ticket
 from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import NotSignedIn
-from chalicelib.web.addresses import source_address
+from chalicelib.kernel.errors import MissingPermission, NotSignedIn
+from chalicelib.web.addresses import exact_address, source_address
 from chalicelib.web.cookies import session_of
 from chalicelib.web.limit_headers import report_limit
 from chalicelib.web.origins import check_origin
@@ -18,7 +20,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def token_of(request: Request) -> tuple[str | None, bool]:
-    """The session token of a request, and whether it came by cookie."""
+    """The session token or API key of a request, and whether it came by cookie."""
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         return value.strip() or None, False
@@ -27,14 +29,15 @@ def token_of(request: Request) -> tuple[str | None, bool]:
 
 def caller_of(request: Request) -> Caller:
     """
-    :raises NotSignedIn: nobody's session.
+    :raises NotSignedIn: nobody's session or key.
+    :raises MissingPermission: a key that is sent from outside its networks.
     :raises ForeignOrigin: a write by cookie from a foreign page.
-    :raises LimitReached: too many requests, of this user, or without a session from this address.
+    :raises LimitReached: too many requests, of this user or key, or without either from this address.
     """
     token, by_cookie = token_of(request)
     try:
-        caller = authenticate(stores(), token)
-    except NotSignedIn:
+        caller = _authenticated(request, token, by_cookie=by_cookie)
+    except (NotSignedIn, MissingPermission):
         _count_stranger(request, with_token=token is not None)
         raise
     if by_cookie and request.method not in SAFE_METHODS:
@@ -45,24 +48,32 @@ def caller_of(request: Request) -> Caller:
 def caller_by_ticket(request: Request, ticket: str) -> Caller:
     """
     :raises NotSignedIn: no ticket of ours, or one whose session has ended.
-    :raises LimitReached: too many requests, of this user, or without a session from this address.
+    :raises MissingPermission: it was drawn with a key, and is used outside the key's networks.
+    :raises LimitReached: too many requests, of this user or key, or without either from this address.
     """
     try:
-        caller = redeem_ticket(stores(), ticket)
-    except NotSignedIn:
+        caller = redeem_ticket(stores(), ticket, exact_address(request))
+    except (NotSignedIn, MissingPermission):
         _count_stranger(request, with_token=True)
         raise
     return _counted(request, caller)
 
 
 def is_signed_in(request: Request) -> bool:
-    """Whether the request carries the token of a live session. For routes that anyone may call."""
-    token, _ = token_of(request)
+    """Whether the request carries the token of a live session, or a live key. For routes that anyone may call."""
+    token, by_cookie = token_of(request)
     try:
-        authenticate(stores(), token)
-    except NotSignedIn:
+        _authenticated(request, token, by_cookie=by_cookie)
+    except (NotSignedIn, MissingPermission):
         return False
     return True
+
+
+def _authenticated(request: Request, token: str | None, *, by_cookie: bool) -> Caller:
+    # A key is for programs: a cookie would be sent along by any page.
+    if token is not None and not by_cookie and is_meant_as_key(token):
+        return authenticate_key(stores(), token, exact_address(request))
+    return authenticate(stores(), token)
 
 
 def _counted(request: Request, caller: Caller) -> Caller:

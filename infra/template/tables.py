@@ -1,14 +1,14 @@
 """The tables of the template, made from the models whose rows they hold.
 
-Every module named `rows` in the application is read, and the ledger of the migrations. Two models may be rows of one
-table. On demand: cost follows the requests, and there is no capacity to plan.
+Every module of the application that is named `rows` or `…_rows` is read, and the ledger of the migrations. Two models
+may be rows of one table. On demand: cost follows the requests, and there is no capacity to plan.
 """
 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import pkgutil
+import re
 from typing import Any
 
 from pynamodb.models import Model
@@ -20,9 +20,9 @@ from infra.migrations.ledger import LedgerRow
 def table_models() -> list[type[Model]]:
     """Every model that the deployment has rows of, in the order of the modules' names."""
     modules = [
-        importlib.import_module(f"chalicelib.{package.name}.rows")
-        for package in pkgutil.iter_modules(chalicelib.__path__)
-        if package.ispkg and importlib.util.find_spec(f"chalicelib.{package.name}.rows")
+        importlib.import_module(found.name)
+        for found in pkgutil.walk_packages(chalicelib.__path__, "chalicelib.")
+        if re.search(r"\.(\w+_)?rows$", found.name)
     ]
     found = [
         value

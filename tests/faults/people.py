@@ -119,9 +119,18 @@ class Person:
         return self.request("DELETE", f"/files/{file_id}")
 
     def request(
-        self, method: str, path: str, body: bytes = b"", content_type: str = "", json_body: Any = None
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "",
+        json_body: Any = None,
+        key: str | None = None,
     ) -> Answer:
+        """:param key: of a program that this user runs; without one, the user asks."""
         headers = {"Cookie": f"session={self.token}"} if self.token else {}
+        if key is not None:
+            headers = {"Authorization": f"Bearer {key}"}
         if json_body is not None:
             body, content_type = json.dumps(json_body).encode(), "application/json"
         if content_type:

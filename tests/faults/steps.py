@@ -338,6 +338,80 @@ def abandoned(lab: Lab) -> None:
     lab.clock.forward(23 * 3600 + 1)
 
 
+# ---- API keys ----------------------------------------------------------------------------------------------------
+def make_key(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].request("POST", "/api-keys", json_body={"name": "robot", "scopes": ["files:write"]})
+
+
+def make_key_again(lab: Lab, prepared: Any) -> None:
+    """The key whose text nobody has seen is on the list, to be deleted."""
+    made = make_key(lab, prepared)
+    assert made.status == 201, "can't make a key afterwards"
+    assert use_key(lab, made.body).status == 200, "the new key is no key"
+    listed = lab.people["anna"].request("GET", "/api-keys").body["api_keys"]
+    assert made.body["id"] in [key["id"] for key in listed]
+    for key in listed:
+        assert lab.people["anna"].request("DELETE", f"/api-keys/{key['id']}").status == 204
+
+
+def new_key(lab: Lab) -> Any:
+    made = make_key(lab, None)
+    assert made.status == 201
+    return made.body
+
+
+def use_key(lab: Lab, key: Any) -> Answer:
+    return lab.people["anna"].request("GET", "/auth/me", key=key["key"])
+
+
+def use_key_again(lab: Lab, key: Any) -> None:
+    assert use_key(lab, key).status == 200, "the key can't be used afterwards"
+
+
+def rotate_key(lab: Lab, key: Any) -> Answer:
+    body = {"old_secret_seconds": 7 * 24 * 3600}
+    return lab.people["anna"].request("POST", f"/api-keys/{key['id']}/rotate", json_body=body)
+
+
+def rotate_key_again(lab: Lab, key: Any) -> None:
+    """Either nothing has happened, or the old secret lives on for as long as was asked for."""
+    assert use_key(lab, key).status == 200, "the old secret died, and nobody has the new one"
+    rotated = rotate_key(lab, key)
+    assert rotated.status == 200, "can't be rotated afterwards"
+    assert use_key(lab, rotated.body).status == 200, "the new secret is none"
+
+
+def key_with_an_upload(lab: Lab) -> Any:
+    key = new_key(lab)
+    body = {"filename": "open.bin", "size": len(BIG)}
+    started = lab.people["anna"].request("POST", "/files", json_body=body, key=key["key"])
+    assert started.status == 201
+    return key
+
+
+def delete_key(lab: Lab, key: Any) -> Answer:
+    return lab.people["anna"].request("DELETE", f"/api-keys/{key['id']}")
+
+
+def delete_key_again(lab: Lab, key: Any) -> None:
+    assert delete_key(lab, key).status in (204, 404), "can't be deleted afterwards"
+    _is_ended(lab, key)
+
+
+def revoke_key(lab: Lab, key: Any) -> Answer:
+    return lab.people["anna"].request("POST", "/api-keys/revoke", json_body={"key": key["key"]})
+
+
+def revoke_key_again(lab: Lab, key: Any) -> None:
+    assert revoke_key(lab, key).status == 204, "can't be revoked afterwards"
+    _is_ended(lab, key)
+
+
+def _is_ended(lab: Lab, key: Any) -> None:
+    assert use_key(lab, key).status == 401, "the key lives on"
+    assert [row.status for row in lab.rows()] == ["failed"], "its upload is still open"
+
+
 # ---- the sweep ---------------------------------------------------------------------------------------------------
 def neglected(lab: Lab) -> None:
     """One of everything that the sweep is for."""

@@ -91,6 +91,12 @@ class Site:
         """Of the user whose token is sent."""
         return str(self.send("GET", "/auth/me").json["user"]["id"])
 
+    def make_key(self) -> Any:
+        """A new API key as it is shown, its text included."""
+        answer = self.send_json("POST", "/api-keys", {"name": "robot", "scopes": ["files:read"]})
+        assert answer.status == 201, answer.body
+        return answer.json
+
     def count(self) -> int:
         """How many files there are."""
         return int(self.send("GET", "/files?limit=1").json["total"])

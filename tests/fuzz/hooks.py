@@ -1,7 +1,7 @@
 """What schemathesis has to know beyond the document: who is signed in, which things exist, what holds for every answer.
 
-Generated ids hit nothing; so half of the requests that name a file, an upload or a ticket get one that an earlier
-answer told of. Sessions are drawn once and kept, but for logging out, which ends them.
+Generated ids hit nothing; so half of the requests that name a file, an upload, a ticket or a key get one that an
+earlier answer told of. Sessions are drawn once and kept, but for logging out, which ends them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FIRST_ERROR_STATUS = 400
 
 #: Operation -> status -> how many answers.
 answers: dict[str, Counter[int]] = {}
-_known: dict[str, list[Any]] = {"file_id": [], "failed": [], "upload": [], "ticket": []}
+_known: dict[str, list[Any]] = {"file_id": [], "failed": [], "upload": [], "ticket": [], "key_id": [], "key": []}
 _MOST_KNOWN = 50
 
 Case = schemathesis.Case[Any]
@@ -75,7 +75,7 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     # From the case itself, so that a failing one fails again when it is repeated.
     chance = random.Random(zlib.crc32(repr((case.path, case.path_parameters, case.query, case.body)).encode()))
     parameters = dict(case.path_parameters or {})
-    for name in ("file_id", "ticket"):
+    for name in ("file_id", "ticket", "key_id"):
         kind = "failed" if case.path.endswith("/retry") else name
         if name in parameters and _known[kind] and chance.random() < 0.5:
             parameters[name] = chance.choice(_known[kind])
@@ -84,8 +84,11 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
         case.query = {**(case.query or {}), "key": key}
     if parameters != case.path_parameters:
         case.path_parameters = parameters
+    is_wrong_body = case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)
+    if case.path == "/api-keys/revoke" and _known["key"] and not is_wrong_body and chance.random() < 0.5:
+        case.body = {"key": chance.choice(_known["key"])}
     knows_password = case.path == "/auth/password" and chance.random() < 0.3
-    if knows_password and not (case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)):
+    if knows_password and not is_wrong_body:
         # The new one is the old one, or the next request would not know it.
         case.body = {"current_password": server.PASSWORD, "new_password": server.PASSWORD}
 
@@ -101,6 +104,9 @@ def after_call(context: schemathesis.HookContext, case: Case, response: schemath
         _remember("file_id", body["id"])
     elif case.path == "/auth/ticket":
         _remember("ticket", body["base_path"].removeprefix("/t/"))
+    elif case.path.startswith("/api-keys"):
+        _remember("key_id", body["id"])
+        _remember("key", body["key"])
     elif case.path.endswith("/s3/multipart"):
         _remember("upload", (body["uploadId"], body["key"]))
         _remember("file_id", body["key"].partition("/")[2])

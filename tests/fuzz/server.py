@@ -45,6 +45,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_UPLOADS": "1000000/minute",
     "RATE_LIMIT_ANONYMOUS": "1000000/minute",
     "RATE_LIMIT_SIGNED_IN": "1000000/minute",
+    "RATE_LIMIT_API_KEY": "1000000/minute",
 }
 
 

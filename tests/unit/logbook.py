@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
-#: A presigned signature, a bcrypt hash, a session cookie with a value.
+#: A presigned signature, a bcrypt hash, a session cookie with a value, an API key.
 _ALWAYS_SECRET = re.compile(
     r"X-Amz-Signature=(?!\*)|\$2[aby]\$\d\d\$|\bsession=(?!\*|;)[\w-]{20}|Bearer (?!\*)[\w-]{20}"
+    r"|sr_[0-9A-Za-z]{33}_[0-9A-Za-z]"
 )
 
 

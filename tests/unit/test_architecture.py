@@ -29,8 +29,8 @@ KINDS = (
     ("platform", r"chalicelib\.platform(\..+)?"),
     ("web", r"chalicelib\.web(\..+)?"),
     ("routes", rf"chalicelib\.{SUBJECT}\.(\w+_)?routes"),
-    ("store", rf"chalicelib\.{SUBJECT}\.((\w+_)?store|rows)"),
-    ("records", rf"chalicelib\.{SUBJECT}\.(records?|organization|extensions|tokens|parts)"),
+    ("store", rf"chalicelib\.{SUBJECT}\.(\w+_)?(store|rows)"),
+    ("records", rf"chalicelib\.{SUBJECT}\.((\w+_)?records?|organization|extensions|tokens|parts)"),
     ("logic", rf"chalicelib\.{SUBJECT}(\.\w+)?"),
     ("root", r"chalicelib"),
 )

@@ -69,6 +69,11 @@ def test_sessions_expire_by_themselves() -> None:
     assert expiry == {"AttributeName": "expires_at", "Enabled": True}
 
 
+def test_ended_keys_vanish_by_themselves() -> None:
+    expiry = RESOURCES["ApiKeysTable"]["Properties"]["TimeToLiveSpecification"]
+    assert expiry == {"AttributeName": "vanishes_at", "Enabled": True}
+
+
 @pytest.mark.parametrize("name", ["TempBucket", "PermanentBucket"])
 def test_bucket_is_private_and_encrypted(name: str) -> None:
     properties = RESOURCES[name]["Properties"]

@@ -18,6 +18,7 @@ secret. Mutations of arithmetic and comparisons are the work of ``make mutants``
 from __future__ import annotations
 
 from tests.protections.catalogue.answers import ANSWERS
+from tests.protections.catalogue.api_keys import API_KEYS
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
 from tests.protections.catalogue.isolation import ISOLATION
@@ -41,6 +42,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Deletion and the sweep": DELETION_AND_SWEEP,
     "Uploads straight to S3": DIRECT_UPLOADS,
     "Sessions and limits": SESSIONS_AND_LIMITS,
+    "API keys": API_KEYS,
     "Answers, names and logs": ANSWERS,
     "Migrations": MIGRATIONS,
     "The stack on a laptop": LOCAL_STACK,

@@ -154,7 +154,7 @@ DIRECT_UPLOADS = (
     ),
     Protection(
         "A ticket dies with its session",
-        "redeem_ticket",
+        "_drawn_by",
         "session is None or session.expires_at <= now",
         "False",
         (f"{TICKETS_TESTS}::test_ticket_dies_with_the_session_that_drew_it",),

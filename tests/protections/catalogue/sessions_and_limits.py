@@ -116,7 +116,7 @@ SESSIONS_AND_LIMITS = (
     ),
     Protection(
         "A client cannot choose the address that is counted",
-        "source_address",
+        "exact_address",
         "request.context.get('identity', {}).get('sourceIp') or 'unknown'",
         "request.headers.get('x-forwarded-for') or request.context['identity']['sourceIp']",
         (f"{LIMITS_TESTS}::test_address_can_not_be_made_up",),

@@ -7,12 +7,14 @@ from functools import partial
 
 import pytest
 
+from chalicelib.kernel.permissions import Scope
 from chalicelib.uploads.parts import MIN_PART_BYTES
 from tests.unit import samples
 from tests.unit.api import Api, Session
 from tests.unit.calls import aws_calls
 from tests.unit.contract import check_success
 from tests.unit.http.test_listing import add
+from tests.unit.keys import make_key
 from tests.unit.world import World
 
 SIZES = [0, 10, 5_000_000]
@@ -26,6 +28,44 @@ def calls_of(act: Callable[[], object]) -> list[str]:
 
 def test_session_costs_one_read(api: Api, anna: Session) -> None:
     assert calls_of(lambda: api.get("/auth/me", anna)) == ["dynamodb.GetItem"]
+
+
+def test_key_costs_one_read_and_once_an_hour_a_write(api: Api, anna: Session) -> None:
+    key = make_key(api, anna, [Scope.FILES_READ, Scope.FILES_WRITE])
+    assert calls_of(lambda: check_success(api.get("/auth/me", key))) == ["dynamodb.GetItem", "dynamodb.UpdateItem"]
+    assert calls_of(lambda: check_success(api.get("/auth/me", key))) == ["dynamodb.GetItem"]
+    file_id = api.upload(anna).json["id"]
+    assert calls_of(lambda: check_success(api.get(f"/files/{file_id}", key))) == ["dynamodb.GetItem"] * 2
+    made = calls_of(lambda: check_success(api.upload(key), 201))
+    assert made == ["dynamodb.GetItem", "dynamodb.TransactWriteItems", "s3.PutObject"]
+
+
+def test_ticket_costs_the_same_with_a_key_as_with_a_session(api: Api, anna: Session) -> None:
+    key = make_key(api, anna)
+    check_success(api.get("/auth/me", key))
+    costs = []
+    for session in (anna, key):
+        path = api.post("/auth/ticket", session).json["base_path"]
+        costs.append(calls_of(partial(api.get, f"{path}/s3/params?filename=a.txt")))
+    assert costs[0] == costs[1] == ["dynamodb.GetItem"] * 2 + ["dynamodb.TransactWriteItems"]
+
+
+@pytest.mark.parametrize("keys", [1, 20])
+def test_keys_cost_the_same_however_many_there_are(api: Api, anna: Session, keys: int) -> None:
+    for _ in range(keys):
+        key = make_key(api, anna)
+    path = f"/api-keys/{key.caller.user_id}"
+    session, query, write = "dynamodb.GetItem", "dynamodb.Query", "dynamodb.UpdateItem"
+    assert calls_of(lambda: check_success(api.get("/api-keys", anna))) == [session, query]
+    assert calls_of(lambda: make_key(api, anna)) == [session, query, "dynamodb.TransactWriteItems"]
+    body = {"old_secret_seconds": 60}
+    made = calls_of(lambda: check_success(api.post(f"{path}/rotate", anna, json_body=body)))
+    assert made == [session, READ, READ, write]
+    made = calls_of(lambda: check_success(api.post("/api-keys/revoke", json_body={"key": key.token}), 204))
+    # The key, and once more to change it; then its list of open uploads is closed and read.
+    assert made == [READ, READ, write, write, READ]
+    made = calls_of(lambda: check_success(api.delete(path, anna), 204))
+    assert made == [session, READ, write, READ, "dynamodb.DeleteItem"]
 
 
 def test_download_is_as_cheap_as_details(api: Api, anna: Session, world: World) -> None:

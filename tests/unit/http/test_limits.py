@@ -12,6 +12,7 @@ from tests.unit.api import Api, Session
 from tests.unit.calls import aws_calls
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
+from tests.unit.keys import make_key
 from tests.unit.world import World
 
 PASSWORD = "correct-horse-anna"
@@ -210,6 +211,39 @@ def test_signed_in_users_have_a_wide_limit_each(api: Api, configure: Configure, 
         check_rate_limit_headers(answer)
     check_error(answers[-1], 429)
     assert api.get("/auth/me", albert).status == 200
+
+
+def test_each_key_has_a_limit_of_its_own(api: Api, configure: Configure, anna: Session) -> None:
+    first, second = make_key(api, anna), make_key(api, anna)
+    configure(RATE_LIMIT_API_KEY="3/minute", RATE_LIMIT_SIGNED_IN="4/minute")
+    answers = [api.get("/auth/me", first) for _ in range(4)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 429]
+    for answer in answers:
+        check_rate_limit_headers(answer)
+    assert "API key" in check_error(answers[-1], 429)
+    assert [api.get("/auth/me", second).status for _ in range(4)] == [200, 200, 200, 429]
+    assert [api.get("/auth/me", anna).status for _ in range(5)] == [200, 200, 200, 200, 429]
+
+
+def test_uploads_of_a_key_are_limited_like_those_of_a_user(api: Api, configure: Configure, anna: Session) -> None:
+    key = make_key(api, anna)
+    configure(RATE_LIMIT_UPLOADS="2/minute")
+    assert [api.upload(key).status for _ in range(3)] == [201, 201, 429]
+    assert [api.upload(anna).status for _ in range(3)] == [201, 201, 429]
+
+
+def test_tickets_of_a_key_are_limited_like_those_of_a_user(api: Api, configure: Configure, anna: Session) -> None:
+    key = make_key(api, anna)
+    configure(RATE_LIMIT_TICKETS="2/hour")
+    assert [api.post("/auth/ticket", key).status for _ in range(3)] == [201, 201, 429]
+
+
+def test_wrong_keys_count_as_requests_without_a_session(api: Api, configure: Configure, anna: Session) -> None:
+    key = make_key(api, anna)
+    configure(RATE_LIMIT_ANONYMOUS="3/hour")
+    wrong = {"Authorization": f"Bearer {key.token[:-1]}"}
+    assert [api.get("/auth/me", headers=wrong).status for _ in range(4)] == [401, 401, 401, 429]
+    check_success(api.get("/auth/me", key))
 
 
 def test_health_checks_have_a_limit_of_their_own(api: Api, configure: Configure) -> None:

@@ -1,4 +1,4 @@
-"""Every route with every role: what each may and may not do, by the one table and the routes as they are told."""
+"""Every route with every role and every scope of a key: what each may do, by the one table and the routes as told."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from infra.commands.accounts import ROLE
 from tests.unit.api import Api, Session
 from tests.unit.contract import check_error
 from tests.unit.http.test_tenancy import fill
+from tests.unit.keys import make_key
+from tests.unit.logbook import Logbook
 from tests.unit.world import World
 
 OPERATIONS = [operation for routes in application.ROUTES for operation in routes.operations]
@@ -38,7 +40,7 @@ def people(world: World, api: Api) -> dict[Role, Session]:
     return {role: somebody(world, api, role) for role in Role}
 
 
-def request(api: Api, operation: Operation, session: Session, target: str = "x") -> object:
+def request(api: Api, operation: Operation, session: Session, target: str = "x", body: bytes | None = None) -> object:
     ticket = "x"
     if operation.by_ticket and session.caller.may(Scope.FILES_WRITE):
         ticket = api.post("/auth/ticket", session).json["base_path"].removeprefix("/t/")
@@ -48,7 +50,7 @@ def request(api: Api, operation: Operation, session: Session, target: str = "x")
         fill(operation.path, target, ticket),
         session=None if operation.by_ticket else session,
         headers=headers,
-        body=b"{}" if "application/json" in operation.body.media_types else b"",
+        body=body or (b"{}" if "application/json" in operation.body.media_types else b""),
     )
 
 
@@ -68,6 +70,94 @@ def test_route_asks_for_its_scope_and_nothing_else(
             assert str(operation.needs) in check_error(answer, 403)  # type: ignore[arg-type]
             assert answer.json["code"] == "missing_permission"  # type: ignore[attr-defined]
             assert world.snapshot() == before
+
+
+@pytest.fixture
+def keys(world: World, api: Api, anna: Session) -> dict[Scope, Session]:
+    """A key of each one scope."""
+    return world.cloud.remember(
+        "a key of each scope", lambda: {scope: make_key(api, anna, [scope]) for scope in Scope}, ("api-keys",)
+    )
+
+
+@pytest.mark.parametrize("operation", SCOPED, ids=name_of)
+def test_route_takes_a_key_with_its_scope_and_no_other(
+    api: Api, world: World, keys: dict[Scope, Session], logbook: Logbook, operation: Operation
+) -> None:
+    logbook.secrets += [key.token for key in keys.values()]
+    for scope, key in keys.items():
+        if operation.by_ticket and scope is not operation.needs:
+            check_error(api.post("/auth/ticket", key), 403)
+            continue
+        # Its first use is written, and is no change that it has made.
+        api.get("/auth/me", key)
+        before = world.snapshot()
+        answer = request(api, operation, key)
+        if scope is operation.needs:
+            assert answer.status not in (401, 403, 500), answer.body  # type: ignore[attr-defined]
+        else:
+            assert str(operation.needs) in check_error(answer, 403)  # type: ignore[arg-type]
+            assert answer.json["code"] == "missing_permission"  # type: ignore[attr-defined]
+            assert world.snapshot() == before
+
+
+#: What names a thing, with a body that is right, so that nothing but its organisation is wrong.
+NAMING = [o for o in SCOPED if "{" in o.path.removeprefix("/t/{ticket}")]
+RIGHT_BODIES = {
+    ("PATCH", "/users/{user_id}"): b'{"role": "viewer"}',
+    ("PATCH", "/files/{file_id}"): b'{"filename": "mine.txt"}',
+    ("PATCH", "/api-keys/{key_id}"): b'{"name": "mine"}',
+    ("POST", "/api-keys/{key_id}/rotate"): b'{"old_secret_seconds": 0}',
+}
+
+
+@pytest.mark.parametrize("operation", NAMING, ids=name_of)
+def test_what_another_organization_has_is_404_for_a_key_of_the_scope(
+    api: Api, world: World, anna: Session, berta: Session, operation: Operation
+) -> None:
+    """With the scope, what there is looks like what there is not; without it, the answer is the same 403 for both."""
+    theirs = {
+        "user_id": anna.caller.user_id,
+        "key_id": make_key(api, anna).caller.user_id,
+        "file_id": api.upload(anna).json["id"],
+    }
+    kind = operation.path.removeprefix("/t/{ticket}").partition("{")[2].partition("}")[0]
+    target = theirs.get(kind, theirs["file_id"])
+    for scope in Scope:
+        key = make_key(api, berta, [scope])
+        if operation.by_ticket and scope is not operation.needs:
+            continue
+        api.get("/auth/me", key)
+        body = RIGHT_BODIES.get((operation.method, operation.path))
+        drawn = [request(api, operation, key, target, body=body)]
+        if operation.needs is scope:
+            check_error(drawn[0], 404)  # type: ignore[arg-type]
+        else:
+            check_error(drawn[0], 403)  # type: ignore[arg-type]
+    assert world.stores.users.find(anna.caller.organization_id, anna.caller.user_id) is not None
+    assert world.file(theirs["file_id"]) is not None
+    assert world.stores.api_keys.find(anna.caller.organization_id, theirs["key_id"]) is not None
+
+
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs is Access.PERSON], ids=name_of)
+def test_what_is_for_people_refuses_a_key_that_may_do_everything(
+    api: Api, world: World, anna: Session, operation: Operation
+) -> None:
+    key = make_key(api, anna, set(Scope))
+    api.get("/auth/me", key)
+    before = world.snapshot()
+    assert "API keys" in check_error(request(api, operation, key), 403)  # type: ignore[arg-type]
+    assert world.snapshot() == before
+
+
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs is Access.KNOWN], ids=name_of)
+def test_what_is_for_everybody_known_takes_any_key(api: Api, keys: dict[Scope, Session], operation: Operation) -> None:
+    for key in keys.values():
+        assert request(api, operation, key).status not in (401, 403, 500)  # type: ignore[attr-defined]
+
+
+def test_key_can_be_given_every_scope_one_by_one(keys: dict[Scope, Session]) -> None:
+    assert [set(key.caller.scopes) for key in keys.values()] == [{scope} for scope in Scope]
 
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs is Access.PERSON], ids=name_of)
