@@ -55,7 +55,7 @@ PEOPLE = (
     Protection(
         "A ticket does no more than its user may by now",
         "redeem_ticket",
-        "replace(session.caller, scopes=session.caller.scopes & TICKET_SCOPES)",
+        "replace(caller, scopes=caller.scopes & TICKET_SCOPES)",
         "ticket.caller",
         (f"{PERMISSIONS_TESTS}::test_changed_role_counts_at_the_next_request",),
     ),
