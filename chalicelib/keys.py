@@ -4,6 +4,8 @@ Every key of a tenant's thing starts with its organisation, and no function here
 what to audit for leaks between tenants.
 """
 
+import base64
+import hashlib
 import re
 import unicodedata
 import uuid
@@ -11,6 +13,7 @@ import zlib
 
 import uuid6
 
+from chalicelib.kernel.lookalikes import skeleton_of
 from chalicelib.kernel.nfc import MAX_COMPOSED_CHARACTERS, compose
 
 #: An S3 key is at most 1,024 bytes of UTF-8 (AWS limit).
@@ -44,6 +47,15 @@ def new_file_id() -> str:
 
 def is_user_id(text: str) -> bool:
     return re.fullmatch(_UUID, text) is not None
+
+
+def skeleton_key(username: str) -> str:
+    """Where the table of usernames holds what a name looks like. No username has such a sign.
+
+    A hash: the skeleton of a long name may be longer than a key can be.
+    """
+    digest = hashlib.sha256(skeleton_of(username).encode()).digest()
+    return f"skeleton#{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
 
 
 def is_file_id(text: str) -> bool:

@@ -94,6 +94,21 @@ class Conflict(StrongroomError):
     sentence = "The state of the file does not allow this."
 
 
+class UsernameTaken(StrongroomError):
+    """In whichever organisation, which the sentence does not tell."""
+
+    status = 409
+    code = "username_taken"
+    sentence = "This username is taken."
+
+
+class UsernameLooksTaken(UsernameTaken):
+    """By another name that it can be taken for (Unicode TS 39)."""
+
+    code = "username_looks_taken"
+    sentence = "This username looks like one that is taken. Choose one that nobody takes for it."
+
+
 class LastOwner(StrongroomError):
     status = 409
     code = "last_owner"
