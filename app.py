@@ -4,6 +4,7 @@ from typing import Any
 
 from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
+from chalicelib.accounts import invitation_routes as invitations
 from chalicelib.accounts import people_routes as people
 from chalicelib.accounts import routes as auth
 from chalicelib.files import routes as files
@@ -23,6 +24,7 @@ app = Chalice(app_name="strongroom")
 ROUTES = (
     auth.routes,
     people.routes,
+    invitations.routes,
     tenants.routes,
     files.routes,
     uploads.routes,

@@ -4,7 +4,7 @@ The user's row lists the live sessions, so that disabling a user or changing a p
 same transaction: nothing eventually consistent decides who is signed in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
@@ -36,6 +36,27 @@ class UserStore:
         """
         with contention_on_condition(), names_free(user.username, position=0):
             self._tables.transact(lambda transaction: self.add_to(transaction, user))
+
+    def create_with_organization(self, user: User, add_organization: Callable[[TransactWrite], None]) -> None:
+        """An organisation and its first owner, in one transaction.
+
+        :raises UsernameTaken: or one that looks like it.
+        """
+
+        def fill(transaction: TransactWrite) -> None:
+            self.add_to(transaction, user, with_organization=True)
+            add_organization(transaction)
+
+        with contention_on_condition(), names_free(user.username, position=0):
+            self._tables.transact(fill)
+
+    def check_role(
+        self, transaction: TransactWrite, organization_id: str, user_id: str, roles: Collection[Role]
+    ) -> None:
+        """Add to a transaction the condition that a user has one of these roles and is not disabled."""
+        has_role = UserRow.role.is_in(*(role.value for role in roles))
+        enabled = UserRow.disabled == False  # noqa: E712
+        transaction.condition_check(self._users, organization_id, user_id, condition=has_role & enabled)
 
     def add_to(self, transaction: TransactWrite, user: User, *, with_organization: bool = False) -> None:
         """The actions that create a user, three or four, for a transaction that writes more than that.

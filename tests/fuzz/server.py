@@ -45,6 +45,10 @@ ENVIRONMENT = {
     "RATE_LIMIT_UPLOADS": "1000000/minute",
     "RATE_LIMIT_ANONYMOUS": "1000000/minute",
     "RATE_LIMIT_SIGNED_IN": "1000000/minute",
+    "RATE_LIMIT_SIGN_UP": "1000000/minute",
+    "RATE_LIMIT_INVITATIONS": "1000000/minute",
+    "SIGN_UP": "open",
+    "INVITATION_URL": "https://app.example.com/join#token={token}",
 }
 
 
@@ -52,13 +56,14 @@ def build_aws() -> None:
     """Tables, buckets and the queue that hears of uploads."""
     import boto3
 
+    from chalicelib.accounts.invitation_rows import InvitationRow
     from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
     from chalicelib.files.rows import FileRow
     from chalicelib.platform.tables import Tables
     from chalicelib.tenants.rows import OrganizationRow
 
     tables = Tables(STACK)
-    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, FileRow):
+    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, InvitationRow, FileRow):
         tables.bind(model).create_table(billing_mode="PAY_PER_REQUEST", wait=True)
     s3: Any = boto3.client("s3")
     for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):

@@ -86,6 +86,8 @@ class Api:
         answer = Answer(status, CaseInsensitiveMapping(answered), answer_body)
         if "set-cookie" in answer.headers and answer.token:
             self._secrets.append(answer.token)
+        if answer.body.startswith(b'{"') and b'"token":' in answer.body:
+            self._secrets.append(answer.json["token"])
         return answer
 
     def get(self, path: str, session: Session | None = None, **options: Any) -> Answer:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.accounts.invitation_rows import InvitationRow
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
@@ -282,7 +283,7 @@ def test_tables_and_indexes_are_those_of_the_models() -> None:
         resource["Properties"]["TableName"]["Fn::Sub"].removeprefix("${AWS::StackName}-"): resource["Properties"]
         for resource in of_type("AWS::DynamoDB::Table").values()
     }
-    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, FileRow):
+    for model in (OrganizationRow, UserRow, UsernameRow, SessionRow, InvitationRow, FileRow):
         table = tables[model.Meta.table_name]
         schema = model._get_schema()
         assert key_schema(table) == {key["KeyType"]: key["AttributeName"] for key in schema["key_schema"]}
