@@ -67,7 +67,7 @@ def organization_json(organization: Organization) -> dict[str, Any]:
 
 def _policy_fields(policy: Any) -> dict[str, Any]:
     """:raises BadInput: no object, a field that is none of ours, or of another type."""
-    if not isinstance(policy, dict) or not policy.keys() <= set(_POLICY_FIELDS):
+    if not isinstance(policy, dict) or not policy or not policy.keys() <= set(_POLICY_FIELDS):
         raise BadInput(f"policy must be an object with some of {', '.join(_POLICY_FIELDS)}.")
     for name in ("allowed_types", "refused_types"):
         types = policy.get(name, [])

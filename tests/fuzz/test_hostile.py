@@ -122,8 +122,8 @@ def json_operations() -> Iterator[tuple[str, str, dict[str, Any]]]:
             if method == "parameters" or "requestBody" not in operation:
                 continue
             schema = operation["requestBody"]["content"]["application/json"]["schema"]
-            name = schema["$ref"].rpartition("/")[2]
-            yield method.upper(), path, document["components"]["schemas"][name]
+            name = schema.get("$ref", "").rpartition("/")[2]
+            yield method.upper(), path, document["components"]["schemas"][name] if name else schema
 
 
 JSON_TARGETS = [(method, path) for method, path, _ in json_operations()]
@@ -139,7 +139,7 @@ ODD_VALUES = [
     b'"a' + "\u0301\u0316".encode() * 150_000 + b'.txt"',
 ]  # fmt: skip
 MENDED = {"filename": b'"a.txt"', "size": b"1", "username": b'"admin"', "password": b'"x"', "parts": b"[]"}
-MENDED |= {"current_password": b'"x"', "new_password": b'"entirely-new"'}
+MENDED |= {"current_password": b'"x"', "new_password": b'"entirely-new"', "role": b'"member"', "name": b'"x"'}
 
 
 def concrete(site: Site, path: str, file_id: str) -> str:

@@ -86,7 +86,7 @@ class Api:
         answer = Answer(status, CaseInsensitiveMapping(answered), answer_body)
         if "set-cookie" in answer.headers and answer.token:
             self._secrets.append(answer.token)
-        if answer.body.startswith(b'{"') and b'"token":' in answer.body:
+        if b'"token":"inv_' in answer.body:
             self._secrets.append(answer.json["token"])
         return answer
 
