@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator
 
 from chalicelib import keys
-from chalicelib.accounts.rows import SessionRow, UserRow
+from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow, OpenUploadsRow
+from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
@@ -25,6 +26,7 @@ def audit(lab: Lab) -> list[str]:
         *wrong_counters(lab, rows),
         *wrong_open_uploads(lab, rows),
         *wrong_sessions(lab),
+        *_wrong_people(lab),
         *_wrong_queue(lab),
     ]
 
@@ -135,6 +137,21 @@ def wrong_open_uploads(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
     for user in expected.keys() | listed.keys():
         if listed.get(user, (set(), 0)) != expected.get(user, (set(), 0)):
             yield f"open uploads of user {user[1]}: listed {listed.get(user)}, rows {expected.get(user)}"
+
+
+def _wrong_people(lab: Lab) -> Iterator[str]:
+    """Names and what they look like against users, and the counts of owners against their roles."""
+    users = lab.cloud.rows(UserRow)
+    wanted = {(name, row.user_id) for row in users for name in (row.username, keys.skeleton_key(row.username))}
+    names = {(row.username, row.user_id) for row in lab.cloud.rows(UsernameRow)}
+    for name, user_id in wanted ^ names:
+        fault = "missing" if (name, user_id) in wanted else "left behind"
+        yield f"the name {name} of user {user_id} is {fault}"
+    for organization in lab.cloud.rows(OrganizationRow):
+        own = [row for row in users if row.organization_id == organization.organization_id]
+        owners = sum(1 for row in own if row.role == Role.OWNER and not row.disabled)
+        if not owners or owners != int(organization.owners):
+            yield f"{organization.name}: {owners} owners, counted {organization.owners}"
 
 
 def wrong_sessions(lab: Lab) -> Iterator[str]:
