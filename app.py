@@ -5,6 +5,7 @@ from typing import Any
 from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
 from chalicelib.accounts import api_key_routes as api_keys
+from chalicelib.accounts import invitation_routes as invitations
 from chalicelib.accounts import people_routes as people
 from chalicelib.accounts import routes as auth
 from chalicelib.files import routes as files
@@ -25,6 +26,7 @@ ROUTES = (
     auth.routes,
     people.routes,
     api_keys.routes,
+    invitations.routes,
     tenants.routes,
     files.routes,
     uploads.routes,

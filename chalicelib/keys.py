@@ -4,13 +4,18 @@ Every key of a tenant's thing starts with its organisation, and no function here
 what to audit for leaks between tenants.
 """
 
+import base64
+import hashlib
 import re
+import secrets
 import unicodedata
 import uuid
 import zlib
 
 import uuid6
 
+from chalicelib.kernel import base62
+from chalicelib.kernel.lookalikes import skeleton_of
 from chalicelib.kernel.nfc import MAX_COMPOSED_CHARACTERS, compose
 
 #: An S3 key is at most 1,024 bytes of UTF-8 (AWS limit).
@@ -25,6 +30,9 @@ FALLBACK_FILENAME = "unnamed"
 _WINDOWS_DEVICE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE | re.ASCII)
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+#: 62^17 is more than 2^96.
+INVITATION_ID_CHARACTERS = 17
+_INVITATION_ID_BYTES = 12
 _TEMP_KEY = re.compile(rf"({_UUID})/({_UUID})")
 _UUID_BYTES = 36
 
@@ -44,6 +52,32 @@ def new_file_id() -> str:
 
 def is_user_id(text: str) -> bool:
     return re.fullmatch(_UUID, text) is not None
+
+
+def skeleton_key(username: str) -> str:
+    """Where the table of usernames holds what a name looks like. No username has such a sign.
+
+    A hash: the skeleton of a long name may be longer than a key can be.
+    """
+    digest = hashlib.sha256(skeleton_of(username).encode()).digest()
+    return f"skeleton#{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+
+def new_invitation_id() -> str:
+    return base62.encode(secrets.token_bytes(_INVITATION_ID_BYTES), INVITATION_ID_CHARACTERS)
+
+
+def invitation_id_of(organization_id: str, email: str) -> str:
+    """The same for every spelling of an address, so that a condition on the row keeps it from being invited twice.
+
+    Whether case counts before the @ is up to the receiver (RFC 5321, 2.4), and hardly any lets it.
+    """
+    digest = hashlib.sha256(f"{organization_id}\0{email.casefold()}".encode()).digest()
+    return base62.encode(digest[:_INVITATION_ID_BYTES], INVITATION_ID_CHARACTERS)
+
+
+def is_invitation_id(text: str) -> bool:
+    return re.fullmatch(rf"[0-9A-Za-z]{{{INVITATION_ID_CHARACTERS}}}", text) is not None
 
 
 def is_file_id(text: str) -> bool:

@@ -12,9 +12,11 @@ from chalicelib.kernel.config import Settings, settings
 
 if TYPE_CHECKING:
     from chalicelib.accounts.api_key_store import ApiKeyStore
+    from chalicelib.accounts.invitation_store import InvitationStore
     from chalicelib.accounts.store import SessionStore, UserStore
     from chalicelib.files.open_uploads_store import OpenUploadsStore
     from chalicelib.files.store import FileStore
+    from chalicelib.platform.mail import Mailer
     from chalicelib.platform.objects import ObjectStore
     from chalicelib.platform.queue import UploadsQueue
     from chalicelib.platform.rate_counters import RateCounters
@@ -61,6 +63,19 @@ class Stores:
         from chalicelib.accounts.api_key_store import ApiKeyStore
 
         return ApiKeyStore(self.tables)
+
+    @cached_property
+    def invitations(self) -> "InvitationStore":
+        from chalicelib.accounts.invitation_store import InvitationStore
+
+        return InvitationStore(self.tables, self.users)
+
+    @cached_property
+    def mailer(self) -> "Mailer | None":
+        """None where no e-mail is sent."""
+        from chalicelib.platform.mail import Mailer
+
+        return Mailer(self.settings.mail_from) if self.settings.mail_from else None
 
     @cached_property
     def files(self) -> "FileStore":

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from infra.commands import accounts, data, keys, operations
+from infra.commands import accounts, data, invitations, keys, operations
 from infra.environment import NotReachable, explain
 
 
@@ -24,7 +24,7 @@ def cli() -> None:
     """
 
 
-for command in (*accounts.COMMANDS, *keys.COMMANDS, *data.COMMANDS, *operations.COMMANDS):
+for command in (*accounts.COMMANDS, *invitations.COMMANDS, *keys.COMMANDS, *data.COMMANDS, *operations.COMMANDS):
     cli.add_command(command)
 
 

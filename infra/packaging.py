@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Limits of Lambda: bytes of the zip (through S3) together with its contents unpacked.
 UNPACKED_LIMIT_BYTES = 262_144_000
 # Every AWS service's description comes with botocore, 27 MB of them. These are the ones that the functions call.
-AWS_SERVICES = frozenset({"dynamodb", "s3", "sqs"})
+AWS_SERVICES = frozenset({"dynamodb", "s3", "sesv2", "sqs"})
 # Come along with Chalice or pip's habits, and are needed to package, never to run.
 UNUSED = frozenset(
     {
@@ -42,7 +42,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 REQUIRED = (
     "app.py", "chalicelib/kernel/config.py", "chalice/app.py", "botocore/data/s3/", "botocore/data/endpoints.json",
     "magic/__init__.py", "pylibmagic/libmagic.so.1", "pylibmagic/magic.mgc", "bcrypt/", "pynamodb/", "redis/",
-    "limits/",
+    "limits/", "homoglyph/data/prototypes.json",
 )  # fmt: skip
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import boto3
 from moto import mock_aws
-from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.s3.models import s3_backends
 from moto.sqs.models import sqs_backends
 from pynamodb.models import Model
@@ -19,6 +22,33 @@ from infra import template
 
 ACCOUNT = "123456789012"
 M = TypeVar("M", bound=Model)
+
+
+_TABLES_IN_USE = threading.RLock()
+
+
+def _one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def wait(*arguments: Any, **options: Any) -> Any:
+        with _TABLES_IN_USE:
+            return call(*arguments, **options)
+
+    return wait
+
+
+# DynamoDB isolates a transaction from all else. Moto undoes a failed one by putting all tables back as they were, and
+# with them what another thread has written meanwhile.
+for _name in (
+    "transact_write_items",
+    "transact_get_items",
+    "put_item",
+    "update_item",
+    "delete_item",
+    "get_item",
+    "query",
+):
+    if hasattr(DynamoDBBackend, _name):
+        setattr(DynamoDBBackend, _name, _one_at_a_time(getattr(DynamoDBBackend, _name)))
 
 
 @dataclass(frozen=True)

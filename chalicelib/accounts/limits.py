@@ -14,11 +14,14 @@ __all__ = [
     "Reserved",
     "count_anonymous",
     "count_health",
+    "count_invitation",
     "count_login",
     "count_password_change",
     "count_request",
+    "count_sign_up",
     "count_ticket",
     "count_upload",
+    "reserve_acceptance",
     "reserve_failure",
     "reserve_failure_of_device",
 ]
@@ -99,6 +102,36 @@ def count_ticket(stores: Stores, caller: Caller) -> LimitStatus:
         "ticket",
         caller.organization_id,
         caller.user_id,
+    )
+
+
+def count_sign_up(stores: Stores, address: str) -> LimitStatus:
+    """:raises LimitReached: too many new organisations of this address."""
+    return _count(stores, stores.settings.rate_limit_sign_up, "Too many new organisations.", "sign-up", address)
+
+
+def reserve_acceptance(stores: Stores, address: str) -> tuple[LimitStatus, Reserved]:
+    """Count an attempt to accept an invitation as a failure, until it turns out to be none: many people of one office
+    may come from one address.
+
+    :raises LimitReached: too many failures.
+    """
+    limit, who = stores.settings.rate_limit_sign_up, ("accept", address)
+    status = _count(stores, limit, "Too many attempts to accept an invitation.", *who)
+    return status, Reserved(((limit, who),))
+
+
+def count_invitation(stores: Stores, caller: Caller) -> LimitStatus:
+    """Of the whole organisation, as each may be an e-mail to a stranger.
+
+    :raises LimitReached: too many.
+    """
+    return _count(
+        stores,
+        stores.settings.rate_limit_invitations,
+        "Too many invitations of this organisation.",
+        "invitation",
+        caller.organization_id,
     )
 
 

@@ -30,12 +30,7 @@ def login(request: Request) -> Response:
     address = source_address(request)
     report_limit(request, limits.count_login(stores(), address))
     session = sessions.login(stores(), username, password, address=address, device=device_of(request))
-    logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
-    cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
-    return answer(
-        {"success": True, "user": user_json(session.caller)},
-        headers={"Set-Cookie": [cookie, device_cookie(session.device)]},
-    )
+    return signed_in(session)
 
 
 @routes.on("POST", "/auth/logout", needs=Access.PERSON)
@@ -69,6 +64,21 @@ def ticket(request: Request, caller: Caller) -> Response:
     expires_at = timestamp(datetime.fromtimestamp(drawn.expires_at, UTC))
     # A path, not an address: only the page knows under which name, and which path in front, it reaches this API.
     return answer({"base_path": f"/t/{drawn.token}", "expires_at": expires_at}, 201)
+
+
+def signed_in(session: sessions.SignedIn, status: int = 200, **more: Any) -> Response:
+    """The answer that starts a session.
+
+    :param more: what is told besides the user.
+    """
+    caller = session.caller
+    logs.add_context(organization_id=caller.organization_id, user_id=caller.user_id)
+    cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
+    return answer(
+        {"success": True, "user": user_json(caller), **more},
+        status,
+        {"Set-Cookie": [cookie, device_cookie(session.device)]},
+    )
 
 
 def user_json(caller: Caller) -> dict[str, Any]:

@@ -25,7 +25,10 @@ class UserRow(Model):
 
 
 class UsernameRow(Model):
-    """Makes a username unique over all organisations, and finds its user."""
+    """Makes a username unique over all organisations, and finds its user.
+
+    So does a second row for what the name looks like, under ``keys.skeleton_key``.
+    """
 
     class Meta(ClientLimits):
         table_name = "usernames"

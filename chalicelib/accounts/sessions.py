@@ -97,6 +97,26 @@ def _login(stores: Stores, user: User | None, password: str, device: str | None)
     )
 
 
+def start_session(stores: Stores, user: User, device: str | None) -> SignedIn:
+    """For somebody who was created a moment ago, and so needs no check of a password.
+
+    :param device: what the device sent to be known by.
+    """
+    return compare_and_swap(
+        lambda: stores.users.find(user.organization_id, user.user_id),
+        lambda now: _login_created(stores, now, device),
+        first=user,
+        exhausted=Unavailable("The account was created; sign in to it."),
+    )
+
+
+def _login_created(stores: Stores, user: User | None, device: str | None) -> SignedIn:
+    """:raises WrongCredentials: somebody has disabled or removed the user at once."""
+    if user is None or user.disabled:
+        raise WrongCredentials
+    return _start_session(stores, user, device)
+
+
 def authenticate(stores: Stores, token: str | None) -> Caller:
     """Who this token belongs to. One read, strongly consistent: an ended session is refused at once.
 

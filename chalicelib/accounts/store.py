@@ -4,16 +4,19 @@ The user's row lists the live sessions, so that disabling a user or changing a p
 same transaction: nothing eventually consistent decides who is signed in.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 
-from pynamodb.exceptions import DoesNotExist
+from pynamodb.exceptions import DoesNotExist, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from chalicelib import keys
 from chalicelib.accounts.records import Session, User
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.kernel.caller import ActorType, Caller
+from chalicelib.kernel.errors import UsernameLooksTaken, UsernameTaken
 from chalicelib.kernel.permissions import ROLE_BEFORE_ROLES, Role
-from chalicelib.platform.tables import Tables, contention_on_condition
+from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.tenants.store import count_owners, last_owner_kept
 
@@ -27,17 +30,77 @@ class UserStore:
         self._organizations = tables.bind(OrganizationRow)
 
     def create(self, user: User) -> None:
-        """:raises VersionConflict: the username is taken."""
-        with contention_on_condition():
+        """
+        :raises UsernameTaken: or one that looks like it.
+        :raises VersionConflict: there is no such organisation.
+        """
+        with contention_on_condition(), names_free(user.username, position=0):
             self._tables.transact(lambda transaction: self.add_to(transaction, user))
 
-    def add_to(self, transaction: TransactWrite, user: User) -> None:
-        """The actions that create a user, two or three, for a transaction that writes more than that."""
+    def create_with_organization(self, user: User, add_organization: Callable[[TransactWrite], None]) -> None:
+        """An organisation and its first owner, in one transaction.
+
+        :raises UsernameTaken: or one that looks like it.
+        """
+
+        def fill(transaction: TransactWrite) -> None:
+            self.add_to(transaction, user, with_organization=True)
+            add_organization(transaction)
+
+        with contention_on_condition(), names_free(user.username, position=0):
+            self._tables.transact(fill)
+
+    def check_role(
+        self, transaction: TransactWrite, organization_id: str, user_id: str, roles: Collection[Role]
+    ) -> None:
+        """Add to a transaction the condition that a user has one of these roles and is not disabled."""
+        has_role = UserRow.role.is_in(*(role.value for role in roles))
+        enabled = UserRow.disabled == False  # noqa: E712
+        transaction.condition_check(self._users, organization_id, user_id, condition=has_role & enabled)
+
+    def add_to(self, transaction: TransactWrite, user: User, *, with_organization: bool = False) -> None:
+        """The actions that create a user, three or four, for a transaction that writes more than that.
+
+        Among the puts the name comes first, which :func:`names_free` wants to know.
+
+        :param with_organization: the transaction creates the organisation, with its count of owners.
+        """
         name = self._usernames(user.username, organization_id=user.organization_id, user_id=user.user_id)
         transaction.save(name, condition=UsernameRow.username.does_not_exist())
+        transaction.save(self._skeleton(user), condition=UsernameRow.username.does_not_exist())
         transaction.save(_to_row(self._users, user), condition=UserRow.user_id.does_not_exist())
-        if user.is_active_owner:
+        if user.is_active_owner and not with_organization:
             count_owners(transaction, self._organizations, user.organization_id, +1)
+
+    def claim_skeleton(self, user: User) -> bool:
+        """For names from before look-alikes were refused. Whether nobody else's name looks like it; repeatable."""
+        own = UsernameRow.user_id == user.user_id
+
+        def fill(transaction: TransactWrite) -> None:
+            # A user who is removed meanwhile must leave nothing behind.
+            transaction.condition_check(self._usernames, user.username, condition=own)
+            transaction.save(self._skeleton(user), condition=UsernameRow.username.does_not_exist() | own)
+
+        try:
+            self._tables.transact(fill)
+        except TransactWriteError as error:
+            failed = failed_conditions(error)
+            if not failed:
+                raise
+            return 0 in failed
+        return True
+
+    def _skeleton(self, user: User) -> UsernameRow:
+        key = keys.skeleton_key(user.username)
+        return self._usernames(key, organization_id=user.organization_id, user_id=user.user_id)
+
+    def _owns_skeleton(self, user: User) -> bool:
+        """Whether its row is this user's, or nobody's yet. One of two look-alikes from before has none."""
+        try:
+            row = self._usernames.get(keys.skeleton_key(user.username), consistent_read=True)
+        except DoesNotExist:
+            return True
+        return row.user_id == user.user_id
 
     def find_by_username(self, username: str) -> User | None:
         """Two calls whether the user exists or not, so that the answer's time does not tell."""
@@ -126,6 +189,7 @@ class UserStore:
         :raises LastOwner: it would leave the organisation without one.
         """
         lost_owner = user.is_active_owner
+        owns_skeleton = self._owns_skeleton(user)
 
         def fill(transaction: TransactWrite) -> None:
             row = self._users(user.organization_id, user.user_id)
@@ -133,11 +197,15 @@ class UserStore:
             if lost_owner:
                 count_owners(transaction, self._organizations, user.organization_id, -1)
             transaction.delete(self._usernames(user.username), add_version_condition=False)
+            if owns_skeleton:
+                unchanged = UsernameRow.username.does_not_exist() | (UsernameRow.user_id == user.user_id)
+                transaction.delete(self._skeleton(user), condition=unchanged, add_version_condition=False)
             for token_hash in ended:
                 transaction.delete(self._sessions(token_hash), add_version_condition=False)
 
-        # After the deletions of the user, the name and the sessions.
-        with contention_on_condition(), last_owner_kept(position=2 + len(ended) if lost_owner else None):
+        # After the deletions of the user, the name, its skeleton and the sessions.
+        counted_at = 2 + owns_skeleton + len(ended)
+        with contention_on_condition(), last_owner_kept(position=counted_at if lost_owner else None):
             self._tables.transact(fill)
 
 
@@ -163,6 +231,25 @@ class SessionStore:
 
     def delete(self, token_hash: str) -> None:
         self._sessions(token_hash).delete(add_version_condition=False)
+
+
+@contextmanager
+def names_free(username: str, position: int) -> Iterator[None]:
+    """Turns failed conditions of :meth:`UserStore.add_to` into the error that says which name is not free.
+
+    :param position: of the first put in the transaction.
+    :raises UsernameTaken: or one that looks like it.
+    """
+    try:
+        yield
+    except TransactWriteError as error:
+        failed = failed_conditions(error)
+        if position in failed:
+            raise UsernameTaken(f"The username '{username}' is taken.") from error
+        if position + 1 in failed:
+            sentence = f"The username '{username}' looks like one that is taken. Choose one that nobody takes for it."
+            raise UsernameLooksTaken(sentence) from error
+        raise
 
 
 def _to_row(model: type[UserRow], user: User) -> UserRow:

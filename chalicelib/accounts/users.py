@@ -13,7 +13,7 @@ from chalicelib.accounts.sessions import is_username, normalize_username, open_s
 from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn, VersionConflict, WrongPassword
+from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn, WrongPassword
 from chalicelib.kernel.permissions import Role
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organizations import get_organization
@@ -34,21 +34,14 @@ def create_user(
     :param role: None makes an owner of the first user, and members of the others.
     :param guessable: take even a password that is tried first, as for a laptop's first user.
     :raises BadInput: no such organisation, an unusable username or password.
-    :raises Conflict: the username is taken, in whichever organisation.
+    :raises UsernameTaken: in whichever organisation; or one that looks like it.
     """
     organization = get_organization(stores, organization_id)
     if role is None:
         role = Role.MEMBER if organization.owners else Role.OWNER
     user = new_user(stores, organization_id, username, password, role, guessable=guessable)
-    try:
-        stores.users.create(user)
-    except VersionConflict:
-        raise username_taken(user.username) from None
+    stores.users.create(user)
     return user
-
-
-def username_taken(username: str) -> Conflict:
-    return Conflict(f"The username '{username}' is taken.")
 
 
 def new_user(

@@ -20,6 +20,7 @@ from chalicelib.kernel.setting import (
     ConfigurationError,
     Parameter,
     Setting,
+    address,
     boolean,
     choice,
     integer,
@@ -28,6 +29,7 @@ from chalicelib.kernel.setting import (
     rate,
     text,
     url,
+    url_with,
 )
 
 __all__ = ["ConfigurationError", "Settings", "described", "load", "settings"]
@@ -154,6 +156,38 @@ class Settings:
     )
     rate_limit_signed_in: str = rate("requests of a user", "1200/minute", "Requests of a signed-in user.")
     rate_limit_api_key: str = rate("requests of an API key", "1200/minute", "Requests of an API key.")
+    rate_limit_sign_up: str = rate(
+        "new organisations, and attempts to accept an invitation that fail, of an address",
+        "10/hour",
+        "New organisations, and failed attempts to accept an invitation, of an address.",
+    )
+    rate_limit_invitations: str = rate(
+        "invitations that an organisation creates and sends again",
+        "100/hour",
+        "Invitations that an organisation creates and sends again.",
+    )
+    sign_up: str = choice(
+        "who may create an organisation: `closed`, operators only; `open`, whoever can reach the API",
+        "closed",
+        ("closed", "open"),
+        Parameter("Who may create an organisation: operators only (closed), or whoever can reach the API (open)."),
+    )
+    invitation_url: str | None = url_with(
+        "page that accepts an invitation, with `{token}` in the place of the token",
+        "{token}",
+        Parameter(
+            "Page that accepts an invitation, such as https://app.example.com/join#token={token}. Empty for none.",
+            default="",
+        ),
+    )
+    mail_from: str | None = address(
+        "sender of invitations by e-mail, an identity that SES has verified; without it nothing is sent",
+        Parameter(
+            "Sender of invitations by e-mail: an address that SES has verified, or of a domain that it has. Empty for "
+            "no e-mail.",
+            default="",
+        ),
+    )
     default_quota_bytes: int = integer(
         "quota of bytes of a new organisation",
         TEBIBYTE,

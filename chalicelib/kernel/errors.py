@@ -60,6 +60,12 @@ class NotYourFile(MissingPermission):
     sentence = "Another has uploaded this file."
 
 
+class SignUpClosed(StrongroomError):
+    status = 403
+    code = "sign_up_closed"
+    sentence = "New organisations are created by the operators of this service. Ask them, or whoever can invite you."
+
+
 class FileNotFound(StrongroomError):
     """The file is absent, or of another organisation: the caller can't tell which."""
 
@@ -84,6 +90,14 @@ class ApiKeyNotFound(StrongroomError):
     sentence = "There is no such API key."
 
 
+class InvitationNotFound(StrongroomError):
+    """One sentence for what never was one and for one that is used, deleted, replaced or expired."""
+
+    status = 404
+    code = "invitation_not_found"
+    sentence = "There is no such invitation. It may have expired, or have been used, deleted or sent anew."
+
+
 class RouteNotFound(StrongroomError):
     status = 404
     code = "route_not_found"
@@ -105,6 +119,41 @@ class Conflict(StrongroomError):
 class TooManyApiKeys(Conflict):
     code = "too_many_api_keys"
     sentence = "The organisation has as many API keys as it may have. Delete one that is not needed any more."
+
+
+class UsernameTaken(StrongroomError):
+    """In whichever organisation, which the sentence does not tell."""
+
+    status = 409
+    code = "username_taken"
+    sentence = "This username is taken."
+
+
+class UsernameLooksTaken(UsernameTaken):
+    """By another name that it can be taken for (Unicode TS 39)."""
+
+    code = "username_looks_taken"
+    sentence = "This username looks like one that is taken. Choose one that nobody takes for it."
+
+
+class AlreadyInvited(StrongroomError):
+    status = 409
+    code = "already_invited"
+    sentence = "This address is invited already. Send that invitation again, or delete it first."
+
+
+class TooManyInvitations(StrongroomError):
+    status = 409
+    code = "too_many_invitations"
+    sentence = "The organisation has too many open invitations. Delete one first."
+
+
+class InvitationWithdrawn(StrongroomError):
+    """Whoever holds the token is told, as only they can do something about it."""
+
+    status = 409
+    code = "invitation_withdrawn"
+    sentence = "Whoever invited you may not do so any more. Ask somebody else of the organisation to invite you."
 
 
 class LastOwner(StrongroomError):

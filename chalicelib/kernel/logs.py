@@ -19,7 +19,7 @@ _context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=
 
 _SECRETS = re.compile(
     r"(?i)(x-amz-(?:signature|credential|security-token)=|\bauthorization['\"]?\s*[:=]\s*['\"]?(?:bearer\s+)?"
-    r"|\bbearer\s+|\bsession=|\bpassword['\"]?\s*[:=]\s*['\"]?)[^&\s'\",;@]+"
+    r"|\binv_(?=[0-9a-z]{20})|\bbearer\s+|\bsession=|\bpassword['\"]?\s*[:=]\s*['\"]?)[^&\s'\",;@]+"
 )
 #: Up to the last @: a password may hold any character, and one that should have been escaped may not have been.
 _URL_PASSWORDS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*(?=@)")

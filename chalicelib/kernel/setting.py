@@ -10,6 +10,8 @@ from dataclasses import field
 from typing import Any
 from urllib.parse import urlsplit
 
+from chalicelib.kernel.addresses import is_email_address
+
 KEY = "setting"
 #: Names of functions as in infra/functions.py. What only the API needs is the rule.
 API_ONLY = ("api",)
@@ -176,6 +178,29 @@ def url(
         return raw
 
     return _field(Setting(about, parse, None, parameter, required=required), secret=secret)
+
+
+def url_with(about: str, placeholder: str, parameter: Parameter) -> Any:
+    """An address of a web page with a place in it for something; none without the variable."""
+
+    def parse(variable: str, raw: str) -> str:
+        if not _is_url(raw, ("https", "http")) or raw.count(placeholder) != 1 or re.search(r"\s", raw):
+            wanted = f"a URL with {placeholder} in it once, such as https://app.example.com/join#token={placeholder}"
+            raise ConfigurationError(f"{variable} must be {wanted}, not {raw!r}")
+        return raw
+
+    return _field(Setting(about, parse, None, parameter))
+
+
+def address(about: str, parameter: Parameter) -> Any:
+    """A plain e-mail address; none without the variable."""
+
+    def parse(variable: str, raw: str) -> str:
+        if not is_email_address(raw):
+            raise ConfigurationError(f"{variable} must be an e-mail address such as a@example.com, not {raw!r}")
+        return raw
+
+    return _field(Setting(about, parse, None, parameter))
 
 
 def origins(about: str) -> Any:

@@ -1,6 +1,6 @@
 """AWS clients with time-outs and retries that fit the time limits of the functions that use them."""
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.config import Config
 
@@ -60,3 +60,15 @@ def sqs_client() -> "SQSClient":
         retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
     )
     return boto3.client("sqs", config=config)
+
+
+def ses_client() -> Any:
+    import boto3
+
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        read_timeout=READ_TIMEOUT_SECONDS,
+        # A second attempt could be a second mail.
+        retries={"mode": "standard", "total_max_attempts": 1},
+    )
+    return boto3.client("sesv2", config=config)

@@ -55,6 +55,17 @@ def _matches(mime_type: str, patterns: tuple[str, ...]) -> bool:
 
 
 @dataclass(frozen=True)
+class NewOrganization:
+    """One that is not written yet."""
+
+    organization_id: str
+    name: str
+    created_at: str
+    quota_bytes: int
+    quota_files: int
+
+
+@dataclass(frozen=True)
 class Organization:
     """``counts`` holds how many files there are of each ``status|mime type`` (``-`` while the type is unknown)."""
 

@@ -1,35 +1,45 @@
 """Organisations, as operators make and change them, and as their members see them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from chalicelib import keys
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
-from chalicelib.kernel.errors import BadInput, NotSignedIn
-from chalicelib.tenants.organization import Organization, Policy
+from chalicelib.kernel.errors import BadInput, NotSignedIn, VersionConflict
+from chalicelib.kernel.nfc import compose
+from chalicelib.tenants.organization import NewOrganization, Organization, Policy
 from chalicelib.wiring import Stores
 
 MAX_NAME_CHARACTERS = 200
+#: Allowed, and as many refused. Every upload writes the organisation's row, and is billed by its size.
+MAX_TYPES = 100
+#: RFC 6838, 4.2: 127 characters on either side of the slash.
+MAX_TYPE_CHARACTERS = 255
 _TYPE_PATTERN = re.compile(r"[a-z0-9][a-z0-9.+-]*/(\*|[a-z0-9][a-z0-9.+_-]*)")
+
+
+def new_organization(
+    stores: Stores, name: str, *, quota_bytes: int | None = None, quota_files: int | None = None
+) -> NewOrganization:
+    """:raises BadInput: an unusable name, a quota out of bounds."""
+    settings = stores.settings
+    return NewOrganization(
+        keys.new_organization_id(),
+        _usable_name(name),
+        timestamp(),
+        _quota("bytes", settings.default_quota_bytes if quota_bytes is None else quota_bytes, MAX_QUOTA_BYTES),
+        _quota("files", settings.default_quota_files if quota_files is None else quota_files, MAX_QUOTA_FILES),
+    )
 
 
 def create_organization(
     stores: Stores, name: str, *, quota_bytes: int | None = None, quota_files: int | None = None
 ) -> Organization:
-    """:raises BadInput: an empty or overlong name, a quota out of bounds."""
-    name = name.strip()
-    if not name or len(name) > MAX_NAME_CHARACTERS:
-        raise BadInput(f"An organisation's name has from 1 to {MAX_NAME_CHARACTERS} characters.")
-    settings = stores.settings
-    return stores.organizations.create(
-        keys.new_organization_id(),
-        name,
-        timestamp(),
-        _quota("bytes", settings.default_quota_bytes if quota_bytes is None else quota_bytes, MAX_QUOTA_BYTES),
-        _quota("files", settings.default_quota_files if quota_files is None else quota_files, MAX_QUOTA_FILES),
-    )
+    """:raises BadInput: an unusable name, a quota out of bounds."""
+    return stores.organizations.create(new_organization(stores, name, quota_bytes=quota_bytes, quota_files=quota_files))
 
 
 def list_organizations(stores: Stores) -> Iterator[Organization]:
@@ -56,12 +66,29 @@ def set_quota(stores: Stores, organization_id: str, quota_bytes: int, quota_file
 def set_policy(stores: Stores, organization_id: str, policy: Policy) -> None:
     """:raises BadInput: an entry is not ``type/subtype`` or ``type/*``, or the size is out of bounds."""
     get_organization(stores, organization_id)
-    for entry in (*policy.allowed_types, *policy.refused_types):
-        if not _TYPE_PATTERN.fullmatch(entry):
-            raise BadInput(f"'{entry}' is not a type such as image/png or image/*.")
-    if policy.max_file_bytes is not None and not 1 <= policy.max_file_bytes <= MAX_QUOTA_BYTES:
-        raise BadInput(f"The largest file size is from 1 to {MAX_QUOTA_BYTES} bytes.")
+    _check_types(policy.allowed_types)
+    _check_types(policy.refused_types)
+    _check_max_file_bytes(policy.max_file_bytes)
     stores.organizations.set_policy(organization_id, policy)
+
+
+def change_organization(stores: Stores, caller: Caller, changes: Mapping[str, Any]) -> Organization:
+    """Change the fields that are named, each by itself, so that of two changes at once none undoes the other's.
+
+    :param changes: ``name``, and the fields of Policy.
+    :raises BadInput: an unusable name, type or size.
+    :raises NotSignedIn: the organisation was removed meanwhile.
+    """
+    checked = dict(changes)
+    if "name" in checked:
+        checked["name"] = _usable_name(checked["name"])
+    for field in ("allowed_types", "refused_types"):
+        _check_types(checked.get(field, ()))
+    _check_max_file_bytes(checked.get("max_file_bytes"))
+    try:
+        return stores.organizations.change(caller.organization_id, checked)
+    except VersionConflict:
+        raise NotSignedIn from None
 
 
 def organization_of(stores: Stores, caller: Caller) -> Organization:
@@ -79,3 +106,24 @@ def _quota(what: str, number: int, most: int) -> int:
     if not 0 <= number <= most:
         raise BadInput(f"A quota of {what} is from 0 to {most}.")
     return number
+
+
+def _usable_name(name: str) -> str:
+    name = compose(name.strip())
+    # Names stand in logs, in tables of the command line and in the subject of a mail.
+    if not name or len(name) > MAX_NAME_CHARACTERS or not name.isprintable():
+        raise BadInput(f"An organisation's name has from 1 to {MAX_NAME_CHARACTERS} characters on one line.")
+    return name
+
+
+def _check_types(types: Sequence[str]) -> None:
+    if len(types) > MAX_TYPES:
+        raise BadInput(f"A policy allows and refuses at most {MAX_TYPES} types.")
+    for entry in types:
+        if not _TYPE_PATTERN.fullmatch(entry) or len(entry) > MAX_TYPE_CHARACTERS:
+            raise BadInput(f"'{entry[:MAX_TYPE_CHARACTERS]}' is not a type such as image/png or image/*.")
+
+
+def _check_max_file_bytes(number: int | None) -> None:
+    if number is not None and not 1 <= number <= MAX_QUOTA_BYTES:
+        raise BadInput(f"The largest file size is from 1 to {MAX_QUOTA_BYTES} bytes.")

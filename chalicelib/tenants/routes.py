@@ -1,16 +1,22 @@
 """What the members of an organisation see of it."""
 
+from typing import Any
+
 from chalice.app import Request, Response
 
 from chalicelib.files.record import FILE_STATUSES
 from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.permissions import Scope
 from chalicelib.tenants import organizations
+from chalicelib.tenants.organization import Organization
 from chalicelib.web.answers import answer
+from chalicelib.web.bodies import Body, json_object, text_field
 from chalicelib.web.routing import Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
+_POLICY_FIELDS = ("allowed_types", "refused_types", "max_file_bytes", "match_extension")
 
 
 @routes.on("GET", "/usage", needs=Scope.ORGANIZATION_READ)
@@ -24,3 +30,52 @@ def usage(request: Request, caller: Caller) -> Response:
             "by_status": {status: organization.file_count(status) for status in FILE_STATUSES},
         }
     )
+
+
+@routes.on("GET", "/organization", needs=Scope.ORGANIZATION_READ)
+def organization_details(request: Request, caller: Caller) -> Response:
+    return answer(organization_json(organizations.organization_of(stores(), caller)))
+
+
+@routes.on("PATCH", "/organization", needs=Scope.ORGANIZATION_MANAGE, body=Body.OBJECT)
+def change_organization(request: Request, caller: Caller) -> Response:
+    body = json_object(request)
+    changes: dict[str, Any] = {}
+    if "name" in body:
+        changes["name"] = text_field(body, "name")
+    if "policy" in body:
+        changes |= _policy_fields(body["policy"])
+    if not changes:
+        raise BadInput(f"Name what to change: name, or of policy {', '.join(_POLICY_FIELDS)}.")
+    return answer(organization_json(organizations.change_organization(stores(), caller, changes)))
+
+
+def organization_json(organization: Organization) -> dict[str, Any]:
+    policy = organization.policy
+    return {
+        "id": organization.organization_id,
+        "name": organization.name,
+        "created_at": organization.created_at,
+        "policy": {
+            "allowed_types": list(policy.allowed_types),
+            "refused_types": list(policy.refused_types),
+            "max_file_bytes": policy.max_file_bytes,
+            "match_extension": policy.match_extension,
+        },
+    }
+
+
+def _policy_fields(policy: Any) -> dict[str, Any]:
+    """:raises BadInput: no object, a field that is none of ours, or of another type."""
+    if not isinstance(policy, dict) or not policy or not policy.keys() <= set(_POLICY_FIELDS):
+        raise BadInput(f"policy must be an object with some of {', '.join(_POLICY_FIELDS)}.")
+    for name in ("allowed_types", "refused_types"):
+        types = policy.get(name, [])
+        if not isinstance(types, list) or not all(isinstance(entry, str) for entry in types):
+            raise BadInput(f"{name} must be a list of types such as image/png or image/*.")
+    size = policy.get("max_file_bytes")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        raise BadInput("max_file_bytes must be a whole number, or null for none.")
+    if not isinstance(policy.get("match_extension", False), bool):
+        raise BadInput("match_extension must be true or false.")
+    return dict(policy)

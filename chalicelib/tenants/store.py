@@ -1,7 +1,8 @@
 """Organisations: name, policy, quota and counters, one row each."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.expressions.operand import Path
@@ -9,8 +10,11 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel.errors import LastOwner
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
-from chalicelib.tenants.organization import Organization, Policy, Usage
+from chalicelib.tenants.organization import NewOrganization, Organization, Policy, Usage
 from chalicelib.tenants.rows import OrganizationRow
+
+#: What an organisation's own people can change.
+CHANGEABLE = frozenset({"name", "allowed_types", "refused_types", "max_file_bytes", "match_extension"})
 
 
 class OrganizationStore:
@@ -18,22 +22,29 @@ class OrganizationStore:
         self._tables = tables
         self._organizations = tables.bind(OrganizationRow)
 
-    def create(
-        self, organization_id: str, name: str, created_at: str, quota_bytes: int, quota_files: int
-    ) -> Organization:
+    def create(self, new: NewOrganization) -> Organization:
         """:raises VersionConflict: the organisation exists."""
-        row = self._organizations(
-            organization_id=organization_id,
-            name=name,
-            created_at=created_at,
-            quota_bytes=quota_bytes,
-            quota_files=quota_files,
-            bytes_available=quota_bytes,
-            files_available=quota_files,
-        )
+        row = self._new_row(new, owners=0)
         with contention_on_condition():
             row.save(condition=OrganizationRow.organization_id.does_not_exist())
         return to_organization(row)
+
+    def add_to(self, transaction: TransactWrite, new: NewOrganization) -> None:
+        """The action that creates an organisation together with its first owner."""
+        row = self._new_row(new, owners=1)
+        transaction.save(row, condition=OrganizationRow.organization_id.does_not_exist())
+
+    def _new_row(self, new: NewOrganization, owners: int) -> OrganizationRow:
+        return self._organizations(
+            organization_id=new.organization_id,
+            name=new.name,
+            created_at=new.created_at,
+            quota_bytes=new.quota_bytes,
+            quota_files=new.quota_files,
+            bytes_available=new.quota_bytes,
+            files_available=new.quota_files,
+            owners=owners,
+        )
 
     def find(self, organization_id: str) -> Organization | None:
         try:
@@ -88,6 +99,22 @@ class OrganizationStore:
                 ],
                 condition=OrganizationRow.organization_id.exists(),
             )
+
+    def change(self, organization_id: str, changes: Mapping[str, Any]) -> Organization:
+        """Write these columns and no others, in one call; None removes.
+
+        :param changes: ``name``, and the fields of Policy.
+        :raises VersionConflict: there is no such organisation.
+        """
+        actions = []
+        for field in sorted(changes.keys() & CHANGEABLE):
+            column, value = getattr(OrganizationRow, field), changes[field]
+            actions.append(column.remove() if value is None else column.set(value))
+        row = self._organizations(organization_id)
+        with contention_on_condition():
+            # Afterwards the row has all its columns, as they are now.
+            row.update(actions=actions, condition=OrganizationRow.organization_id.exists())
+        return to_organization(row)
 
     def set_counters(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 
 from infra.functions import FUNCTIONS
 from infra.local.keys import Key, KeyFile
-from infra.template import Template, function_roles
+from infra.template import Template, function_roles, merge, of_roles
 
 #: Part of `make up` -> the roles whose functions it runs.
 ROLES_OF_PARTS = {
@@ -28,7 +28,7 @@ def with_users(template: Template) -> Template:
         policies = [policy for name in names for policy in roles[name]["Properties"]["Policies"]]
         resources[_user(part)] = {"Type": "AWS::IAM::User", "Properties": {"Policies": policies}}
         outputs[_user(part)] = {"Value": {"Ref": _user(part)}}
-    return {**template, "Resources": resources, "Outputs": outputs}
+    return merge({**template, "Resources": resources, "Outputs": outputs}, of_roles())
 
 
 def keys_of_parts(iam: Any, outputs: Mapping[str, str], keys: KeyFile) -> dict[str, Key]:

@@ -90,9 +90,15 @@ def data_plane(stage: str) -> Template:
 
 
 def function_roles() -> Template:
-    """The functions' roles by their logical ids; what they refer to are resources of :func:`data_plane`."""
+    """The functions' roles by their logical ids; what they refer to is in :func:`data_plane` and in the next one."""
     resources: Template = load(FOLDER / "roles.yaml")["Resources"]
     return resources
+
+
+def of_roles() -> Template:
+    """Parameters and conditions that the roles refer to and the data plane does not have."""
+    conditions = load(FOLDER / "roles.yaml")["Conditions"]
+    return {"Parameters": {"MailFrom": generated.parameters()["MailFrom"]}, "Conditions": conditions}
 
 
 def everything_but_chalice(stage: str) -> Template:

@@ -179,7 +179,16 @@ def test_deleted_stack_leaves_its_data_behind(stack: DeployedStack) -> None:
     assert deployment.find_stack(cloudformation, stack.release.stack_name) is None
     assert tables_of(stack.session) == {
         f"strongroom-prod-{name}"
-        for name in ("organizations", "users", "usernames", "sessions", "api-keys", "files", "migrations")
+        for name in (
+            "organizations",
+            "users",
+            "usernames",
+            "sessions",
+            "api-keys",
+            "invitations",
+            "files",
+            "migrations",
+        )
     }
     s3 = stack.session.client("s3")
     kept = s3.list_objects_v2(

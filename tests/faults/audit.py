@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from chalicelib import keys
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow, OpenUploadsRow
+from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
@@ -153,28 +154,23 @@ def wrong_sessions(lab: Lab) -> Iterator[str]:
 
 
 def _wrong_people(lab: Lab) -> Iterator[str]:
-    """Each organisation counts its owners right and has one; sessions know the role; names and users go together."""
+    """Names, and what they look like, against users; counts of owners, and roles of sessions, against theirs."""
     users = lab.cloud.rows(UserRow)
+    wanted = {(name, row.user_id) for row in users for name in (row.username, keys.skeleton_key(row.username))}
+    names = {(row.username, row.user_id) for row in lab.cloud.rows(UsernameRow)}
+    for name, user_id in wanted ^ names:
+        fault = "missing" if (name, user_id) in wanted else "left behind"
+        yield f"the name {name} of user {user_id} is {fault}"
     for organization in lab.cloud.rows(OrganizationRow):
-        owners = [
-            user
-            for user in users
-            if user.organization_id == organization.organization_id and user.role == "owner" and not user.disabled
-        ]
-        if len(owners) != organization.owners or not owners:
-            yield f"{organization.name} counts {organization.owners} owners and has {len(owners)}"
+        own = [row for row in users if row.organization_id == organization.organization_id]
+        owners = sum(1 for row in own if row.role == Role.OWNER and not row.disabled)
+        if not owners or owners != int(organization.owners):
+            yield f"{organization.name}: {owners} owners, counted {organization.owners}"
     roles = {user.user_id: user.role for user in users}
     for session in lab.cloud.rows(SessionRow):
-        if (
-            session.expires_at > time.time()
-            and session.ticket_of is None
-            and session.role != roles.get(session.user_id)
-        ):
+        is_live = session.expires_at > time.time() and session.ticket_of is None
+        if is_live and session.role != roles.get(session.user_id):
             yield f"a session of {session.username} has the role {session.role}, not {roles.get(session.user_id)}"
-    if {(user.username, user.user_id) for user in users} != {
-        (name.username, name.user_id) for name in lab.cloud.rows(UsernameRow)
-    }:
-        yield "names and users do not belong together"
 
 
 def _wrong_queue(lab: Lab) -> Iterator[str]:

@@ -31,6 +31,9 @@ ENVIRONMENT = {
     "RATE_LIMIT_UPLOADS": "1000000/minute",
     "RATE_LIMIT_ANONYMOUS": "1000000/hour",
     "RATE_LIMIT_SIGNED_IN": "1000000/minute",
+    "RATE_LIMIT_SIGN_UP": "1000000/hour",
+    "RATE_LIMIT_INVITATIONS": "1000000/hour",
+    "SIGN_UP": "open",
 }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.faults import steps
+from tests.faults import invitation_steps, steps
 from tests.faults.lab import Lab
 from tests.faults.people import Answer
 from tests.faults.wire import Plan
@@ -304,5 +304,34 @@ SCENARIOS: dict[str, Scenario] = {
         "and an object has no row.",
         steps.sweep,
         steps.neglected,
+    ),
+    "invite": Scenario(
+        "Invitation",
+        "An owner invites an address; if the answer is not 201, the owner invites again, or resends what is there.",
+        invitation_steps.invite,
+        again=invitation_steps.invite_again,
+        hoped_for=201,
+    ),
+    "invite-accept": Scenario(
+        "Acceptance of an invitation",
+        "An invited person accepts; if the answer is not 201, once more, and then signs in.",
+        invitation_steps.accept,
+        invitation_steps.invited,
+        again=invitation_steps.accept_again,
+        hoped_for=201,
+    ),
+    "invite-resend": Scenario(
+        "Another token for an invitation",
+        "An owner resends an invitation; if the answer is not 200, once more.",
+        invitation_steps.resend,
+        invitation_steps.invited,
+        again=invitation_steps.resend_again,
+    ),
+    "sign-up": Scenario(
+        "Sign-up",
+        "Somebody creates an organisation; if the answer is not 201, once more, and then signs in.",
+        invitation_steps.sign_up,
+        again=invitation_steps.sign_up_again,
+        hoped_for=201,
     ),
 }

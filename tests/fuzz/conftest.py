@@ -15,7 +15,7 @@ import pytest
 
 from tests.fuzz.__main__ import running_server
 from tests.fuzz.hooks import log_in
-from tests.fuzz.server import FOREIGN_USERNAME, UPLOADING_USERNAME
+from tests.fuzz.server import FOREIGN_USERNAME, MANAGED, MANAGING_USERNAME, UPLOADING_USERNAME
 from tests.sentences import foreign_words
 
 PATIENCE_SECONDS = 30
@@ -37,6 +37,7 @@ class Site:
     base_url: str
     token: str = field(repr=False)
     foreign_token: str = field(repr=False)
+    managing_token: str = field(repr=False)
 
     def send(
         self,
@@ -53,7 +54,8 @@ class Site:
         # http.client refuses targets that a hostile client would send.
         connection._validate_path = lambda _: None  # type: ignore[attr-defined]
         connection._encode_request = lambda request: request.encode("latin-1")  # type: ignore[attr-defined]
-        sent = {"Authorization": f"Bearer {token or self.token}", **(headers or {})}
+        own = self.managing_token if MANAGED.match(target) else self.token
+        sent = {"Authorization": f"Bearer {token or own}", **(headers or {})}
         try:
             connection.request(method, target, body, sent)
             response = connection.getresponse()
@@ -122,4 +124,5 @@ def check_refusal(answer: Answer, *statuses: int) -> None:
 @pytest.fixture(scope="session")
 def site() -> Iterator[Site]:
     with tempfile.TemporaryFile() as log, running_server(log) as base_url:
-        yield Site(base_url, log_in(base_url, UPLOADING_USERNAME), log_in(base_url, FOREIGN_USERNAME))
+        users = (UPLOADING_USERNAME, FOREIGN_USERNAME, MANAGING_USERNAME)
+        yield Site(base_url, *(log_in(base_url, username) for username in users))

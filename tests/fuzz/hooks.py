@@ -26,7 +26,9 @@ FIRST_ERROR_STATUS = 400
 
 #: Operation -> status -> how many answers.
 answers: dict[str, Counter[int]] = {}
-_known: dict[str, list[Any]] = {"file_id": [], "failed": [], "upload": [], "ticket": [], "key_id": [], "key": []}
+_known: dict[str, list[Any]] = {
+    name: [] for name in ("file_id", "failed", "upload", "ticket", "key_id", "key", "invitation")
+}
 _MOST_KNOWN = 50
 
 Case = schemathesis.Case[Any]
@@ -50,14 +52,18 @@ def learn_failed_files(base_url: str) -> None:
 
 @schemathesis.auth(refresh_interval=None)
 class Session:
-    """The bearer token of a user who uploads; logging out gets one of its own each time."""
+    """The bearer token of a user who uploads, or manages; logging out gets one of its own each time."""
 
     _kept: str | None = None
+    _managing: str | None = None
 
     def get(self, case: Case, context: schemathesis.AuthContext) -> str:
         base_url = os.environ["FUZZ_BASE_URL"]
         if case.operation.label == "POST /auth/logout":
             return log_in(base_url, server.LEAVING_USERNAME)
+        if server.MANAGED.match(case.path):
+            Session._managing = Session._managing or log_in(base_url, server.MANAGING_USERNAME)
+            return Session._managing
         if Session._kept is None:
             # Not the user that the document's example logs in as: a user's 21st session ends the oldest.
             Session._kept = log_in(base_url, server.UPLOADING_USERNAME)
@@ -82,6 +88,10 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     if "upload_id" in parameters and _known["upload"] and chance.random() < 0.5:
         parameters["upload_id"], key = chance.choice(_known["upload"])
         case.query = {**(case.query or {}), "key": key}
+    if "invitation_id" in parameters and _known["invitation"] and chance.random() < 0.5:
+        parameters["invitation_id"], _ = chance.choice(_known["invitation"])
+    if case.path == "/invitations/accept" and _known["invitation"] and chance.random() < 0.5:
+        _accept(case, chance)
     if parameters != case.path_parameters:
         case.path_parameters = parameters
     is_wrong_body = case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)
@@ -91,6 +101,14 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     if knows_password and not is_wrong_body:
         # The new one is the old one, or the next request would not know it.
         case.body = {"current_password": server.PASSWORD, "new_password": server.PASSWORD}
+
+
+def _accept(case: Case, chance: random.Random) -> None:
+    """With a token that is good, unless it was used, and a name that nobody has."""
+    if case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY):
+        return
+    _, token = chance.choice(_known["invitation"])
+    case.body = {"token": token, "username": f"new-{chance.getrandbits(64):x}", "password": server.PASSWORD}
 
 
 @schemathesis.hook
@@ -107,6 +125,8 @@ def after_call(context: schemathesis.HookContext, case: Case, response: schemath
     elif case.path.startswith("/api-keys"):
         _remember("key_id", body["id"])
         _remember("key", body["key"])
+    elif case.path == "/invitations" or case.path.endswith("/resend"):
+        _remember("invitation", (body["id"], body["token"]))
     elif case.path.endswith("/s3/multipart"):
         _remember("upload", (body["uploadId"], body["key"]))
         _remember("file_id", body["key"].partition("/")[2])

@@ -7,6 +7,7 @@ far away and passwords are cheap to check; everything else is as configured by d
 from __future__ import annotations
 
 import os
+import re
 import sys
 import threading
 from typing import Any
@@ -19,6 +20,10 @@ USERNAME, KNOWN_PASSWORD = "admin", "password"
 PASSWORD = "a password of the fuzzer"
 #: Who uploads, and who logs out, during a run; and somebody else.
 UPLOADING_USERNAME, LEAVING_USERNAME, FOREIGN_USERNAME = "uploader", "leaver", "stranger"
+#: An owner, of an organisation of its own: what is done to that one disturbs no upload.
+MANAGING_USERNAME = "manager"
+#: The paths that this one is asked to call.
+MANAGED = re.compile(r"/(users|invitations|organization)\b")
 FAILED_FILES = 20
 
 ENVIRONMENT = {
@@ -46,6 +51,10 @@ ENVIRONMENT = {
     "RATE_LIMIT_ANONYMOUS": "1000000/minute",
     "RATE_LIMIT_SIGNED_IN": "1000000/minute",
     "RATE_LIMIT_API_KEY": "1000000/minute",
+    "RATE_LIMIT_SIGN_UP": "1000000/minute",
+    "RATE_LIMIT_INVITATIONS": "1000000/minute",
+    "SIGN_UP": "open",
+    "INVITATION_URL": "https://app.example.com/join#token={token}",
 }
 
 
@@ -85,6 +94,7 @@ def add_users() -> None:
     for organization, usernames in (
         ("Acme", (USERNAME, UPLOADING_USERNAME, LEAVING_USERNAME)),
         ("Bolt", (FOREIGN_USERNAME,)),
+        ("Crew", (MANAGING_USERNAME,)),
     ):
         made = tenants.create_organization(stores(), organization)
         for username in usernames:

@@ -141,6 +141,7 @@ ODD_VALUES = [
 MENDED = {"filename": b'"a.txt"', "size": b"1", "username": b'"admin"', "password": b'"x"', "parts": b"[]"}
 MENDED |= {"name": b'"robot"', "scopes": b'["files:read"]', "old_secret_seconds": b"0", "key": b'"sr_x"'}
 MENDED |= {"current_password": b'"x"', "new_password": b'"entirely-new"'}
+MENDED |= {"role": b'"member"'}
 
 
 def concrete(site: Site, path: str, file_id: str, key_id: str = "k") -> str:

@@ -88,6 +88,8 @@ class Api:
             self._secrets.append(answer.token)
         if b'"key":"sr_' in answer.body:
             self._secrets.append(answer.json["key"])
+        if b'"token":"inv_' in answer.body:
+            self._secrets.append(answer.json["token"])
         return answer
 
     def get(self, path: str, session: Session | None = None, **options: Any) -> Answer:

@@ -44,6 +44,8 @@ ENVIRONMENT = {
     "RATE_LIMIT_HEALTH": "1000000/hour",
     "RATE_LIMIT_UPLOADS": "1000/minute",
     "RATE_LIMIT_ANONYMOUS": "1000/hour",
+    "RATE_LIMIT_SIGN_UP": "1000000/hour",
+    "RATE_LIMIT_INVITATIONS": "1000000/hour",
 }
 
 #: username -> (organisation, password). No password is part of another, so that a leak of any can be seen.

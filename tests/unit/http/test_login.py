@@ -9,7 +9,7 @@ import bcrypt
 import pytest
 
 from chalicelib.accounts import users as accounts
-from chalicelib.kernel.errors import Conflict
+from chalicelib.kernel.errors import UsernameTaken
 from tests.unit.api import Api
 from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import Configure
@@ -38,7 +38,7 @@ def test_accents_may_come_in_either_encoding(api: Api, world: World) -> None:
     check_success(api.login(*composed))
     check_success(api.login(*decomposed))
     check_success(api.login(decomposed[0].upper(), composed[1]))
-    with pytest.raises(Conflict):
+    with pytest.raises(UsernameTaken):
         accounts.create_user(world.stores, acme, *composed)
 
 

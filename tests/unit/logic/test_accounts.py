@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.accounts import users as accounts
 from chalicelib.accounts.passwords import hash_password, password_matches
-from chalicelib.kernel.errors import BadInput, Conflict
+from chalicelib.kernel.errors import BadInput, UsernameTaken
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from tests.unit.world import World
@@ -83,7 +83,7 @@ def test_first_user_of_a_laptop_may_have_the_known_password(world: World, acme: 
 @pytest.mark.parametrize("name", ["anna", "ANNA", "  Anna  ", "berta"])
 def test_username_is_taken_over_all_organizations(world: World, acme: str, name: str) -> None:
     before = world.snapshot()
-    with pytest.raises(Conflict, match="taken"):
+    with pytest.raises(UsernameTaken, match="taken"):
         accounts.create_user(world.stores, acme, name, "a-good-password")
     assert world.snapshot() == before
 

@@ -192,8 +192,8 @@ def test_empty_list_says_so(operator: Operator) -> None:
 GHOST = "There is no organisation ghost."
 STDIN = "--password-stdin"
 REFUSALS = {
-    "organizations create|  ": (1, "An organisation's name has from 1 to 200 characters."),
-    f"organizations create|{'x' * 201}": (1, "An organisation's name has from 1 to 200 characters."),
+    "organizations create|  ": (1, "An organisation's name has from 1 to 200 characters on one line."),
+    f"organizations create|{'x' * 201}": (1, "An organisation's name has from 1 to 200 characters on one line."),
     f"organizations create|Zeta|--quota-bytes|{10**40}": (1, "A quota of bytes is from 0 to "),
     f"organizations set-quota|{{acme}}|--bytes|1|--files|{10**40}": (1, "A quota of files is from 0 to "),
     f"organizations set-policy|{{acme}}|--max-file-bytes|{10**40}": (1, "The largest file size is from 1 to "),
