@@ -78,6 +78,7 @@ WRONG = {
     "RATE_LIMIT_UPLOADS": ["/minute"],
     "RATE_LIMIT_ANONYMOUS": ["200/day,50/hour"],
     "RATE_LIMIT_SIGNED_IN": ["1200"],
+    "RATE_LIMIT_API_KEY": ["1200/fortnight"],
     "LOG_FORMAT": ["xml", "JSON"],
     "LOG_LEVEL": ["verbose", "info"],
     "DEFAULT_QUOTA_BYTES": ["-1", "1TB"],

@@ -20,7 +20,7 @@ def networks(draw: st.DrawFn) -> str:
     address, bits = draw(st.sampled_from([(IPv4Address, 32), (IPv6Address, 128)]))
     # Few different ones, so that they meet.
     number = draw(st.integers(0, 7)) << (bits - 3)
-    return str(ip_network((address(number), draw(st.integers(0, bits))), strict=False))
+    return str(ip_network(f"{address(number)}/{draw(st.integers(0, bits))}", strict=False))
 
 
 @st.composite
