@@ -20,6 +20,7 @@ from __future__ import annotations
 from tests.protections.catalogue.answers import ANSWERS
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
+from tests.protections.catalogue.invitations import INVITATIONS
 from tests.protections.catalogue.isolation import ISOLATION
 from tests.protections.catalogue.local_stack import LOCAL_STACK
 from tests.protections.catalogue.migrations import MIGRATIONS
@@ -39,6 +40,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Deletion and the sweep": DELETION_AND_SWEEP,
     "Uploads straight to S3": DIRECT_UPLOADS,
     "Sessions and limits": SESSIONS_AND_LIMITS,
+    "Invitations and names": INVITATIONS,
     "Answers, names and logs": ANSWERS,
     "Migrations": MIGRATIONS,
     "The stack on a laptop": LOCAL_STACK,
