@@ -21,6 +21,7 @@ from tests.protections.catalogue.answers import ANSWERS
 from tests.protections.catalogue.api_keys import API_KEYS
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
+from tests.protections.catalogue.invitations import INVITATIONS
 from tests.protections.catalogue.isolation import ISOLATION
 from tests.protections.catalogue.local_stack import LOCAL_STACK
 from tests.protections.catalogue.migrations import MIGRATIONS
@@ -43,6 +44,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Uploads straight to S3": DIRECT_UPLOADS,
     "Sessions and limits": SESSIONS_AND_LIMITS,
     "API keys": API_KEYS,
+    "Invitations and names": INVITATIONS,
     "Answers, names and logs": ANSWERS,
     "Migrations": MIGRATIONS,
     "The stack on a laptop": LOCAL_STACK,

@@ -189,6 +189,19 @@ def test_every_dead_token_gets_the_same_answer(api: Api, anna: Session, world: W
     assert world.snapshot() == before
 
 
+def test_expired_token_is_told_nothing_about_name_and_password(api: Api, anna: Session, world: World) -> None:
+    invited = invite(api, anna).json
+    expire(world, invited["id"])
+    check_error(accept(api, invited["token"], password="short"), 404)
+
+
+def test_invitation_that_expires_at_the_last_moment_is_dead(api: Api, anna: Session, world: World) -> None:
+    invited = invite(api, anna).json
+    with just_before("dynamodb.TransactWriteItems", lambda: expire(world, invited["id"])):
+        check_dead(api, invited["token"])
+    assert world.stores.users.find_by_username("carla") is None
+
+
 def test_resending_makes_the_token_before_worthless_and_starts_its_time_anew(
     api: Api, anna: Session, world: World
 ) -> None:
