@@ -6,6 +6,7 @@ from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
 from chalicelib.accounts import people_routes as people
 from chalicelib.accounts import routes as auth
+from chalicelib.accounts import session_routes as sessions
 from chalicelib.files import routes as files
 from chalicelib.health import routes as health
 from chalicelib.kernel import logs
@@ -22,6 +23,7 @@ app = Chalice(app_name="strongroom")
 #: Each has its routes; docs and tests read them here.
 ROUTES = (
     auth.routes,
+    sessions.routes,
     people.routes,
     tenants.routes,
     files.routes,

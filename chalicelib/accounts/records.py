@@ -1,6 +1,7 @@
 """Users and their sessions; plain frozen records, no storage in them."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.permissions import Role
@@ -38,3 +39,17 @@ class Session:
     expires_at: int
     #: Token hash of the session that this upload ticket was drawn from; None for a session itself.
     ticket_of: str | None = None
+    #: Where it was started from; None where that was not noted.
+    address: str | None = None
+    program: str | None = None
+    #: Epoch seconds of the last use, to ten minutes.
+    used_at: int | None = None
+
+    @property
+    def last_used(self) -> float:
+        """Epoch seconds; the start of a session whose use was never noted."""
+        return self.used_at if self.used_at is not None else datetime.fromisoformat(self.created_at).timestamp()
+
+    def is_live(self, now: float, idle_seconds: int) -> bool:
+        """Whether it is in time. DynamoDB's TTL deletes up to days late (AWS documentation), so a row says little."""
+        return self.expires_at > now and self.last_used + idle_seconds > now

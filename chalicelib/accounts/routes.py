@@ -11,9 +11,9 @@ from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
-from chalicelib.web.addresses import source_address
 from chalicelib.web.answers import answer
-from chalicelib.web.bodies import Body, json_object, text_field
+from chalicelib.web.bodies import Body, flag_field, json_object, text_field
+from chalicelib.web.clients import client_of
 from chalicelib.web.cookies import device_cookie, device_of, session_cookie
 from chalicelib.web.identity import token_of
 from chalicelib.web.limit_headers import report_limit
@@ -27,15 +27,11 @@ routes = Routes(__name__)
 def login(request: Request) -> Response:
     body = json_object(request)
     username, password = text_field(body, "username"), text_field(body, "password")
-    address = source_address(request)
-    report_limit(request, limits.count_login(stores(), address))
-    session = sessions.login(stores(), username, password, address=address, device=device_of(request))
-    logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
-    cookie = session_cookie(session.token, stores().settings.session_ttl_seconds)
-    return answer(
-        {"success": True, "user": user_json(session.caller)},
-        headers={"Set-Cookie": [cookie, device_cookie(session.device)]},
-    )
+    wants_token = flag_field(body, "token")
+    client = client_of(request)
+    report_limit(request, limits.count_login(stores(), client.address))
+    session = sessions.login(stores(), username, password, client)
+    return signed_in_answer(session, wants_token=wants_token)
 
 
 @routes.on("POST", "/auth/logout", needs=Access.PERSON)
@@ -69,6 +65,18 @@ def ticket(request: Request, caller: Caller) -> Response:
     expires_at = timestamp(datetime.fromtimestamp(drawn.expires_at, UTC))
     # A path, not an address: only the page knows under which name, and which path in front, it reaches this API.
     return answer({"base_path": f"/t/{drawn.token}", "expires_at": expires_at}, 201)
+
+
+def signed_in_answer(session: sessions.SignedIn, *, wants_token: bool, status: int = 200) -> Response:
+    """The session as a cookie; or its token, for a page of another site, to which no cookie travels."""
+    logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
+    body: dict[str, Any] = {"success": True, "user": user_json(session.caller)}
+    cookies = [device_cookie(session.device)]
+    if wants_token:
+        body["token"] = session.token
+    else:
+        cookies.insert(0, session_cookie(session.token, stores().settings.session_ttl_seconds))
+    return answer(body, status, headers={"Set-Cookie": cookies})
 
 
 def user_json(caller: Caller) -> dict[str, Any]:

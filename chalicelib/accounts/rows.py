@@ -48,3 +48,7 @@ class SessionRow(Model):
     # The user's, kept here so that a request needs one read; whatever changes the role changes it here as well.
     role = UnicodeAttribute(null=True)
     ticket_of = UnicodeAttribute(null=True)
+    # Where it was started from, and its last use to ten minutes; null in rows from before these were noted.
+    address = UnicodeAttribute(null=True)
+    program = UnicodeAttribute(null=True)
+    used_at = NumberAttribute(null=True)

@@ -1,5 +1,6 @@
 """Signing in and out: opaque tokens, kept server-side as hashes, dead the moment that they are ended."""
 
+import logging
 import re
 import secrets
 import time
@@ -17,13 +18,27 @@ from chalicelib.kernel.nfc import compose
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.wiring import Stores
 
+_log = logging.getLogger(__name__)
+
 TOKEN_BYTES = 32
 #: A user's oldest session ends when one more is started; also what one transaction can end at once.
 MAX_LIVE_SESSIONS = 20
 #: Longer than any token that we make; what is longer is not looked up.
 MAX_TOKEN_CHARACTERS = 128
+#: The use of a session is written down no more often than this.
+NOTED_EVERY_SECONDS = 600
 #: Looked up in place of what can't be a username, for the same work; nobody can be called so.
 _NOBODYS_NAME = " "
+
+
+@dataclass(frozen=True)
+class Client:
+    """What asks for a session."""
+
+    address: str = "unknown"
+    program: str = ""
+    #: What it sent to be known by.
+    device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -34,23 +49,20 @@ class SignedIn:
     device: str
 
 
-def login(
-    stores: Stores, username: str, password: str, *, address: str = "unknown", device: str | None = None
-) -> SignedIn:
+def login(stores: Stores, username: str, password: str, client: Client = Client()) -> SignedIn:
     """Check the credentials and start a session. Only a failure stays counted.
 
-    :param device: what the device sent to be known by.
     :raises WrongCredentials: unknown user, wrong password or disabled user: one error, and the same work.
     :raises LimitReached: too many failures, of this name or this device.
     """
     name = normalize_username(username)
     # Without a token nothing that is read could change the decision, so what is refused costs nothing.
-    reserved = None if device_tokens(device) else limits.reserve_failure(stores, address, name)
+    reserved = None if device_tokens(client.device) else limits.reserve_failure(stores, client.address, name)
     try:
         user = stores.users.find_by_username(name if is_username(name) else _NOBODYS_NAME)
         if reserved is None:
-            reserved = _reserve_with_device(stores, user, address, name, device)
-        signed_in = _login(stores, user, password, device)
+            reserved = _reserve_with_device(stores, user, name, client)
+        signed_in = _login(stores, user, password, client)
     except WrongCredentials:
         raise
     except Exception:
@@ -61,20 +73,18 @@ def login(
     return signed_in
 
 
-def _reserve_with_device(
-    stores: Stores, user: User | None, address: str, name: str, device: str | None
-) -> limits.Reserved:
-    nonce = find_device(user, device)
+def _reserve_with_device(stores: Stores, user: User | None, name: str, client: Client) -> limits.Reserved:
+    nonce = find_device(user, client.device)
     if nonce is not None:
         try:
             return limits.reserve_failure_of_device(stores, nonce)
         except limits.LimitReached:
             # Whoever sends none is asked no more than this, so refusing here would keep out nobody.
             pass
-    return limits.reserve_failure(stores, address, name)
+    return limits.reserve_failure(stores, client.address, name)
 
 
-def _login(stores: Stores, user: User | None, password: str, device: str | None) -> SignedIn:
+def _login(stores: Stores, user: User | None, password: str, client: Client) -> SignedIn:
     matches = password_matches(password, user.password_hash if user else None, stores.settings.bcrypt_cost)
     if user is None or not matches:
         raise WrongCredentials
@@ -86,7 +96,7 @@ def _login(stores: Stores, user: User | None, password: str, device: str | None)
     def start(now: User | None) -> SignedIn:
         if now is None or now.disabled or now.password_hash != checked.password_hash:
             raise WrongCredentials
-        return _start_session(stores, now, device)
+        return start_session(stores, now, client)
 
     return compare_and_swap(
         read,
@@ -100,16 +110,37 @@ def _login(stores: Stores, user: User | None, password: str, device: str | None)
 def authenticate(stores: Stores, token: str | None) -> Caller:
     """Who this token belongs to. One read, strongly consistent: an ended session is refused at once.
 
-    :raises NotSignedIn: no token, an unknown one, an expired or ended session.
+    Every ten minutes at most, one write besides.
+
+    :raises NotSignedIn: no token, an unknown one, an expired or ended session, or one that lay idle.
     """
     if not token or len(token) > MAX_TOKEN_CHARACTERS:
         raise NotSignedIn
     session = stores.sessions.find(token_digest(token))
-    # DynamoDB's TTL deletes up to days late (AWS documentation), so the time is checked here.
     # An upload ticket lies in the same table, and is no session.
-    if session is None or session.ticket_of is not None or session.expires_at <= time.time():
+    if session is None or session.ticket_of is not None or not is_live(stores, session):
         raise NotSignedIn
+    note_use(stores, session)
     return session.caller
+
+
+def is_live(stores: Stores, session: Session) -> bool:
+    return session.is_live(time.time(), stores.settings.session_idle_seconds)
+
+
+def note_use(stores: Stores, session: Session) -> None:
+    """Write down that the session is in use, if that was not done in the last ten minutes."""
+    now = int(time.time())
+    if now - session.last_used < NOTED_EVERY_SECONDS:
+        return
+    try:
+        stores.sessions.note_use(session, now)
+    except VersionConflict:
+        # Another request of the session was first, or the session has just ended.
+        pass
+    except Exception as error:
+        # The request itself needs nothing of this. At worst the session ends early.
+        _log.warning("The use of a session was not written down: %s", type(error).__name__)
 
 
 def logout(stores: Stores, caller: Caller, token: str) -> None:
@@ -148,7 +179,11 @@ def open_sessions(user: User) -> list[str]:
     return [entry.partition(":")[2] for entry in user.live_sessions]
 
 
-def _start_session(stores: Stores, user: User, device: str | None) -> SignedIn:
+def start_session(stores: Stores, user: User, client: Client) -> SignedIn:
+    """Of a user who has shown who they are; the oldest one ends when there are too many.
+
+    :raises VersionConflict: the user is not as read any more.
+    """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     now = int(time.time())
     session = Session(
@@ -156,9 +191,12 @@ def _start_session(stores: Stores, user: User, device: str | None) -> SignedIn:
         caller=user.caller,
         created_at=timestamp(),
         expires_at=now + stores.settings.session_ttl_seconds,
+        address=client.address,
+        program=client.program,
+        used_at=now,
     )
     live = [entry for entry in user.live_sessions if int(entry.partition(":")[0]) > now]
     evicted = live[: -(MAX_LIVE_SESSIONS - 1)] if len(live) >= MAX_LIVE_SESSIONS else []
     live_sessions = (*live[len(evicted) :], f"{session.expires_at}:{session.token_hash}")
     stores.users.start_session(user, session, live_sessions, [entry.partition(":")[2] for entry in evicted])
-    return SignedIn(token, session.caller, device_proofs(user, device))
+    return SignedIn(token, session.caller, device_proofs(user, client.device))

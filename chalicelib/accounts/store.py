@@ -150,13 +150,21 @@ class SessionStore:
             row = self._sessions.get(token_hash, consistent_read=True)
         except DoesNotExist:
             return None
-        return Session(
-            token_hash=row.token_hash,
-            caller=Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role)),
-            created_at=row.created_at,
-            expires_at=int(row.expires_at),
-            ticket_of=row.ticket_of,
-        )
+        return _to_session(row)
+
+    def find_many(self, token_hashes: list[str]) -> list[Session]:
+        """In any order; what is absent is left out. One call for up to 100."""
+        return [_to_session(row) for row in self._sessions.batch_get(token_hashes, consistent_read=True)]
+
+    def note_use(self, session: Session, used_at: int) -> None:
+        """:raises VersionConflict: the session has ended, or its use has been noted since it was read."""
+        as_read = SessionRow.used_at == session.used_at if session.used_at else SessionRow.used_at.does_not_exist()
+        with contention_on_condition():
+            self._sessions(session.token_hash).update(
+                actions=[SessionRow.used_at.set(used_at)],
+                condition=SessionRow.token_hash.exists() & as_read,
+                add_version_condition=False,
+            )
 
     def create(self, session: Session) -> None:
         _to_session_row(self._sessions, session).save()
@@ -203,6 +211,22 @@ def _to_session_row(model: type[SessionRow], session: Session) -> SessionRow:
         expires_at=session.expires_at,
         role=session.caller.role,
         ticket_of=session.ticket_of,
+        address=session.address,
+        program=session.program,
+        used_at=session.used_at,
+    )
+
+
+def _to_session(row: SessionRow) -> Session:
+    return Session(
+        token_hash=row.token_hash,
+        caller=Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role)),
+        created_at=row.created_at,
+        expires_at=int(row.expires_at),
+        ticket_of=row.ticket_of,
+        address=row.address,
+        program=row.program,
+        used_at=int(row.used_at) if row.used_at is not None else None,
     )
 
 

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, replace
 
 from chalicelib.accounts.records import Session
-from chalicelib.accounts.sessions import MAX_TOKEN_CHARACTERS, TOKEN_BYTES
+from chalicelib.accounts.sessions import MAX_TOKEN_CHARACTERS, TOKEN_BYTES, is_live, note_use
 from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
@@ -51,11 +51,11 @@ def redeem_ticket(stores: Stores, token: str) -> Caller:
     if not token or len(token) > MAX_TOKEN_CHARACTERS:
         raise NotSignedIn
     ticket = stores.sessions.find(token_digest(token))
-    now = time.time()
-    if ticket is None or ticket.ticket_of is None or ticket.expires_at <= now:
+    if ticket is None or ticket.ticket_of is None or ticket.expires_at <= time.time():
         raise NotSignedIn
     session = stores.sessions.find(ticket.ticket_of)
-    if session is None or session.expires_at <= now:
+    if session is None or not is_live(stores, session):
         raise NotSignedIn
+    note_use(stores, session)
     # The session's, because its role is kept up to date.
     return replace(session.caller, scopes=session.caller.scopes & TICKET_SCOPES)

@@ -76,6 +76,14 @@ class UserNotFound(StrongroomError):
     sentence = "There is no such user."
 
 
+class SessionNotFound(StrongroomError):
+    """The session is absent, ended, or another user's: the caller can't tell which."""
+
+    status = 404
+    code = "session_not_found"
+    sentence = "There is no such session."
+
+
 class RouteNotFound(StrongroomError):
     status = 404
     code = "route_not_found"

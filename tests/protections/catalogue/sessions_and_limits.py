@@ -58,7 +58,7 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "A session expires by the server's clock",
         "authenticate",
-        "session is None or session.ticket_of is not None or session.expires_at <= time.time()",
+        "session is None or session.ticket_of is not None or not is_live(stores, session)",
         "session is None or session.ticket_of is not None",
         (f"{SESSIONS_TESTS}::test_session_ends_after_its_absolute_time",),
     ),
