@@ -6,6 +6,7 @@ from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
 from chalicelib.accounts import people_routes as people
 from chalicelib.accounts import routes as auth
+from chalicelib.accounts import second_factor_routes as second_factor
 from chalicelib.accounts import session_routes as sessions
 from chalicelib.files import routes as files
 from chalicelib.health import routes as health
@@ -24,6 +25,7 @@ app = Chalice(app_name="strongroom")
 ROUTES = (
     auth.routes,
     sessions.routes,
+    second_factor.routes,
     people.routes,
     tenants.routes,
     files.routes,

@@ -31,10 +31,13 @@ def login(request: Request) -> Response:
     client = client_of(request)
     report_limit(request, limits.count_login(stores(), client.address))
     session = sessions.login(stores(), username, password, client)
+    logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
+    if isinstance(session, sessions.Challenge):
+        return answer({"second_factor": "required", "challenge": session.token})
     return signed_in_answer(session, wants_token=wants_token)
 
 
-@routes.on("POST", "/auth/logout", needs=Access.PERSON)
+@routes.on("POST", "/auth/logout", needs=Access.PERSON_SETTING_UP)
 def logout(request: Request, caller: Caller) -> Response:
     token, _ = token_of(request)
     sessions.logout(stores(), caller, token or "")
@@ -51,7 +54,7 @@ def change_password(request: Request, caller: Caller) -> Response:
     body = json_object(request)
     current, new = text_field(body, "current_password"), text_field(body, "new_password")
     # A stolen session must not be a fast way to guess the password, and failed logins of others are not this user's.
-    report_limit(request, limits.count_password_change(stores(), caller))
+    report_limit(request, limits.count_password_again(stores(), caller))
     token, _ = token_of(request)
     device = accounts.change_password(stores(), caller, token or "", current, new, device_of(request))
     return answer({"success": True}, headers={"Set-Cookie": device_cookie(device)})
@@ -69,7 +72,6 @@ def ticket(request: Request, caller: Caller) -> Response:
 
 def signed_in_answer(session: sessions.SignedIn, *, wants_token: bool, status: int = 200) -> Response:
     """The session as a cookie; or its token, for a page of another site, to which no cookie travels."""
-    logs.add_context(organization_id=session.caller.organization_id, user_id=session.caller.user_id)
     body: dict[str, Any] = {"success": True, "user": user_json(session.caller)}
     cookies = [device_cookie(session.device)]
     if wants_token:
@@ -86,4 +88,6 @@ def user_json(caller: Caller) -> dict[str, Any]:
         "organization_id": caller.organization_id,
         "role": caller.role,
         "scopes": sorted(caller.scopes),
+        "second_factor": caller.has_second_factor,
+        "must_set_up_second_factor": caller.must_set_up_second_factor,
     }

@@ -22,6 +22,11 @@ class UserRow(Model):
     role = UnicodeAttribute(null=True)
     live_sessions: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     version = NumberAttribute(default=1)
+    # Null without a second factor; the pending secret until it is confirmed.
+    totp_secret = UnicodeAttribute(null=True)
+    totp_pending_secret = UnicodeAttribute(null=True)
+    totp_last_step = NumberAttribute(null=True)
+    recovery_codes: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
 
 
 class UsernameRow(Model):
@@ -48,6 +53,10 @@ class SessionRow(Model):
     # The user's, kept here so that a request needs one read; whatever changes the role changes it here as well.
     role = UnicodeAttribute(null=True)
     ticket_of = UnicodeAttribute(null=True)
+    # Of a login that waits for its code: what it is bound to.
+    challenge_of = UnicodeAttribute(null=True)
+    has_second_factor = BooleanAttribute(null=True)
+    must_set_up_second_factor = BooleanAttribute(null=True)
     # Where it was started from, and its last use to ten minutes; null in rows from before these were noted.
     address = UnicodeAttribute(null=True)
     program = UnicodeAttribute(null=True)

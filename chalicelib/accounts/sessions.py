@@ -9,11 +9,17 @@ from dataclasses import dataclass, replace
 from chalicelib.accounts import limits
 from chalicelib.accounts.devices import device_proofs, device_tokens, find_device
 from chalicelib.accounts.passwords import password_matches
-from chalicelib.accounts.records import Session, User
+from chalicelib.accounts.records import SecondFactor, Session, User
 from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import NotSignedIn, Unavailable, VersionConflict, WrongCredentials
+from chalicelib.kernel.errors import (
+    NotSignedIn,
+    SecondFactorRequired,
+    Unavailable,
+    VersionConflict,
+    WrongCredentials,
+)
 from chalicelib.kernel.nfc import compose
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.wiring import Stores
@@ -25,6 +31,8 @@ TOKEN_BYTES = 32
 MAX_LIVE_SESSIONS = 20
 #: Longer than any token that we make; what is longer is not looked up.
 MAX_TOKEN_CHARACTERS = 128
+#: How long a login waits for its code.
+CHALLENGE_TTL_SECONDS = 300
 #: The use of a session is written down no more often than this.
 NOTED_EVERY_SECONDS = 600
 #: Looked up in place of what can't be a username, for the same work; nobody can be called so.
@@ -49,8 +57,16 @@ class SignedIn:
     device: str
 
 
-def login(stores: Stores, username: str, password: str, client: Client = Client()) -> SignedIn:
-    """Check the credentials and start a session. Only a failure stays counted.
+@dataclass(frozen=True)
+class Challenge:
+    """The password was right; the second factor is still to come."""
+
+    token: str
+    caller: Caller
+
+
+def login(stores: Stores, username: str, password: str, client: Client = Client()) -> SignedIn | Challenge:
+    """Check the credentials and start a session, or ask for the second factor. Only a failure stays counted.
 
     :raises WrongCredentials: unknown user, wrong password or disabled user: one error, and the same work.
     :raises LimitReached: too many failures, of this name or this device.
@@ -84,7 +100,7 @@ def _reserve_with_device(stores: Stores, user: User | None, name: str, client: C
     return limits.reserve_failure(stores, client.address, name)
 
 
-def _login(stores: Stores, user: User | None, password: str, client: Client) -> SignedIn:
+def _login(stores: Stores, user: User | None, password: str, client: Client) -> SignedIn | Challenge:
     matches = password_matches(password, user.password_hash if user else None, stores.settings.bcrypt_cost)
     if user is None or not matches:
         raise WrongCredentials
@@ -93,10 +109,10 @@ def _login(stores: Stores, user: User | None, password: str, client: Client) -> 
     def read() -> User | None:
         return stores.users.find(checked.organization_id, checked.user_id)
 
-    def start(now: User | None) -> SignedIn:
+    def start(now: User | None) -> SignedIn | Challenge:
         if now is None or now.disabled or now.password_hash != checked.password_hash:
             raise WrongCredentials
-        return start_session(stores, now, client)
+        return start_session(stores, now, client) if now.second_factor is None else _draw_challenge(stores, now)
 
     return compare_and_swap(
         read,
@@ -117,8 +133,7 @@ def authenticate(stores: Stores, token: str | None) -> Caller:
     if not token or len(token) > MAX_TOKEN_CHARACTERS:
         raise NotSignedIn
     session = stores.sessions.find(token_digest(token))
-    # An upload ticket lies in the same table, and is no session.
-    if session is None or session.ticket_of is not None or not is_live(stores, session):
+    if session is None or not session.is_session or not is_live(stores, session):
         raise NotSignedIn
     note_use(stores, session)
     return session.caller
@@ -179,16 +194,54 @@ def open_sessions(user: User) -> list[str]:
     return [entry.partition(":")[2] for entry in user.live_sessions]
 
 
+def binding_of(user: User) -> str:
+    """What of a user a login under way depends on: with another password it is dead."""
+    return token_digest(f"challenge {user.password_hash}")
+
+
+def _draw_challenge(stores: Stores, user: User) -> Challenge:
+    challenge = Challenge(secrets.token_urlsafe(TOKEN_BYTES), user.caller)
+    stores.sessions.create(
+        Session(
+            token_hash=token_digest(challenge.token),
+            caller=user.caller,
+            created_at=timestamp(),
+            expires_at=int(time.time()) + CHALLENGE_TTL_SECONDS,
+            challenge_of=binding_of(user),
+        )
+    )
+    return challenge
+
+
 def start_session(stores: Stores, user: User, client: Client) -> SignedIn:
-    """Of a user who has shown who they are; the oldest one ends when there are too many.
+    """Of a user without a second factor who has shown who they are; the oldest one ends when there are too many.
+
+    Where the organisation requires a second factor, the session can do nothing but set one up.
 
     :raises VersionConflict: the user is not as read any more.
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
+    try:
+        return write_session(stores, user, client, token, user.caller)
+    except SecondFactorRequired:
+        return write_session(stores, user, client, token, user.caller.before_second_factor())
+
+
+def write_session(
+    stores: Stores,
+    user: User,
+    client: Client,
+    token: str,
+    caller: Caller,
+    *,
+    second_factor: SecondFactor | None = None,
+    challenge: str | None = None,
+) -> SignedIn:
+    """The parameters that are not said here are those of the store's ``start_session``, and so is what is raised."""
     now = int(time.time())
     session = Session(
         token_hash=token_digest(token),
-        caller=user.caller,
+        caller=caller,
         created_at=timestamp(),
         expires_at=now + stores.settings.session_ttl_seconds,
         address=client.address,
@@ -198,5 +251,6 @@ def start_session(stores: Stores, user: User, client: Client) -> SignedIn:
     live = [entry for entry in user.live_sessions if int(entry.partition(":")[0]) > now]
     evicted = live[: -(MAX_LIVE_SESSIONS - 1)] if len(live) >= MAX_LIVE_SESSIONS else []
     live_sessions = (*live[len(evicted) :], f"{session.expires_at}:{session.token_hash}")
-    stores.users.start_session(user, session, live_sessions, [entry.partition(":")[2] for entry in evicted])
+    ended = [entry.partition(":")[2] for entry in evicted]
+    stores.users.start_session(user, session, live_sessions, ended, second_factor=second_factor, challenge=challenge)
     return SignedIn(token, session.caller, device_proofs(user, client.device))

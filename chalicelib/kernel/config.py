@@ -146,9 +146,14 @@ class Settings:
         "Failed sign-ins from a device that is known.",
     )
     rate_limit_password: str = rate(
-        "attempts of a user to change the password",
+        "attempts of a signed-in user at the own password, to change it or the second factor",
         "5/minute;20/hour",
-        "Attempts of a user to change the password.",
+        "Attempts of a signed-in user at the own password.",
+    )
+    rate_limit_second_factor: str = rate(
+        "wrong codes of a user's second factor",
+        "5/minute;20/hour",
+        "Wrong codes of a user's second factor.",
     )
     rate_limit_tickets: str = rate("upload tickets that a user draws", "60/hour", "Upload tickets of a user.")
     rate_limit_health: str = rate("health checks of an address", "120/minute", "Health checks of an address.")

@@ -35,6 +35,14 @@ class WrongCredentials(StrongroomError):
     sentence = "Wrong username or password."
 
 
+class ChallengeEnded(StrongroomError):
+    """Unknown, used, too old, or drawn before something of the user changed: the asker can't tell which."""
+
+    status = 401
+    code = "challenge_ended"
+    sentence = "This login has ended or was never begun. Log in again with the password."
+
+
 class ForeignOrigin(StrongroomError):
     status = 403
     code = "foreign_origin"
@@ -51,6 +59,12 @@ class MissingPermission(StrongroomError):
     @classmethod
     def of(cls, scope: str) -> "MissingPermission":
         return cls(f"This needs the permission {scope}, which you do not have. Ask an owner of your organisation.")
+
+
+class SecondFactorRequired(StrongroomError):
+    status = 403
+    code = "second_factor_required"
+    sentence = "Your organisation requires a second factor. Set one up first: POST /auth/second-factor/setup."
 
 
 class NotYourFile(MissingPermission):
@@ -140,6 +154,18 @@ class WrongPassword(StrongroomError):
     status = 422
     code = "wrong_password"
     sentence = "The current password is wrong. Nothing was changed."
+
+
+class WrongCode(StrongroomError):
+    """One sentence for a code that is wrong, too old or was used: only its holder knows which."""
+
+    status = 422
+    code = "wrong_code"
+    sentence = "The code is wrong or was used before. Nothing was changed; wait for the next code."
+
+
+class WrongCodeAtLogin(WrongCode):
+    status = 401
 
 
 class TooManyRequests(StrongroomError):

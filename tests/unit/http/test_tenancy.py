@@ -18,6 +18,7 @@ from tests.unit.world import World
 #: All that anyone may call without a session. A line here is a decision.
 PUBLIC = {
     ("POST", "/auth/login"),
+    ("POST", "/auth/second-factor"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
 }
