@@ -165,7 +165,11 @@ class WrongCode(StrongroomError):
 
 
 class WrongCodeAtLogin(WrongCode):
+    """Of somebody who is not signed in yet; the login waits on."""
+
     status = 401
+    code = "wrong_login_code"
+    sentence = "The code is wrong or was used before. Wait for the next code."
 
 
 class TooManyRequests(StrongroomError):

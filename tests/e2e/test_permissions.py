@@ -101,6 +101,7 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
         "read a temp object": s3_call("get_object", "TempBucket", Key="x/y"),
         "write a permanent object": s3_call("put_object", "PermanentBucket", Key="x/y", Body=b""),
         "scan users": scan("users"),
+        "scan sessions": scan("sessions"),
         "read the sweep's index": query_unfinished,
         "take messages": sqs_call("receive_message", "UploadsQueueUrl"),
         "read dead letters": sqs_call("receive_message", "DeadLetterQueueUrl"),

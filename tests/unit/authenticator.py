@@ -17,7 +17,7 @@ STEP_SECONDS = 30
 
 
 @contextmanager
-def stopped_clock() -> Iterator[time_machine.Coordinates]:
+def stopped_clock() -> Iterator[time_machine.Traveller]:
     """Time stands at the beginning of a step, and goes on when it is told to."""
     now = int(datetime.now(UTC).timestamp()) // STEP_SECONDS * STEP_SECONDS
     with time_machine.travel(datetime.fromtimestamp(now, UTC), tick=False) as clock:

@@ -13,7 +13,7 @@ TESTS = ROOT / "tests"
 TEXT = (ROOT / "docs" / "threat-model.md").read_text(encoding="utf-8")
 #: From the first table of claims to the last; what comes after is accepted, or asked of the operator.
 CLAIMS = TEXT.partition("## Claims for every role")[2].partition("## Accepted")[0]
-MAX_WORDS_OF_TWO_PAGES = 1600
+MAX_WORDS_OF_THREE_PAGES = 2400
 
 
 def rows() -> list[str]:
@@ -47,5 +47,5 @@ def test_each_claim_names_its_test(row: str) -> None:
     assert re.search(r"`[\w/]+\.py::[\w:]+` \|$", row)
 
 
-def test_it_fits_two_pages() -> None:
-    assert len(TEXT.split()) <= MAX_WORDS_OF_TWO_PAGES
+def test_it_fits_three_pages() -> None:
+    assert len(TEXT.split()) <= MAX_WORDS_OF_THREE_PAGES

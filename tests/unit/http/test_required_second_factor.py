@@ -30,13 +30,13 @@ OPEN = {
 
 
 @pytest.fixture(autouse=True)
-def clock(world: World) -> Iterator[time_machine.Coordinates]:
+def clock(world: World) -> Iterator[time_machine.Traveller]:
     with stopped_clock() as clock:
         yield clock
 
 
 @pytest.fixture
-def authenticator(api: Api, anna: Session, clock: time_machine.Coordinates) -> Authenticator:
+def authenticator(api: Api, anna: Session, clock: time_machine.Traveller) -> Authenticator:
     """Of Anna, an owner, who has it before she asks it of the others."""
     made = set_up(api, anna)
     clock.shift(30)
@@ -197,7 +197,7 @@ def test_removal_at_that_moment_is_no_way_around(
 
 
 def test_it_can_be_replaced(
-    api: Api, anna: Session, authenticator: Authenticator, required: None, clock: time_machine.Coordinates
+    api: Api, anna: Session, authenticator: Authenticator, required: None, clock: time_machine.Traveller
 ) -> None:
     another = Authenticator(begin(api, anna, code=authenticator.code()).json["secret"])
     check_success(confirm(api, anna, another.code()))

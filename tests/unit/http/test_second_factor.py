@@ -36,13 +36,13 @@ READ, TRANSACT = "dynamodb.GetItem", "dynamodb.TransactWriteItems"
 
 
 @pytest.fixture(autouse=True)
-def clock(world: World) -> Iterator[time_machine.Coordinates]:
+def clock(world: World) -> Iterator[time_machine.Traveller]:
     with stopped_clock() as clock:
         yield clock
 
 
 @pytest.fixture
-def authenticator(api: Api, anna: Session, clock: time_machine.Coordinates) -> Authenticator:
+def authenticator(api: Api, anna: Session, clock: time_machine.Traveller) -> Authenticator:
     """Anna's, whose next code is a fresh one."""
     made = set_up(api, anna)
     clock.shift(30)
@@ -130,7 +130,7 @@ def test_guessing_the_password_while_setting_up_is_limited(api: Api, anna: Sessi
 
 
 def test_another_authenticator_takes_a_code_of_the_one_before(
-    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Coordinates
+    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Traveller
 ) -> None:
     check_error(begin(api, anna), 422)
     check_error(begin(api, anna, code="000000"), 422)
@@ -206,7 +206,7 @@ def test_login_costs_three_calls_in_each_half(api: Api, anna: Session, authentic
 
 @pytest.mark.parametrize("seconds", [-30, 0, 30])
 def test_clocks_may_differ_by_one_step(
-    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Coordinates, seconds: int
+    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Traveller, seconds: int
 ) -> None:
     clock.shift(60)
     check_success(complete(api, challenge(api, anna), authenticator.code(seconds)))
@@ -214,7 +214,7 @@ def test_clocks_may_differ_by_one_step(
 
 @pytest.mark.parametrize("seconds", [-60, 60, -3000])
 def test_clocks_may_not_differ_by_more(
-    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Coordinates, seconds: int
+    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Traveller, seconds: int
 ) -> None:
     clock.shift(90)
     check_error(complete(api, challenge(api, anna), authenticator.code(seconds)), 401)
@@ -226,7 +226,7 @@ def test_code_counts_once(api: Api, anna: Session, authenticator: Authenticator)
     check_success(complete(api, first, code))
     answer = complete(api, second, code)
     check_error(answer, 401)
-    assert answer.json["code"] == "wrong_code"
+    assert answer.json["code"] == "wrong_login_code"
     check_error(complete(api, second, authenticator.code(-30)), 401), "nor one from before it"
     check_success(complete(api, second, authenticator.code(30)))
 
@@ -255,7 +255,7 @@ def test_challenge_counts_once(api: Api, anna: Session, authenticator: Authentic
 
 @pytest.mark.parametrize("seconds", [299, 301])
 def test_challenge_lives_five_minutes(
-    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Coordinates, seconds: int
+    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Traveller, seconds: int
 ) -> None:
     token = challenge(api, anna)
     clock.shift(seconds)
@@ -347,7 +347,7 @@ def test_five_wrong_codes_a_login(api: Api, anna: Session, authenticator: Authen
 
 
 def test_five_wrong_codes_a_minute_and_twenty_an_hour(
-    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Coordinates, configure: Configure
+    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Traveller, configure: Configure
 ) -> None:
     configure(RATE_LIMIT_LOGIN_PER_ADDRESS="1000/minute")
     for _ in range(4):
@@ -371,7 +371,7 @@ def test_wrong_codes_of_a_session_and_of_logins_are_counted_together(
 
 
 def test_right_codes_are_not_counted(
-    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Coordinates, configure: Configure
+    api: Api, anna: Session, authenticator: Authenticator, clock: time_machine.Traveller, configure: Configure
 ) -> None:
     configure(RATE_LIMIT_LOGIN_PER_ADDRESS="1000/minute", RATE_LIMIT_SECOND_FACTOR="2/hour")
     for _ in range(5):
@@ -549,7 +549,7 @@ def test_operator_resets_it(api: Api, anna: Session, authenticator: Authenticato
 
 # ---- logs ------------------------------------------------------------------------------------------------------------
 def test_codes_and_secrets_are_in_no_log(
-    api: Api, anna: Session, authenticator: Authenticator, logbook: Logbook, clock: time_machine.Coordinates
+    api: Api, anna: Session, authenticator: Authenticator, logbook: Logbook, clock: time_machine.Traveller
 ) -> None:
     code, recovery = authenticator.code(), authenticator.recovery_codes[0]
     logbook.secrets += [code, recovery, recovery.replace("-", ""), authenticator.secret]
