@@ -17,8 +17,9 @@ TEMP_BUCKET, PERMANENT_BUCKET, QUEUE = f"{STACK}-temp", f"{STACK}-permanent", f"
 #: As in the document's example of a login.
 USERNAME, KNOWN_PASSWORD = "admin", "password"
 PASSWORD = "a password of the fuzzer"
-#: Who uploads, and who logs out, during a run; and somebody else.
+#: Who uploads, and who logs out, during a run; who sets up a second factor; and somebody else.
 UPLOADING_USERNAME, LEAVING_USERNAME, FOREIGN_USERNAME = "uploader", "leaver", "stranger"
+CAREFUL_USERNAME = "careful"
 FAILED_FILES = 20
 
 ENVIRONMENT = {
@@ -82,7 +83,7 @@ def add_users() -> None:
     from chalicelib.wiring import stores
 
     for organization, usernames in (
-        ("Acme", (USERNAME, UPLOADING_USERNAME, LEAVING_USERNAME)),
+        ("Acme", (USERNAME, UPLOADING_USERNAME, LEAVING_USERNAME, CAREFUL_USERNAME)),
         ("Bolt", (FOREIGN_USERNAME,)),
     ):
         made = tenants.create_organization(stores(), organization)
