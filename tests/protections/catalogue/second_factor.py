@@ -76,13 +76,6 @@ SECOND_FACTOR = (
         (f"{SECOND_FACTOR_TESTS}::test_login_takes_the_code",),
     ),
     Protection(
-        "A session is no challenge",
-        "_find",
-        "found is None or found.challenge_of is None or found.expires_at <= time.time()",
-        "found is None or found.expires_at <= time.time()",
-        (f"{SECOND_FACTOR_TESTS}::test_session_is_no_challenge",),
-    ),
-    Protection(
         "Wrong codes are limited by user",
         "reserve_code",
         "stores.settings.rate_limit_second_factor",
