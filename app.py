@@ -8,6 +8,8 @@ from chalicelib.accounts import api_key_routes as api_keys
 from chalicelib.accounts import invitation_routes as invitations
 from chalicelib.accounts import people_routes as people
 from chalicelib.accounts import routes as auth
+from chalicelib.accounts import second_factor_routes as second_factor
+from chalicelib.accounts import session_routes as sessions
 from chalicelib.files import routes as files
 from chalicelib.health import routes as health
 from chalicelib.kernel import logs
@@ -24,6 +26,8 @@ app = Chalice(app_name="strongroom")
 #: Each has its routes; docs and tests read them here.
 ROUTES = (
     auth.routes,
+    sessions.routes,
+    second_factor.routes,
     people.routes,
     api_keys.routes,
     invitations.routes,

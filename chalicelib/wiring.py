@@ -68,7 +68,7 @@ class Stores:
     def invitations(self) -> "InvitationStore":
         from chalicelib.accounts.invitation_store import InvitationStore
 
-        return InvitationStore(self.tables, self.users)
+        return InvitationStore(self.tables, self.users, self.api_keys)
 
     @cached_property
     def mailer(self) -> "Mailer | None":

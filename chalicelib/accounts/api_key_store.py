@@ -4,6 +4,8 @@ One more row of the partition counts how many keys were ever made. Whoever makes
 the condition that no other was made since: so there are never more than allowed, however many ask at once.
 """
 
+from collections.abc import Iterable
+
 from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
@@ -38,6 +40,17 @@ class ApiKeyStore:
             else:
                 keys.append(_to_key(row))
         return ApiKeys(keys, made)
+
+    def check_scopes(
+        self, transaction: TransactWrite, organization_id: str, key_id: str, scopes: Iterable[Scope], now: int
+    ) -> None:
+        """Add to a transaction the condition that a key is live and has these scopes."""
+        live = ApiKeyRow.revoked_at.does_not_exist() & (
+            ApiKeyRow.expires_at.does_not_exist() | (ApiKeyRow.expires_at > now)
+        )
+        for scope in sorted(scopes):
+            live &= ApiKeyRow.scopes.contains(scope.value)
+        transaction.condition_check(self._rows, organization_id, key_id, condition=live)
 
     def create(self, key: ApiKey, made: int) -> None:
         """

@@ -19,7 +19,7 @@ from chalicelib.tenants.routes import organization_json
 from chalicelib.web.addresses import source_address
 from chalicelib.web.answers import answer, no_content
 from chalicelib.web.bodies import Body, json_object, text_field
-from chalicelib.web.cookies import device_of
+from chalicelib.web.clients import client_of
 from chalicelib.web.limit_headers import report_limit
 from chalicelib.web.routing import Access, Routes
 from chalicelib.wiring import stores
@@ -59,13 +59,13 @@ def accept(request: Request) -> Response:
     status, reserved = limits.reserve_acceptance(stores(), source_address(request))
     report_limit(request, status)
     try:
-        session = invitations.accept(stores(), token, username, password, device_of(request))
+        session = invitations.accept(stores(), token, username, password, client_of(request))
     except BadInput:
         # A password that is too short is no guess.
         reserved.give_back(stores())
         raise
     reserved.give_back(stores())
-    return signed_in(session, 201)
+    return signed_in(session, status=201)
 
 
 @routes.on("POST", "/organizations", needs=Access.ANYONE, body=Body.OBJECT)
@@ -74,8 +74,8 @@ def create_organization(request: Request) -> Response:
     body = json_object(request)
     name, username, password = (text_field(body, name) for name in ("name", "username", "password"))
     report_limit(request, limits.count_sign_up(stores(), source_address(request)))
-    made = sign_up(stores(), name, username, password, device_of(request))
-    return signed_in(made.session, 201, organization=organization_json(made.organization))
+    made = sign_up(stores(), name, username, password, client_of(request))
+    return signed_in(made.session, status=201, organization=organization_json(made.organization))
 
 
 def invitation_json(invitation: Invitation) -> dict[str, Any]:

@@ -7,19 +7,22 @@ from dataclasses import replace
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.accounts.api_key_store import ApiKeyStore
 from chalicelib.accounts.invitation_records import Invitation, Inviter
 from chalicelib.accounts.invitation_rows import InvitationRow
 from chalicelib.accounts.records import User
 from chalicelib.accounts.store import UserStore, names_free
+from chalicelib.kernel.caller import ActorType
 from chalicelib.kernel.errors import InvitationNotFound, InvitationWithdrawn
-from chalicelib.kernel.permissions import Role
+from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 
 
 class InvitationStore:
-    def __init__(self, tables: Tables, users: UserStore) -> None:
+    def __init__(self, tables: Tables, users: UserStore, api_keys: ApiKeyStore) -> None:
         self._tables = tables
         self._users = users
+        self._api_keys = api_keys
         self._invitations = tables.bind(InvitationRow)
 
     def create(self, invitation: Invitation, now: int) -> None:
@@ -76,7 +79,7 @@ class InvitationStore:
         :raises UsernameTaken: or one that looks like it.
         :raises VersionConflict: there is no such organisation any more.
         """
-        checks = self._checks_on(invitation, givers)
+        checks = self._checks_on(invitation, givers, now)
 
         def fill(transaction: TransactWrite) -> None:
             for add_check in checks:
@@ -91,7 +94,9 @@ class InvitationStore:
         with contention_on_condition(), names_free(user.username, deleted_at + 1), _acceptable(deleted_at):
             self._tables.transact(fill)
 
-    def _checks_on(self, invitation: Invitation, givers: Collection[Role]) -> list[Callable[[TransactWrite], None]]:
+    def _checks_on(
+        self, invitation: Invitation, givers: Collection[Role], now: int
+    ) -> list[Callable[[TransactWrite], None]]:
         """What adds the condition checks that whoever invited may still do so; each kind of inviter has its own.
 
         :raises InvitationWithdrawn: of this kind there is nothing that could be checked.
@@ -101,6 +106,11 @@ class InvitationStore:
             return []
         if inviter.is_user:
             return [lambda transaction: self._users.check_role(transaction, organization_id, inviter.id, givers)]
+        if inviter.type == ActorType.API_KEY:
+            needed = ROLE_SCOPES[invitation.role] | {Scope.USERS_MANAGE}
+            return [
+                lambda transaction: self._api_keys.check_scopes(transaction, organization_id, inviter.id, needed, now)
+            ]
         raise InvitationWithdrawn
 
 

@@ -14,7 +14,7 @@ from chalicelib import keys
 from chalicelib.accounts import invitation_mail
 from chalicelib.accounts.invitation_records import OPERATOR, Invitation, Inviter
 from chalicelib.accounts.invitation_tokens import new_token, read_token
-from chalicelib.accounts.sessions import SignedIn, start_session
+from chalicelib.accounts.sessions import UNKNOWN_CLIENT, Client, SignedIn, sign_in_created
 from chalicelib.accounts.tokens import token_digest
 from chalicelib.accounts.users import new_user
 from chalicelib.kernel.addresses import is_email_address
@@ -121,10 +121,9 @@ def revoke_as_operator(stores: Stores, organization_id: str, invitation_id: str)
     _revoke(stores, organization_id, invitation_id, None)
 
 
-def accept(stores: Stores, token: str, username: str, password: str, device: str | None = None) -> SignedIn:
+def accept(stores: Stores, token: str, username: str, password: str, client: Client = UNKNOWN_CLIENT) -> SignedIn:
     """Create the user and sign them in.
 
-    :param device: what the device sent to be known by.
     :raises InvitationNotFound: no open invitation has this token.
     :raises InvitationWithdrawn: whoever invited may not give this role any more.
     :raises BadInput: an unusable username or password.
@@ -140,7 +139,7 @@ def accept(stores: Stores, token: str, username: str, password: str, device: str
             raise
     except VersionConflict:
         raise InvitationNotFound from None
-    return start_session(stores, user, device)
+    return sign_in_created(stores, user, client)
 
 
 def _find_by_token(stores: Stores, token: str) -> Invitation:

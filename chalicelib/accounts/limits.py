@@ -16,15 +16,20 @@ __all__ = [
     "count_health",
     "count_invitation",
     "count_login",
-    "count_password_change",
+    "count_password_again",
     "count_request",
     "count_sign_up",
     "count_ticket",
     "count_upload",
     "reserve_acceptance",
+    "reserve_code",
     "reserve_failure",
     "reserve_failure_of_device",
 ]
+
+
+#: A login that waits for its code lives for five minutes.
+CODES_OF_A_CHALLENGE = "5/hour"
 
 
 class LimitReached(TooManyRequests):
@@ -78,7 +83,18 @@ def reserve_failure_of_device(stores: Stores, nonce: str) -> Reserved:
     return _reserve(stores, (stores.settings.rate_limit_login_per_device, ("login-device", _hashed(nonce))))
 
 
-def count_password_change(stores: Stores, caller: Caller) -> LimitStatus:
+def reserve_code(stores: Stores, caller: Caller, challenge: str | None = None) -> Reserved:
+    """Count a wrong code of this user, before the code is looked at; of one login besides.
+
+    :param challenge: token hash of the login that waits for the code.
+    :raises LimitReached: too many; nothing is counted then.
+    """
+    user = (stores.settings.rate_limit_second_factor, ("code", caller.organization_id, caller.user_id))
+    login = ((CODES_OF_A_CHALLENGE, ("challenge", challenge)),) if challenge is not None else ()
+    return _reserve(stores, *login, user, sentence="Too many wrong codes.")
+
+
+def count_password_again(stores: Stores, caller: Caller) -> LimitStatus:
     """Attempts, right or wrong, by the session's user alone: nobody else can use them up.
 
     :raises LimitReached: too many.
@@ -86,7 +102,7 @@ def count_password_change(stores: Stores, caller: Caller) -> LimitStatus:
     return _count(
         stores,
         stores.settings.rate_limit_password,
-        "Too many attempts to change the password.",
+        "Too many attempts at the password.",
         "password",
         caller.organization_id,
         caller.user_id,
@@ -201,12 +217,14 @@ def _count(stores: Stores, limit: str, sentence: str, *who: str) -> LimitStatus:
     return status
 
 
-def _reserve(stores: Stores, *counters: tuple[str, tuple[str, ...]]) -> Reserved:
+def _reserve(
+    stores: Stores, *counters: tuple[str, tuple[str, ...]], sentence: str = "Too many failed logins."
+) -> Reserved:
     counted: tuple[tuple[str, tuple[str, ...]], ...] = ()
     for limit, who in counters:
         counted = (*counted, (limit, who))
         try:
-            _count(stores, limit, "Too many failed logins.", *who)
+            _count(stores, limit, sentence, *who)
         except LimitReached:
             Reserved(counted).give_back(stores)
             raise

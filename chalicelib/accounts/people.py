@@ -109,6 +109,26 @@ def sign_out_person(stores: Stores, caller: Caller, user_id: str) -> int:
     return _change(stores, caller, user_id, end)
 
 
+def reset_second_factor(stores: Stores, caller: Caller, user_id: str) -> int:
+    """For somebody who has lost it: the next login needs none, or sets up another where the organisation requires one.
+
+    Ends every session of the person.
+
+    :returns: how many there were.
+    :raises UserNotFound: absent, or another organisation's.
+    :raises MissingPermission: the person has more than the caller, or is the caller.
+    """
+    if user_id == caller.user_id:
+        # A session alone must not do what else takes the password and a code.
+        raise MissingPermission("Ask somebody else to reset it for you, or remove it with your password and a code.")
+
+    def reset(user: User) -> int:
+        write_user(stores, user, ended=open_sessions(user), second_factor=None, pending_secret=None)
+        return len(user.live_sessions)
+
+    return _change(stores, caller, user_id, reset)
+
+
 def _change(stores: Stores, caller: Caller, user_id: str, change: Callable[[User], T]) -> T:
     def swap(user: User) -> T:
         _touchable(caller, user)

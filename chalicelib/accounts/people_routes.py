@@ -62,12 +62,18 @@ def sign_out(request: Request, caller: Caller, user_id: str) -> Response:
     return answer({"ended_sessions": people.sign_out_person(stores(), caller, user_id)})
 
 
+@routes.on("POST", "/users/{user_id}/second-factor/reset", needs=Scope.USERS_MANAGE)
+def reset_second_factor(request: Request, caller: Caller, user_id: str) -> Response:
+    return answer({"ended_sessions": people.reset_second_factor(stores(), caller, user_id)})
+
+
 def user_json(user: User) -> dict[str, Any]:
     return {
         "id": user.user_id,
         "username": user.username,
         "role": user.role,
         "disabled": user.disabled,
+        "second_factor": user.second_factor is not None,
         "created_at": user.created_at,
     }
 

@@ -1,9 +1,19 @@
 """Users and their sessions; plain frozen records, no storage in them."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.permissions import Role
+
+
+@dataclass(frozen=True)
+class SecondFactor:
+    secret: str = field(repr=False)
+    #: The time step of the last code that was taken: neither it nor an earlier one counts again.
+    last_step: int
+    #: Hashes of those that are not used yet.
+    recovery_codes: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -19,10 +29,14 @@ class User:
     role: Role
     live_sessions: tuple[str, ...] = field(default=(), repr=False)
     version: int = 1
+    second_factor: SecondFactor | None = field(default=None, repr=False)
+    #: Of a second factor that is being set up.
+    pending_secret: str | None = field(default=None, repr=False)
 
     @property
     def caller(self) -> Caller:
-        return Caller.of_user(self.organization_id, self.user_id, self.username, self.role)
+        caller = Caller.of_user(self.organization_id, self.user_id, self.username, self.role)
+        return replace(caller, has_second_factor=True) if self.second_factor else caller
 
     @property
     def is_active_owner(self) -> bool:
@@ -38,3 +52,24 @@ class Session:
     expires_at: int
     #: Token hash of the session that this upload ticket was drawn from; None for a session itself.
     ticket_of: str | None = None
+    #: What a login that waits for its second factor is bound to; None for a session itself.
+    challenge_of: str | None = field(default=None, repr=False)
+    #: Where it was started from; None where that was not noted.
+    address: str | None = None
+    program: str | None = None
+    #: Epoch seconds of the last use, to ten minutes.
+    used_at: int | None = None
+
+    @property
+    def is_session(self) -> bool:
+        """Upload tickets and logins that wait for a code lie in the same table."""
+        return self.ticket_of is None and self.challenge_of is None
+
+    @property
+    def last_used(self) -> float:
+        """Epoch seconds; the start of a session whose use was never noted."""
+        return self.used_at if self.used_at is not None else datetime.fromisoformat(self.created_at).timestamp()
+
+    def is_live(self, now: float, idle_seconds: int) -> bool:
+        """Whether it is in time. DynamoDB's TTL deletes up to days late (AWS documentation), so a row says little."""
+        return self.expires_at > now and self.last_used + idle_seconds > now

@@ -22,6 +22,11 @@ class UserRow(Model):
     role = UnicodeAttribute(null=True)
     live_sessions: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     version = NumberAttribute(default=1)
+    # Null without a second factor; the pending secret until it is confirmed.
+    totp_secret = UnicodeAttribute(null=True)
+    totp_pending_secret = UnicodeAttribute(null=True)
+    totp_last_step = NumberAttribute(null=True)
+    recovery_codes: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, null=True)
 
 
 class UsernameRow(Model):
@@ -55,3 +60,11 @@ class SessionRow(Model):
     ticket_of = UnicodeAttribute(null=True)
     # Of a ticket that was drawn with an API key: "api_key". Its scopes are read with the key, so no role is here.
     actor_type = UnicodeAttribute(null=True)
+    # Of a login that waits for its code: what it is bound to.
+    challenge_of = UnicodeAttribute(null=True)
+    has_second_factor = BooleanAttribute(null=True)
+    must_set_up_second_factor = BooleanAttribute(null=True)
+    # Where it was started from, and its last use to ten minutes; null in rows from before these were noted.
+    address = UnicodeAttribute(null=True)
+    program = UnicodeAttribute(null=True)
+    used_at = NumberAttribute(null=True)

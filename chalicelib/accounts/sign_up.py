@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chalicelib.accounts.sessions import SignedIn, start_session
+from chalicelib.accounts.sessions import UNKNOWN_CLIENT, Client, SignedIn, sign_in_created
 from chalicelib.accounts.users import new_user
 from chalicelib.kernel.errors import SignUpClosed, UsernameTaken
 from chalicelib.kernel.permissions import Role
@@ -23,10 +23,9 @@ def check_open(stores: Stores) -> None:
         raise SignUpClosed
 
 
-def sign_up(stores: Stores, name: str, username: str, password: str, device: str | None = None) -> SignedUp:
+def sign_up(stores: Stores, name: str, username: str, password: str, client: Client = UNKNOWN_CLIENT) -> SignedUp:
     """Create the organisation with the default quotas, and its owner, in one transaction; then sign the owner in.
 
-    :param device: what the device sent to be known by.
     :raises SignUpClosed: operators create the organisations here.
     :raises BadInput: an unusable name, username or password.
     :raises UsernameTaken: or one that looks like it.
@@ -40,5 +39,5 @@ def sign_up(stores: Stores, name: str, username: str, password: str, device: str
         # Unless it was this very sign-up that took it, and only the answer was lost.
         if stores.users.find(user.organization_id, user.user_id) is None:
             raise
-    session = start_session(stores, user, device)
+    session = sign_in_created(stores, user, client)
     return SignedUp(organization_of(stores, session.caller), session)

@@ -6,19 +6,26 @@ same transaction: nothing eventually consistent decides who is signed in.
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import keys
-from chalicelib.accounts.records import Session, User
+from chalicelib.accounts.records import SecondFactor, Session, User
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.errors import UsernameLooksTaken, UsernameTaken
 from chalicelib.kernel.permissions import ROLE_BEFORE_ROLES, Role
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.rows import OrganizationRow
-from chalicelib.tenants.store import count_owners, last_owner_kept
+from chalicelib.tenants.store import (
+    ask_for_no_second_factor,
+    count_owners,
+    last_owner_kept,
+    second_factor_asked,
+)
 
 
 class UserStore:
@@ -120,28 +127,49 @@ class UserStore:
     def of_organization(self, organization_id: str) -> Iterator[User]:
         return (_to_user(row) for row in self._users.query(organization_id, consistent_read=True))
 
-    def start_session(self, user: User, session: Session, live_sessions: tuple[str, ...], ended: list[str]) -> None:
+    def start_session(
+        self,
+        user: User,
+        session: Session,
+        live_sessions: tuple[str, ...],
+        ended: list[str],
+        *,
+        second_factor: SecondFactor | None = None,
+        challenge: str | None = None,
+    ) -> None:
         """Add a session to a user who is still as read, and end those that had to make room.
 
         :param ended: token hashes, at most 90 (a transaction takes 100 actions).
-        :raises VersionConflict: the user was changed meanwhile: disabled, a new password, another login.
+        :param second_factor: as it is after the code that was used.
+        :param challenge: token hash of the login that this completes, which ends with it.
+        :raises VersionConflict: the user was changed meanwhile: disabled, a new password, another login; or the
+            challenge was used.
+        :raises SecondFactorRequired: the organisation requires one, and the session was started without.
         """
+        # So that a session without never begins after the requirement, whenever that is set.
+        asked = not (session.caller.has_second_factor or session.caller.must_set_up_second_factor)
 
         def fill(transaction: TransactWrite) -> None:
+            if asked:
+                ask_for_no_second_factor(transaction, self._organizations, user.organization_id)
             transaction.update(
                 self._users(user.organization_id, user.user_id),
                 actions=[
                     UserRow.live_sessions.set(list(live_sessions)),
                     UserRow.version.set(user.version + 1),
+                    *_use_of(second_factor),
                 ],
                 condition=(UserRow.version == user.version) & (UserRow.disabled == False),  # noqa: E712
                 add_version_condition=False,
             )
             transaction.save(_to_session_row(self._sessions, session))
+            if challenge is not None:
+                condition = SessionRow.token_hash.exists()
+                transaction.delete(self._sessions(challenge), condition=condition, add_version_condition=False)
             for token_hash in ended:
                 transaction.delete(self._sessions(token_hash), add_version_condition=False)
 
-        with contention_on_condition():
+        with contention_on_condition(), second_factor_asked(asked):
             self._tables.transact(fill)
 
     def page(self, organization_id: str, limit: int, after_user_id: str | None) -> list[User]:
@@ -153,17 +181,30 @@ class UserStore:
         rows = self._users.query(organization_id, after, consistent_read=True, limit=limit)
         return [_to_user(row) for row in rows]
 
-    def replace(self, user: User, changed: User, ended: list[str], *, even_last_owner: bool = False) -> None:
-        """Write the user anew, end sessions, and tell the role to those that go on, all in one transaction.
+    def replace(
+        self,
+        user: User,
+        changed: User,
+        ended: list[str],
+        *,
+        even_last_owner: bool = False,
+        unless_required: bool = False,
+    ) -> None:
+        """Write the user anew, end sessions, and tell what they need to those that go on, all in one transaction.
 
         :param even_last_owner: leave the organisation without an owner if need be.
+        :param unless_required: only if the organisation requires no second factor.
         :raises VersionConflict: the user was changed meanwhile.
         :raises LastOwner: it would leave the organisation without one.
+        :raises SecondFactorRequired: the organisation requires one.
         """
         lost_owner = user.is_active_owner and not changed.is_active_owner
-        going_on = [entry.partition(":")[2] for entry in changed.live_sessions] if changed.role != user.role else []
+        told = _told_to_sessions(user, changed)
+        going_on = [entry.partition(":")[2] for entry in changed.live_sessions] if told else []
 
         def fill(transaction: TransactWrite) -> None:
+            if unless_required:
+                ask_for_no_second_factor(transaction, self._organizations, user.organization_id)
             transaction.save(_to_row(self._users, changed), condition=UserRow.version == user.version)
             if changed.is_active_owner != user.is_active_owner:
                 organization_id, change = user.organization_id, -1 if lost_owner else +1
@@ -173,13 +214,14 @@ class UserStore:
             for token_hash in going_on:
                 transaction.update(
                     self._sessions(token_hash),
-                    actions=[SessionRow.role.set(changed.role.value)],
+                    actions=told,
                     condition=SessionRow.token_hash.exists(),
                     add_version_condition=False,
                 )
 
-        # PynamoDB sends deletions first, then puts, then updates.
-        with contention_on_condition(), last_owner_kept(position=len(ended) + 1 if lost_owner else None):
+        # PynamoDB sends checks first, then deletions, puts, updates.
+        position = unless_required + len(ended) + 1 if lost_owner else None
+        with contention_on_condition(), last_owner_kept(position), second_factor_asked(unless_required):
             self._tables.transact(fill)
 
     def remove(self, user: User, ended: list[str]) -> None:
@@ -218,13 +260,21 @@ class SessionStore:
             row = self._sessions.get(token_hash, consistent_read=True)
         except DoesNotExist:
             return None
-        return Session(
-            token_hash=row.token_hash,
-            caller=_caller_of(row),
-            created_at=row.created_at,
-            expires_at=int(row.expires_at),
-            ticket_of=row.ticket_of,
-        )
+        return _to_session(row)
+
+    def find_many(self, token_hashes: list[str]) -> list[Session]:
+        """In any order; what is absent is left out. One call for up to 100."""
+        return [_to_session(row) for row in self._sessions.batch_get(token_hashes, consistent_read=True)]
+
+    def note_use(self, session: Session, used_at: int) -> None:
+        """:raises VersionConflict: the session has ended, or its use has been noted since it was read."""
+        as_read = SessionRow.used_at == session.used_at if session.used_at else SessionRow.used_at.does_not_exist()
+        with contention_on_condition():
+            self._sessions(session.token_hash).update(
+                actions=[SessionRow.used_at.set(used_at)],
+                condition=SessionRow.token_hash.exists() & as_read,
+                add_version_condition=False,
+            )
 
     def create(self, session: Session) -> None:
         _to_session_row(self._sessions, session).save()
@@ -263,7 +313,32 @@ def _to_row(model: type[UserRow], user: User) -> UserRow:
         role=user.role.value,
         live_sessions=list(user.live_sessions),
         version=user.version,
+        totp_secret=user.second_factor.secret if user.second_factor else None,
+        totp_pending_secret=user.pending_secret,
+        totp_last_step=user.second_factor.last_step if user.second_factor else None,
+        recovery_codes=list(user.second_factor.recovery_codes) if user.second_factor else None,
     )
+
+
+def _use_of(second_factor: SecondFactor | None) -> list[Action]:
+    """What a used code changes of its user's row."""
+    if second_factor is None:
+        return []
+    return [
+        UserRow.totp_last_step.set(second_factor.last_step),
+        UserRow.recovery_codes.set(list(second_factor.recovery_codes)),
+    ]
+
+
+def _told_to_sessions(user: User, changed: User) -> list[Action]:
+    """What a change of the user changes of the user's sessions."""
+    told: list[Action] = []
+    if changed.role != user.role:
+        told.append(SessionRow.role.set(changed.role.value))
+    if (changed.second_factor is None) != (user.second_factor is None):
+        told.append(SessionRow.has_second_factor.set(changed.second_factor is not None))
+        told.append(SessionRow.must_set_up_second_factor.remove())
+    return told
 
 
 def _to_user(row: UserRow) -> User:
@@ -277,7 +352,15 @@ def _to_user(row: UserRow) -> User:
         role=_role(row.role),
         live_sessions=tuple(row.live_sessions),
         version=int(row.version),
+        second_factor=_second_factor(row),
+        pending_secret=row.totp_pending_secret,
     )
+
+
+def _second_factor(row: UserRow) -> SecondFactor | None:
+    if row.totp_secret is None:
+        return None
+    return SecondFactor(row.totp_secret, int(row.totp_last_step), tuple(row.recovery_codes))
 
 
 def _to_session_row(model: type[SessionRow], session: Session) -> SessionRow:
@@ -290,15 +373,38 @@ def _to_session_row(model: type[SessionRow], session: Session) -> SessionRow:
         expires_at=session.expires_at,
         role=session.caller.role,
         ticket_of=session.ticket_of,
+        challenge_of=session.challenge_of,
+        has_second_factor=session.caller.has_second_factor or None,
+        must_set_up_second_factor=session.caller.must_set_up_second_factor or None,
+        address=session.address,
+        program=session.program,
+        used_at=session.used_at,
         actor_type=session.caller.type.value if session.caller.type is ActorType.API_KEY else None,
     )
 
 
-def _caller_of(row: SessionRow) -> Caller:
+def _to_session(row: SessionRow) -> Session:
+    return Session(
+        token_hash=row.token_hash,
+        caller=_caller(row),
+        created_at=row.created_at,
+        expires_at=int(row.expires_at),
+        ticket_of=row.ticket_of,
+        challenge_of=row.challenge_of,
+        address=row.address,
+        program=row.program,
+        used_at=int(row.used_at) if row.used_at is not None else None,
+    )
+
+
+def _caller(row: SessionRow) -> Caller:
     if row.actor_type == ActorType.API_KEY:
         # A ticket's. What the key may do is read with the key.
         return Caller(row.organization_id, row.user_id, row.username, type=ActorType.API_KEY)
-    return Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role))
+    caller = Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role))
+    if row.must_set_up_second_factor:
+        return caller.before_second_factor()
+    return replace(caller, has_second_factor=True) if row.has_second_factor else caller
 
 
 def _role(stored: str | None) -> Role:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.accounts.api_keys import caller_by_hash
 from chalicelib.accounts.records import Session
-from chalicelib.accounts.sessions import MAX_TOKEN_CHARACTERS, TOKEN_BYTES
+from chalicelib.accounts.sessions import MAX_TOKEN_CHARACTERS, TOKEN_BYTES, is_live, note_use
 from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.clock import timestamp
@@ -57,18 +57,18 @@ def redeem_ticket(stores: Stores, token: str, address: str) -> Caller:
     if not token or len(token) > MAX_TOKEN_CHARACTERS:
         raise NotSignedIn
     ticket = stores.sessions.find(token_digest(token))
-    now = time.time()
-    if ticket is None or ticket.ticket_of is None or ticket.expires_at <= now:
+    if ticket is None or ticket.ticket_of is None or ticket.expires_at <= time.time():
         raise NotSignedIn
     # Read anew, because role and scopes may have changed since.
-    caller = _drawn_by(stores, ticket.caller, ticket.ticket_of, now, address)
+    caller = _drawn_by(stores, ticket.caller, ticket.ticket_of, address)
     return replace(caller, scopes=caller.scopes & TICKET_SCOPES)
 
 
-def _drawn_by(stores: Stores, caller: Caller, token_hash: str, now: float, address: str) -> Caller:
+def _drawn_by(stores: Stores, caller: Caller, token_hash: str, address: str) -> Caller:
     if caller.type is ActorType.API_KEY:
         return caller_by_hash(stores, caller.organization_id, caller.user_id, token_hash, address)
     session = stores.sessions.find(token_hash)
-    if session is None or session.expires_at <= now:
+    if session is None or not is_live(stores, session):
         raise NotSignedIn
+    note_use(stores, session)
     return session.caller

@@ -127,6 +127,14 @@ def set_role(stores: Stores, username: str, role: Role) -> None:
     compare_and_swap(lambda: _find_user(stores, username), write, exhausted=_busy(username))
 
 
+def reset_second_factor(stores: Stores, username: str) -> None:
+    """For somebody who has lost it. Also ends every session of the user, at once.
+
+    :raises BadInput: no such user.
+    """
+    _change_user(stores, username, second_factor=None, pending_secret=None)
+
+
 def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
     """A disabled user can't log in; every session and every open upload ends at once.
 
@@ -171,7 +179,13 @@ def _busy(username: str) -> Conflict:
 
 
 def write_user(
-    stores: Stores, user: User, *, ended: Collection[str], even_last_owner: bool = False, **changes: Any
+    stores: Stores,
+    user: User,
+    *,
+    ended: Collection[str],
+    even_last_owner: bool = False,
+    unless_required: bool = False,
+    **changes: Any,
 ) -> User:
     """Change the user and end sessions, all in one transaction.
 
@@ -179,6 +193,7 @@ def write_user(
     :returns: the user as written.
     :raises VersionConflict: the user is not as read any more.
     :raises LastOwner: it would leave the organisation without one.
+    :raises SecondFactorRequired: the organisation does, and the change is to be made only if it does not.
     """
     now = time.time()
     # The rows of expired ones may be gone already (DynamoDB's TTL), so nothing can be told to them.
@@ -189,5 +204,5 @@ def write_user(
     )
     gone = [entry.partition(":")[2] for entry in user.live_sessions if entry not in live]
     changed = replace(user, **changes, live_sessions=live, version=user.version + 1)
-    stores.users.replace(user, changed, gone, even_last_owner=even_last_owner)
+    stores.users.replace(user, changed, gone, even_last_owner=even_last_owner, unless_required=unless_required)
     return changed

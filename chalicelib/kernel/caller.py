@@ -1,6 +1,6 @@
 """Who is asking."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
@@ -24,10 +24,16 @@ class Caller:
     scopes: frozenset[Scope] = frozenset()
     role: Role | None = None
     type: ActorType = ActorType.USER
+    has_second_factor: bool = False
+    #: The organisation requires a second factor that this person does not have yet: nothing else may be done before.
+    must_set_up_second_factor: bool = False
 
     @classmethod
     def of_user(cls, organization_id: str, user_id: str, username: str, role: Role) -> "Caller":
         return cls(organization_id, user_id, username, ROLE_SCOPES[role], role)
+
+    def before_second_factor(self) -> "Caller":
+        return replace(self, scopes=frozenset(), must_set_up_second_factor=True)
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

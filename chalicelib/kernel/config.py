@@ -74,6 +74,14 @@ class Settings:
     )
     cookie_secure: bool = boolean("Secure cookie named `__Host-session`; `false` where there is no TLS", True)
     session_ttl_seconds: int = integer("absolute lifetime of a session, 60 to 2592000", 24 * 3600, 60, 30 * 24 * 3600)
+    # Below half an hour, writing the use of a session only every ten minutes would end it far too early.
+    session_idle_seconds: int = integer(
+        "a session that is not used for so long ends, up to ten minutes earlier; 1800 to 2592000",
+        12 * 3600,
+        1800,
+        30 * 24 * 3600,
+        Parameter("Seconds without use after which a session ends."),
+    )
     bcrypt_cost: int = integer("4 to 16; each step doubles the work of a login", 12, *BCRYPT_COST_BOUNDS)
     max_upload_bytes: int = integer(
         f"largest file by form; {MAX_UPLOAD_BYTES_ON_AWS} on AWS, where Lambda takes no more",
@@ -140,9 +148,14 @@ class Settings:
         "Failed sign-ins from a device that is known.",
     )
     rate_limit_password: str = rate(
-        "attempts of a user to change the password",
+        "attempts of a signed-in user at the own password, to change it or the second factor",
         "5/minute;20/hour",
-        "Attempts of a user to change the password.",
+        "Attempts of a signed-in user at the own password.",
+    )
+    rate_limit_second_factor: str = rate(
+        "wrong codes of a user's second factor",
+        "5/minute;20/hour",
+        "Wrong codes of a user's second factor.",
     )
     rate_limit_tickets: str = rate("upload tickets that a user draws", "60/hour", "Upload tickets of a user.")
     rate_limit_health: str = rate("health checks of an address", "120/minute", "Health checks of an address.")

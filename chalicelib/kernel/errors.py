@@ -35,6 +35,14 @@ class WrongCredentials(StrongroomError):
     sentence = "Wrong username or password."
 
 
+class ChallengeEnded(StrongroomError):
+    """Unknown, used, too old, or drawn before something of the user changed: the asker can't tell which."""
+
+    status = 401
+    code = "challenge_ended"
+    sentence = "This login has ended or was never begun. Log in again with the password."
+
+
 class ForeignOrigin(StrongroomError):
     status = 403
     code = "foreign_origin"
@@ -51,6 +59,12 @@ class MissingPermission(StrongroomError):
     @classmethod
     def of(cls, scope: str) -> "MissingPermission":
         return cls(f"This needs the permission {scope}, which you do not have. Ask an owner of your organisation.")
+
+
+class SecondFactorRequired(StrongroomError):
+    status = 403
+    code = "second_factor_required"
+    sentence = "Your organisation requires a second factor. Set one up first: POST /auth/second-factor/setup."
 
 
 class NotYourFile(MissingPermission):
@@ -96,6 +110,14 @@ class InvitationNotFound(StrongroomError):
     status = 404
     code = "invitation_not_found"
     sentence = "There is no such invitation. It may have expired, or have been used, deleted or sent anew."
+
+
+class SessionNotFound(StrongroomError):
+    """The session is absent, ended, or another user's: the caller can't tell which."""
+
+    status = 404
+    code = "session_not_found"
+    sentence = "There is no such session."
 
 
 class RouteNotFound(StrongroomError):
@@ -194,6 +216,22 @@ class WrongPassword(StrongroomError):
     status = 422
     code = "wrong_password"
     sentence = "The current password is wrong. Nothing was changed."
+
+
+class WrongCode(StrongroomError):
+    """One sentence for a code that is wrong, too old or was used: only its holder knows which."""
+
+    status = 422
+    code = "wrong_code"
+    sentence = "The code is wrong or was used before. Nothing was changed; wait for the next code."
+
+
+class WrongCodeAtLogin(WrongCode):
+    """Of somebody who is not signed in yet; the login waits on."""
+
+    status = 401
+    code = "wrong_login_code"
+    sentence = "The code is wrong or was used before. Wait for the next code."
 
 
 class TooManyRequests(StrongroomError):

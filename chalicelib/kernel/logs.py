@@ -19,8 +19,11 @@ _context: ContextVar[dict[str, Any] | None] = ContextVar("log_context", default=
 
 _SECRETS = re.compile(
     r"(?i)(x-amz-(?:signature|credential|security-token)=|\bauthorization['\"]?\s*[:=]\s*['\"]?(?:bearer\s+)?"
-    r"|\binv_(?=[0-9a-z]{20})|\bbearer\s+|\bsession=|\bpassword['\"]?\s*[:=]\s*['\"]?)[^&\s'\",;@]+"
+    r"|\binv_(?=[0-9a-z]{20})|\bbearer\s+|\bsession="
+    r"|\b(?:password|challenge|secret|recovery_codes?)['\"]?\s*[:=]\s*['\"]?)[^&\s'\",;@]+"
 )
+#: The secret of a second factor is in the address that an authenticator reads.
+_OTPAUTH = re.compile(r"(?i)(\botpauth:)[^\s'\"]+")
 #: Up to the last @: a password may hold any character, and one that should have been escaped may not have been.
 _URL_PASSWORDS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*(?=@)")
 #: As chalicelib/accounts/key_text.py makes them: who it is may be read, the secret not.
@@ -50,7 +53,8 @@ def log_context(**fields: Any) -> Iterator[None]:
 
 def mask(text: str) -> str:
     """Replace what looks like a token, a cookie, a key, a password or a signature."""
-    return _URL_PASSWORDS.sub(r"\1***", _SECRETS.sub(r"\1***", _API_KEYS.sub(r"\1***", text)))
+    masked = _SECRETS.sub(r"\1***", _API_KEYS.sub(r"\1***", text))
+    return _URL_PASSWORDS.sub(r"\1***", _OTPAUTH.sub(r"\1***", masked))
 
 
 class JsonFormatter(logging.Formatter):

@@ -81,6 +81,8 @@ class Organization:
     counter_changes: int
     #: Users who are owners and not disabled.
     owners: int = 0
+    #: Whether its people need a second factor to do anything.
+    require_second_factor: bool = False
 
     def file_count(self, status: str | None = None, mime_type: str | None = None) -> int:
         """How many files match the filters, exactly."""

@@ -79,16 +79,24 @@ def change_organization(stores: Stores, caller: Caller, changes: Mapping[str, An
     :raises BadInput: an unusable name, type or size.
     :raises NotSignedIn: the organisation was removed meanwhile.
     """
+    try:
+        return stores.organizations.change(caller.organization_id, usable_changes(changes))
+    except VersionConflict:
+        raise NotSignedIn from None
+
+
+def usable_changes(changes: Mapping[str, Any]) -> dict[str, Any]:
+    """As they are to be written.
+
+    :raises BadInput: an unusable name, type or size.
+    """
     checked = dict(changes)
     if "name" in checked:
         checked["name"] = _usable_name(checked["name"])
     for field in ("allowed_types", "refused_types"):
         _check_types(checked.get(field, ()))
     _check_max_file_bytes(checked.get("max_file_bytes"))
-    try:
-        return stores.organizations.change(caller.organization_id, checked)
-    except VersionConflict:
-        raise NotSignedIn from None
+    return checked
 
 
 def organization_of(stores: Stores, caller: Caller) -> Organization:

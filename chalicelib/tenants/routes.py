@@ -4,18 +4,20 @@ from typing import Any
 
 from chalice.app import Request, Response
 
+from chalicelib.accounts.second_factor import require_second_factor
 from chalicelib.files.record import FILE_STATUSES
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.errors import BadInput
+from chalicelib.kernel.errors import BadInput, MissingPermission
 from chalicelib.kernel.permissions import Scope
 from chalicelib.tenants import organizations
 from chalicelib.tenants.organization import Organization
 from chalicelib.web.answers import answer
-from chalicelib.web.bodies import Body, json_object, text_field
+from chalicelib.web.bodies import Body, flag_field, json_object, text_field
 from chalicelib.web.routing import Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
+_REQUIRED = "require_second_factor"
 _POLICY_FIELDS = ("allowed_types", "refused_types", "max_file_bytes", "match_extension")
 
 
@@ -45,9 +47,18 @@ def change_organization(request: Request, caller: Caller) -> Response:
         changes["name"] = text_field(body, "name")
     if "policy" in body:
         changes |= _policy_fields(body["policy"])
-    if not changes:
-        raise BadInput(f"Name what to change: name, or of policy {', '.join(_POLICY_FIELDS)}.")
-    return answer(organization_json(organizations.change_organization(stores(), caller, changes)))
+    required = flag_field(body, _REQUIRED) if _REQUIRED in body else None
+    if not changes and required is None:
+        raise BadInput(f"Name what to change: name, {_REQUIRED}, or of policy {', '.join(_POLICY_FIELDS)}.")
+    if required is not None:
+        if not caller.may(Scope.SECURITY_MANAGE):
+            raise MissingPermission.of(Scope.SECURITY_MANAGE)
+        # What is wrong with the rest is said before anything is changed.
+        organizations.usable_changes(changes)
+        require_second_factor(stores(), caller, required)
+    if changes:
+        return answer(organization_json(organizations.change_organization(stores(), caller, changes)))
+    return answer(organization_json(organizations.organization_of(stores(), caller)))
 
 
 def organization_json(organization: Organization) -> dict[str, Any]:
@@ -62,6 +73,7 @@ def organization_json(organization: Organization) -> dict[str, Any]:
             "max_file_bytes": policy.max_file_bytes,
             "match_extension": policy.match_extension,
         },
+        _REQUIRED: organization.require_second_factor,
     }
 
 

@@ -32,6 +32,8 @@ class OrganizationRow(Model):
     counter_changes = NumberAttribute(default=0)
     # Users who are owners and not disabled. A condition on it keeps the last one.
     owners = NumberAttribute(default=0)
+    # Null in rows from before there were second factors.
+    require_second_factor = BooleanAttribute(null=True)
     counts: MapAttribute[str, Any] = MapAttribute(default=dict)  # type: ignore[no-untyped-call]
     allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)

@@ -8,7 +8,7 @@ from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteEr
 from pynamodb.expressions.operand import Path
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.kernel.errors import LastOwner
+from chalicelib.kernel.errors import LastOwner, SecondFactorRequired
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import NewOrganization, Organization, Policy, Usage
 from chalicelib.tenants.rows import OrganizationRow
@@ -116,6 +116,14 @@ class OrganizationStore:
             row.update(actions=actions, condition=OrganizationRow.organization_id.exists())
         return to_organization(row)
 
+    def set_require_second_factor(self, organization_id: str, required: bool) -> None:
+        """:raises VersionConflict: there is no such organisation."""
+        with contention_on_condition():
+            self._organizations(organization_id).update(
+                actions=[OrganizationRow.require_second_factor.set(required)],
+                condition=OrganizationRow.organization_id.exists(),
+            )
+
     def set_counters(
         self,
         as_read: Organization,
@@ -171,6 +179,30 @@ def count_owners(
     )
 
 
+def ask_for_no_second_factor(transaction: TransactWrite, model: type[OrganizationRow], organization_id: str) -> None:
+    """Add to a transaction that the organisation requires no second factor at that moment. It comes first."""
+    transaction.condition_check(
+        model,
+        organization_id,
+        condition=OrganizationRow.require_second_factor.does_not_exist()
+        | (OrganizationRow.require_second_factor == False),  # noqa: E712
+    )
+
+
+@contextmanager
+def second_factor_asked(asked: bool) -> Iterator[None]:
+    """Turns a failed condition of :func:`ask_for_no_second_factor` into SecondFactorRequired.
+
+    :raises SecondFactorRequired: all else is as read, and the organisation requires one.
+    """
+    try:
+        yield
+    except TransactWriteError as error:
+        if asked and set(failed_conditions(error)) == {0}:
+            raise SecondFactorRequired from error
+        raise
+
+
 @contextmanager
 def last_owner_kept(position: int | None) -> Iterator[None]:
     """Turns a failed condition of :func:`count_owners` into LastOwner.
@@ -208,5 +240,6 @@ def to_organization(row: OrganizationRow) -> Organization:
         ),
         counter_changes=int(row.counter_changes),
         owners=int(row.owners),
+        require_second_factor=bool(row.require_second_factor),
         counts={key: int(count) for key, count in row.counts.attribute_values.items()},
     )

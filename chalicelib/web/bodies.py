@@ -56,6 +56,17 @@ def media_type(headers: CaseInsensitiveMapping) -> str:
     return str(headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
+def flag_field(body: dict[str, Any], name: str) -> bool:
+    """False when it is missing.
+
+    :raises BadInput: neither true nor false.
+    """
+    value = body.get(name, False)
+    if not isinstance(value, bool):
+        raise BadInput(f"{name} must be true or false.")
+    return value
+
+
 def text_field(body: dict[str, Any], name: str) -> str:
     """:raises BadInput: missing, not a string, empty, or not encodable."""
     value = body.get(name)

@@ -11,7 +11,7 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.accounts.limits import LimitReached
 from chalicelib.kernel.caller import ActorType, Caller
-from chalicelib.kernel.errors import MissingPermission, StrongroomError, Unavailable
+from chalicelib.kernel.errors import MissingPermission, SecondFactorRequired, StrongroomError, Unavailable
 from chalicelib.kernel.permissions import Scope
 from chalicelib.web.answers import error_answer
 from chalicelib.web.bodies import Body
@@ -36,6 +36,8 @@ class Access(Enum):
     KNOWN = "whoever is known"
     #: A person with a session: what is about passwords and sessions is not for keys.
     PERSON = "a person who is signed in"
+    #: As long as the organisation requires a second factor that the person has not set up, this is all there is.
+    PERSON_SETTING_UP = "a person who is signed in, also before the second factor is set up"
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,13 @@ def _call(request: Request, operation: Operation, path_arguments: dict[str, str]
 
 
 def _check_permission(caller: Caller, needs: Scope | Access) -> None:
-    """:raises MissingPermission: the caller has no such scope, or is a key where a person is needed."""
-    if needs is Access.PERSON and caller.type is not ActorType.USER:
+    """
+    :raises MissingPermission: the caller has no such scope, or is a key where a person is needed.
+    :raises SecondFactorRequired: the caller has to set one up before anything else.
+    """
+    if caller.must_set_up_second_factor and needs not in (Access.KNOWN, Access.PERSON_SETTING_UP):
+        raise SecondFactorRequired
+    if needs in (Access.PERSON, Access.PERSON_SETTING_UP) and caller.type is not ActorType.USER:
         raise MissingPermission("This is for people who are signed in, not for API keys.")
     if isinstance(needs, Scope) and not caller.may(needs):
         raise MissingPermission.of(needs)

@@ -102,7 +102,7 @@ def set_policy(
 
 @click.group()
 def users() -> None:
-    """Create, list, disable and enable users, set roles and passwords.
+    """Create, list, disable and enable users, set roles and passwords, reset second factors.
 
     \b
     Examples:
@@ -110,6 +110,7 @@ def users() -> None:
       echo "$PASSWORD" | python -m infra users set-password jane@example.com --password-stdin
       python -m infra users set-role jane@example.com admin
       python -m infra users disable jane@example.com
+      python -m infra users reset-second-factor jane@example.com
     """
 
 
@@ -148,12 +149,13 @@ def list_users(organization_id: str, stage: str, as_json: bool) -> None:
             user.username,
             str(user.role),
             "disabled" if user.disabled else "active",
+            "yes" if user.second_factor else "no",
             len(user.live_sessions),
             user.created_at,
         ]
         for user in accounts.list_users(open_stores(stage), organization_id)
     ]
-    print_rows(["Id", "Username", "Role", "State", "Sessions", "Created"], rows, as_json)
+    print_rows(["Id", "Username", "Role", "State", "Second factor", "Sessions", "Created"], rows, as_json)
 
 
 @users.command("set-role")
@@ -199,6 +201,21 @@ def set_password(username: str, password_stdin: bool, stage: str) -> None:
 
     accounts.set_password(open_stores(stage), username, read_password(password_stdin))
     click.echo(f"The password of {username} is set; they are signed out everywhere.")
+
+
+@users.command("reset-second-factor")
+@click.argument("username")
+@stage_option
+def reset_second_factor(username: str, stage: str) -> None:
+    """Take the second factor off a user who has lost it, and end every session of theirs at once.
+
+    The next login takes the password alone; where the organisation requires a second factor, it sets up another.
+    """
+    from chalicelib.accounts import users as accounts
+    from infra.environment import open_stores
+
+    accounts.reset_second_factor(open_stores(stage), username)
+    click.echo(f"{username} has no second factor now; they are signed out everywhere.")
 
 
 def _set_disabled(username: str, stage: str, disabled: bool) -> None:

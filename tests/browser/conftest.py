@@ -29,6 +29,8 @@ from tests.integration.conftest import (  # noqa: F401 (fixtures)
 )
 
 PATIENCE_MILLISECONDS = 120_000
+#: This machine as well, but to a browser another site than its address: no cookie goes there.
+OTHER_SITE = "localhost"
 #: Of a page that an attacker's name server leads to this machine.
 REBOUND_NAME = "evil.example"
 #: Nothing is fetched from anywhere; a test machine may have no way out.
@@ -51,8 +53,8 @@ def page_port() -> int:
 
 @pytest.fixture(scope="session")
 def page_origins(page_port: int, api_port: int) -> list[str]:  # noqa: F811
-    """Another origin of the same site, so that cookies go along; and the API's own."""
-    return [f"http://{HOST}:{page_port}", f"http://{HOST}:{api_port}"]
+    """Another origin of the same site, so that cookies go along; the API's own; and one of another site."""
+    return [f"http://{HOST}:{page_port}", f"http://{HOST}:{api_port}", f"http://{OTHER_SITE}:{page_port}"]
 
 
 @pytest.fixture(scope="session")

@@ -150,7 +150,15 @@ def deployed_operations(template: dict[str, Any]) -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, methods in paths.items() for method in methods if method != "options"]
 
 
-PUBLIC = {("POST", "/auth/login"), ("POST", "/api-keys/revoke"), ("GET", "/health"), ("GET", "/openapi.json")}
+PUBLIC = {
+    ("POST", "/auth/login"),
+    ("POST", "/auth/second-factor"),
+    ("POST", "/api-keys/revoke"),
+    ("POST", "/invitations/accept"),
+    ("POST", "/organizations"),
+    ("GET", "/health"),
+    ("GET", "/openapi.json"),
+}
 
 
 # A body that every writing route could be called with; what is wrong with it must not be said to a stranger.

@@ -110,6 +110,7 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
             Destination={"ToAddresses": ["b@example.com"]},
             Content={"Simple": {"Subject": {"Data": "x"}, "Body": {"Text": {"Data": "x"}}}},
         ),
+        "scan sessions": scan("sessions"),
         "read the sweep's index": query_unfinished,
         "take messages": sqs_call("receive_message", "UploadsQueueUrl"),
         "read dead letters": sqs_call("receive_message", "DeadLetterQueueUrl"),

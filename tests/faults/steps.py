@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
+import pyotp
+
+from chalicelib.accounts import second_factor
+from chalicelib.accounts.codes import STEP_SECONDS
 from chalicelib.accounts.rows import UserRow
+from chalicelib.accounts.sessions import NOTED_EVERY_SECONDS
 from chalicelib.kernel.caller import Caller
 from chalicelib.processing.processing import MAX_STARTS
 from chalicelib.tenants import organizations as tenants
@@ -13,8 +19,8 @@ from chalicelib.tenants.organization import Policy
 from chalicelib.uploads.form_uploads import new_file
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
-from tests.faults.people import Accepted, Answer
-from tests.faults.wire import Call, Mode
+from tests.faults.people import PASSWORD, Accepted, Answer
+from tests.faults.wire import Call, Mode, SimulatedCrash
 
 TEXT = b"The quarterly report.\n" * 40
 NEW_PASSWORD = "entirely-new-password"
@@ -104,6 +110,161 @@ def remove_user_again(lab: Lab, user_id: Any) -> None:
     assert remove_user(lab, user_id).status in (204, 404), "can't remove the user afterwards"
     told = lab.people["albert"].login()
     assert told.status == 401, f"a removed user is answered {told}"
+
+
+# ---- the second factor -------------------------------------------------------------------------------------------
+def begun(lab: Lab) -> str:
+    """The secret that waits for its code."""
+    answer = lab.people["anna"].second_factor("POST", "/setup", password=PASSWORD)
+    assert answer.status == 200
+    return str(answer.body["secret"])
+
+
+def begin_second_factor(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].second_factor("POST", "/setup", password=PASSWORD)
+
+
+def begin_and_confirm(lab: Lab, prepared: Any) -> None:
+    """What was begun counts for nothing; the next one does."""
+    assert confirm_second_factor(lab, begun(lab)).status == 200, "can't set it up afterwards"
+
+
+def confirm_second_factor(lab: Lab, secret: Any) -> Answer:
+    return lab.people["anna"].second_factor("POST", "/confirm", code=code(secret))
+
+
+def find_the_second_factor(lab: Lab, secret: Any) -> None:
+    """It counts, or it does not; the user can tell by logging in."""
+    person = replace(lab.people["anna"])
+    answer = person.login()
+    assert answer.status == 200, "can't sign in afterwards"
+    if "challenge" not in answer.body:
+        assert confirm_second_factor(lab, secret).status == 200, "can't confirm it afterwards"
+        return
+    lab.clock.forward(STEP_SECONDS)
+    done = person.second_factor("POST", challenge=answer.body["challenge"], code=code(secret))
+    assert done.status == 200, "it counts, but its codes do not"
+    lab.clock.forward(STEP_SECONDS)
+    fresh = person.second_factor("POST", "/recovery-codes", password=PASSWORD, code=code(secret))
+    assert fresh.status == 200, "can't have new recovery codes afterwards"
+
+
+def with_second_factor(lab: Lab) -> str:
+    """Its secret; the next code is a fresh one."""
+    secret = begun(lab)
+    assert confirm_second_factor(lab, secret).status == 200
+    lab.clock.forward(STEP_SECONDS)
+    return secret
+
+
+def waiting_for_a_code(lab: Lab) -> tuple[str, str]:
+    """The secret and the challenge of a login."""
+    secret = with_second_factor(lab)
+    return secret, str(lab.people["anna"].login().body["challenge"])
+
+
+def ask_for_a_code(lab: Lab, secret: Any) -> Answer:
+    return lab.people["anna"].login()
+
+
+def complete_login(lab: Lab, prepared: Any) -> Answer:
+    secret, challenge = prepared
+    return lab.people["anna"].second_factor("POST", challenge=challenge, code=code(secret))
+
+
+def log_in_with_the_next_code(lab: Lab, prepared: Any) -> None:
+    secret = prepared[0] if isinstance(prepared, tuple) else prepared
+    person = lab.people["anna"]
+    lab.clock.forward(STEP_SECONDS)
+    challenge = person.login().body["challenge"]
+    assert person.second_factor("POST", challenge=challenge, code=code(secret)).status == 200, (
+        "can't sign in afterwards"
+    )
+    assert person.me().status == 200, "the new session is no session"
+
+
+def remove_second_factor(lab: Lab, secret: Any) -> Answer:
+    return lab.people["anna"].second_factor("DELETE", password=PASSWORD, code=code(secret))
+
+
+def remove_second_factor_again(lab: Lab, secret: Any) -> None:
+    lab.clock.forward(STEP_SECONDS)
+    assert remove_second_factor(lab, secret).status in (204, 409), "can't remove it afterwards"
+    assert "challenge" not in lab.people["anna"].login().body, "it is still asked for"
+
+
+def colleague_with_second_factor(lab: Lab) -> str:
+    """The id of a colleague who has one, and a session."""
+    albert = lab.people["albert"]
+    secret = str(albert.second_factor("POST", "/setup", password=PASSWORD).body["secret"])
+    assert albert.second_factor("POST", "/confirm", code=code(secret)).status == 200
+    return str(albert.me().body["user"]["id"])
+
+
+def reset_second_factor(lab: Lab, user_id: Any) -> Answer:
+    return lab.people["anna"].request("POST", f"/users/{user_id}/second-factor/reset")
+
+
+def reset_second_factor_again(lab: Lab, user_id: Any) -> None:
+    assert reset_second_factor(lab, user_id).status == 200, "can't reset it afterwards"
+    albert = lab.people["albert"]
+    assert albert.me().status == 401, "a session outlived the reset"
+    assert "challenge" not in albert.login().body, "it is still asked for"
+
+
+def owner_with_second_factor(lab: Lab) -> Caller:
+    with_second_factor(lab)
+    user = lab.stores.users.find_by_username("anna")
+    assert user is not None
+    return user.caller
+
+
+def require_second_factor(lab: Lab, owner: Any) -> Answer:
+    """As the organisation's route does it."""
+    try:
+        second_factor.require_second_factor(lab.stores, owner, True)
+    except SimulatedCrash:
+        return Answer(None)
+    except Exception:
+        return Answer(503)
+    return Answer(200)
+
+
+def require_second_factor_again(lab: Lab, owner: Any) -> None:
+    assert require_second_factor(lab, owner).status == 200, "can't require it afterwards"
+    albert = lab.people["albert"]
+    me = albert.me()
+    # Signed out; or signed in since, to set it up.
+    assert me.status == 401 or me.body["user"]["must_set_up_second_factor"], "a session without it goes on"
+    assert albert.login().body["user"]["must_set_up_second_factor"] is True
+
+
+def code(secret: str) -> str:
+    """What the authenticator shows now."""
+    return pyotp.TOTP(secret).at(int(time.time()))
+
+
+# ---- sessions ----------------------------------------------------------------------------------------------------
+def end_other_sessions(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].request("DELETE", "/auth/sessions")
+
+
+def end_other_sessions_again(lab: Lab, elsewhere: Any) -> None:
+    assert end_other_sessions(lab, elsewhere).status == 200, "can't end them afterwards"
+    assert elsewhere.me().status == 401, "the other session is still alive"
+    assert lab.people["anna"].me().status == 200, "the one that asked has ended"
+
+
+def session_not_used_for_a_while(lab: Lab) -> Any:
+    lab.clock.forward(NOTED_EVERY_SECONDS + 60)
+
+
+def use_session(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].me()
+
+
+def use_session_again(lab: Lab, prepared: Any) -> None:
+    assert use_session(lab, prepared).status == 200, "the session has ended"
 
 
 # ---- uploads -----------------------------------------------------------------------------------------------------

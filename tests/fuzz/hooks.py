@@ -14,6 +14,7 @@ import zlib
 from collections import Counter
 from typing import Any
 
+import pyotp
 import schemathesis
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.specs.openapi.checks import negative_data_rejection
@@ -27,7 +28,9 @@ FIRST_ERROR_STATUS = 400
 #: Operation -> status -> how many answers.
 answers: dict[str, Counter[int]] = {}
 _known: dict[str, list[Any]] = {
-    name: [] for name in ("file_id", "failed", "upload", "ticket", "key_id", "key", "invitation")
+    **{name: [] for name in ("file_id", "failed", "upload", "ticket", "key_id", "key", "invitation")},
+    # Of the user who has a second factor, or is setting one up.
+    **{name: [] for name in ("secret", "recovery_code", "challenge")},
 }
 _MOST_KNOWN = 50
 
@@ -52,18 +55,23 @@ def learn_failed_files(base_url: str) -> None:
 
 @schemathesis.auth(refresh_interval=None)
 class Session:
-    """The bearer token of a user who uploads, or manages; logging out gets one of its own each time."""
+    """The bearer token of a user who uploads, or manages; logging out and ending sessions get one of their own."""
 
     _kept: str | None = None
     _managing: str | None = None
+    _careful: str | None = None
 
     def get(self, case: Case, context: schemathesis.AuthContext) -> str:
         base_url = os.environ["FUZZ_BASE_URL"]
-        if case.operation.label == "POST /auth/logout":
+        if case.operation.label == "POST /auth/logout" or case.operation.path.startswith("/auth/sessions"):
             return log_in(base_url, server.LEAVING_USERNAME)
         if server.MANAGED.match(case.path):
             Session._managing = Session._managing or log_in(base_url, server.MANAGING_USERNAME)
             return Session._managing
+        if case.operation.path.startswith("/auth/second-factor"):
+            # One session for the whole run: there is no second login without a code.
+            Session._careful = Session._careful or log_in(base_url, server.CAREFUL_USERNAME)
+            return Session._careful
         if Session._kept is None:
             # Not the user that the document's example logs in as: a user's 21st session ends the oldest.
             Session._kept = log_in(base_url, server.UPLOADING_USERNAME)
@@ -97,10 +105,27 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     is_wrong_body = case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)
     if case.path == "/api-keys/revoke" and _known["key"] and not is_wrong_body and chance.random() < 0.5:
         case.body = {"key": chance.choice(_known["key"])}
-    knows_password = case.path == "/auth/password" and chance.random() < 0.3
-    if knows_password and not is_wrong_body:
+    elif not is_wrong_body and chance.random() < 0.3:
+        case.body = _known_body(case) or case.body
+
+
+def _known_body(case: Case) -> Any:
+    """With the password, or the code, that is right."""
+    if case.path == "/auth/password":
         # The new one is the old one, or the next request would not know it.
-        case.body = {"current_password": server.PASSWORD, "new_password": server.PASSWORD}
+        return {"current_password": server.PASSWORD, "new_password": server.PASSWORD}
+    if case.path == "/auth/login" and _known["recovery_code"]:
+        return {"username": server.CAREFUL_USERNAME, "password": server.PASSWORD}
+    code = {"code": _known["recovery_code"].pop()} if _known["recovery_code"] else {}
+    if case.path == "/auth/second-factor/setup":
+        return {"password": server.PASSWORD, **code}
+    if case.path == "/auth/second-factor/confirm" and _known["secret"]:
+        return {"code": pyotp.TOTP(_known["secret"][-1]).now()}
+    if case.path == "/auth/second-factor" and case.method.upper() == "POST" and _known["challenge"] and code:
+        return {"challenge": _known["challenge"].pop(), **code}
+    if case.path in ("/auth/second-factor", "/auth/second-factor/recovery-codes") and code:
+        return {"password": server.PASSWORD, **code}
+    return None
 
 
 def _accept(case: Case, chance: random.Random) -> None:
@@ -118,6 +143,10 @@ def after_call(context: schemathesis.HookContext, case: Case, response: schemath
     if response.status_code not in (200, 201) or case.method.upper() != "POST":
         return
     body = response.json()
+    for name in ("secret", "challenge"):
+        if name in body:
+            _remember(name, body[name])
+    _known["recovery_code"] = body.get("recovery_codes", _known["recovery_code"])
     if case.path == "/files":
         _remember("file_id", body["id"])
     elif case.path == "/auth/ticket":

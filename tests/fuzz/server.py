@@ -18,12 +18,13 @@ TEMP_BUCKET, PERMANENT_BUCKET, QUEUE = f"{STACK}-temp", f"{STACK}-permanent", f"
 #: As in the document's example of a login.
 USERNAME, KNOWN_PASSWORD = "admin", "password"
 PASSWORD = "a password of the fuzzer"
-#: Who uploads, and who logs out, during a run; and somebody else.
+#: Who uploads, and who logs out, during a run; who sets up a second factor; and somebody else.
 UPLOADING_USERNAME, LEAVING_USERNAME, FOREIGN_USERNAME = "uploader", "leaver", "stranger"
 #: An owner, of an organisation of its own: what is done to that one disturbs no upload.
 MANAGING_USERNAME = "manager"
 #: The paths that this one is asked to call.
 MANAGED = re.compile(r"/(users|invitations|organization)\b")
+CAREFUL_USERNAME = "careful"
 FAILED_FILES = 20
 
 ENVIRONMENT = {
@@ -45,6 +46,7 @@ ENVIRONMENT = {
     "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "1000000/hour",
     "RATE_LIMIT_LOGIN_PER_DEVICE": "1000000/hour",
     "RATE_LIMIT_PASSWORD": "1000000/hour",
+    "RATE_LIMIT_SECOND_FACTOR": "1000000/hour",
     "RATE_LIMIT_TICKETS": "1000000/hour",
     "RATE_LIMIT_HEALTH": "1000000/hour",
     "RATE_LIMIT_UPLOADS": "1000000/minute",
@@ -92,7 +94,7 @@ def add_users() -> None:
     from chalicelib.wiring import stores
 
     for organization, usernames in (
-        ("Acme", (USERNAME, UPLOADING_USERNAME, LEAVING_USERNAME)),
+        ("Acme", (USERNAME, UPLOADING_USERNAME, LEAVING_USERNAME, CAREFUL_USERNAME)),
         ("Bolt", (FOREIGN_USERNAME,)),
         ("Crew", (MANAGING_USERNAME,)),
     ):

@@ -177,6 +177,7 @@ def start_machine(folder: Path, page_origins: list[str]) -> Iterator[Machine]:
             "RATE_LIMIT_LOGIN_PER_USERNAME_AND_ADDRESS": "1000000/hour",
             "RATE_LIMIT_LOGIN_PER_DEVICE": "1000000/hour",
             "RATE_LIMIT_PASSWORD": "1000000/hour",
+            "RATE_LIMIT_SECOND_FACTOR": "1000000/hour",
             "RATE_LIMIT_TICKETS": "1000000/hour",
             "RATE_LIMIT_HEALTH": "1000000/hour",
             "RATE_LIMIT_UPLOADS": "10000/minute",

@@ -90,6 +90,7 @@ class Api:
             self._secrets.append(answer.json["key"])
         if b'"token":"inv_' in answer.body:
             self._secrets.append(answer.json["token"])
+        self._secrets += _secrets_of(answer_body)
         return answer
 
     def get(self, path: str, session: Session | None = None, **options: Any) -> Answer:
@@ -167,6 +168,19 @@ class Api:
             "body": text,
             "isBase64Encoded": is_binary and bool(body),
         }
+
+
+#: What an answer may show once, and no log ever.
+SECRET_FIELDS = ("token", "challenge", "secret", "uri", "recovery_codes")
+
+
+def _secrets_of(body: bytes) -> list[str]:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return []
+    found = [told.get(name) for name in SECRET_FIELDS] if isinstance(told, dict) else []
+    return [text for one in found for text in (one if isinstance(one, list) else [one]) if isinstance(text, str)]
 
 
 def _flat(headers: dict[str, Any]) -> dict[str, Any]:

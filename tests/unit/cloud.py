@@ -7,6 +7,7 @@ populated.
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
@@ -99,6 +100,9 @@ class Cloud(MotoAws):
         tables = self.backend_of_tables().tables
         tables[f"{STACK}-users"].items[organization_key][user_key] = copy.deepcopy(user)
         tables[f"{STACK}-sessions"].items.update(copy.deepcopy(sessions))
+        for item in sessions:
+            # Just used, however long ago the run has begun: the time to write that down has not come.
+            tables[f"{STACK}-sessions"].items[item].attrs["used_at"].value = str(int(time.time()))
         return token
 
     def _start_sessions(self, stores: wiring.Stores) -> None:

@@ -25,6 +25,8 @@ def user_json(caller: Caller) -> dict[str, object]:
         "organization_id": caller.organization_id,
         "role": caller.role,
         "scopes": sorted(caller.scopes),
+        "second_factor": caller.has_second_factor,
+        "must_set_up_second_factor": caller.must_set_up_second_factor,
     }
 
 

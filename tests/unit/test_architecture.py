@@ -60,6 +60,8 @@ ONLY_IN = {
     "limits": {"platform"},
     "multipart": {"web"},
     "bcrypt": {"logic"},
+    "pyotp": {"logic"},
+    "segno": {"logic"},
     "magic": {"logic"},
     "pylibmagic": {"logic"},
     "homoglyph": {"kernel"},
@@ -197,7 +199,7 @@ def test_modules_stay_short_and_say_what_they_are_for() -> None:
 
 def test_cold_start_loads_no_client() -> None:
     """What costs time is loaded when it is first used: the function that hashes never needs Redis, and so on."""
-    costly = ("boto3", "botocore", "pynamodb", "redis", "limits", "magic", "pylibmagic", "homoglyph")
+    costly = ("boto3", "botocore", "pynamodb", "redis", "limits", "magic", "pylibmagic", "homoglyph", "pyotp", "segno")
     program = f"import sys; import app; print(*[name for name in {costly!r} if name in sys.modules])"
     # Its own interpreter: this one has loaded everything long ago.
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -30,6 +30,7 @@ from tests.protections.catalogue.processing_once import PROCESSING_ONCE
 from tests.protections.catalogue.protection import Protection
 from tests.protections.catalogue.queue import QUEUE
 from tests.protections.catalogue.rows_and_counters import ROWS_AND_COUNTERS
+from tests.protections.catalogue.second_factor import SECOND_FACTOR
 from tests.protections.catalogue.sessions_and_limits import SESSIONS_AND_LIMITS
 
 __all__ = ["ALL", "CATALOGUE", "Protection"]
@@ -45,6 +46,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Sessions and limits": SESSIONS_AND_LIMITS,
     "API keys": API_KEYS,
     "Invitations and names": INVITATIONS,
+    "The second factor and own sessions": SECOND_FACTOR,
     "Answers, names and logs": ANSWERS,
     "Migrations": MIGRATIONS,
     "The stack on a laptop": LOCAL_STACK,

@@ -42,7 +42,7 @@ ANSWERS = (
     Protection(
         "A secret that slips into a log is masked",
         "mask",
-        "_URL_PASSWORDS.sub('\\\\1***', _SECRETS.sub('\\\\1***', _API_KEYS.sub('\\\\1***', text)))",
+        "_SECRETS.sub('\\\\1***', _API_KEYS.sub('\\\\1***', text))",
         "text",
         (f"{MASKING_TESTS}::test_password_of_a_cache_url_is_masked_whole",),
     ),

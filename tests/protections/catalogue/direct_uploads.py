@@ -148,22 +148,22 @@ DIRECT_UPLOADS = (
     Protection(
         "A ticket expires",
         "redeem_ticket",
-        "ticket is None or ticket.ticket_of is None or ticket.expires_at <= now",
+        "ticket is None or ticket.ticket_of is None or ticket.expires_at <= time.time()",
         "ticket is None or ticket.ticket_of is None",
         (f"{TICKETS_TESTS}::test_ticket_expires",),
     ),
     Protection(
         "A ticket dies with its session",
         "_drawn_by",
-        "session is None or session.expires_at <= now",
+        "session is None or not is_live(stores, session)",
         "False",
         (f"{TICKETS_TESTS}::test_ticket_dies_with_the_session_that_drew_it",),
     ),
     Protection(
         "A ticket is no session",
         "authenticate",
-        "session is None or session.ticket_of is not None or session.expires_at <= time.time()",
-        "session is None or session.expires_at <= time.time()",
+        "session is None or not session.is_session or not is_live(stores, session)",
+        "session is None or not is_live(stores, session)",
         (f"{TICKETS_TESTS}::test_ticket_is_no_session",),
     ),
 )

@@ -41,8 +41,8 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "Disabling a user, or a new password, ends every session",
         "write_user",
-        "stores.users.replace(user, changed, gone, even_last_owner=even_last_owner)",
-        "stores.users.replace(user, changed, [], even_last_owner=even_last_owner)",
+        "stores.users.replace(user, changed, gone, even_last_owner=even_last_owner, unless_required=unless_required)",
+        "stores.users.replace(user, changed, [], even_last_owner=even_last_owner, unless_required=unless_required)",
         (
             f"{SESSIONS_TESTS}::test_disabled_user_is_out_at_once",
             f"{SESSIONS_TESTS}::test_changed_password_ends_every_session",
@@ -58,8 +58,8 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "A session expires by the server's clock",
         "authenticate",
-        "session is None or session.ticket_of is not None or session.expires_at <= time.time()",
-        "session is None or session.ticket_of is not None",
+        "session is None or not session.is_session or not is_live(stores, session)",
+        "session is None or not session.is_session",
         (f"{SESSIONS_TESTS}::test_session_ends_after_its_absolute_time",),
     ),
     Protection(

@@ -37,7 +37,7 @@ def test_users_are_listed_a_page_at_a_time(api: Api, anna: Session, world: World
 def test_details_show_no_secret(api: Api, anna: Session) -> None:
     answer = api.get(f"/users/{anna.caller.user_id}", anna)
     check_success(answer)
-    assert set(answer.json) == {"id", "username", "role", "disabled", "created_at"}
+    assert set(answer.json) == {"id", "username", "role", "disabled", "second_factor", "created_at"}
 
 
 RANKS = list(Role)

@@ -21,6 +21,7 @@ from tests.unit.world import World
 OPERATIONS = [operation for routes in application.ROUTES for operation in routes.operations]
 SCOPED = [operation for operation in OPERATIONS if isinstance(operation.needs, Scope)]
 PASSWORD = "staple-battery-horse"
+PERSONAL = (Access.PERSON, Access.PERSON_SETTING_UP)
 
 
 def name_of(operation: Operation) -> str:
@@ -139,7 +140,7 @@ def test_what_another_organization_has_is_404_for_a_key_of_the_scope(
     assert world.stores.api_keys.find(anna.caller.organization_id, theirs["key_id"]) is not None
 
 
-@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs is Access.PERSON], ids=name_of)
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs in PERSONAL], ids=name_of)
 def test_what_is_for_people_refuses_a_key_that_may_do_everything(
     api: Api, world: World, anna: Session, operation: Operation
 ) -> None:
@@ -160,7 +161,7 @@ def test_key_can_be_given_every_scope_one_by_one(keys: dict[Scope, Session]) -> 
     assert [set(key.caller.scopes) for key in keys.values()] == [{scope} for scope in Scope]
 
 
-@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs is Access.PERSON], ids=name_of)
+@pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs in PERSONAL], ids=name_of)
 def test_what_needs_no_scope_is_open_to_every_role(api: Api, people: dict[Role, Session], operation: Operation) -> None:
     for session in people.values():
         assert request(api, operation, session).status not in (401, 403, 500)  # type: ignore[attr-defined]

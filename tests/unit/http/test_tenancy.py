@@ -22,6 +22,7 @@ PUBLIC = {
     ("POST", "/invitations/accept"),
     # 403 unless operators allow it.
     ("POST", "/organizations"),
+    ("POST", "/auth/second-factor"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
 }

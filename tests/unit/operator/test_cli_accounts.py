@@ -11,6 +11,7 @@ import pytest
 from chalicelib.tenants.organization import Policy
 from infra.__main__ import cli
 from tests.unit.api import Api, Session
+from tests.unit.authenticator import set_up, stopped_clock
 from tests.unit.cloud import USERS
 from tests.unit.conftest import SignIn
 from tests.unit.operator.conftest import Operator
@@ -179,7 +180,19 @@ def test_users_are_listed_with_their_state_and_without_secrets(operator: Operato
         "anna": ("active", 1),
         "albert": ("disabled", 0),
     }
-    assert set(users["anna"]) == {"id", "username", "role", "state", "sessions", "created"}
+    assert set(users["anna"]) == {"id", "username", "role", "state", "second_factor", "sessions", "created"}
+
+
+def test_second_factor_is_reset(operator: Operator, api: Api, anna: Session, acme: str) -> None:
+    with stopped_clock():
+        made = set_up(api, anna)
+        listed = json.loads(operator.done("users", "list", acme, "--json"))
+        assert {user["username"]: user["second_factor"] for user in listed} == {"anna": "yes", "albert": "no"}
+        assert not [code for code in (made.secret, *made.recovery_codes) if code in str(listed)]
+        said = operator.done("users", "reset-second-factor", "Anna")
+        assert said == "Anna has no second factor now; they are signed out everywhere.\n"
+        assert api.get("/auth/me", anna).status == 401
+        assert set(api.login("anna", anna.password).json) == {"success", "user"}
 
 
 def test_empty_list_says_so(operator: Operator) -> None:
@@ -217,6 +230,7 @@ REFUSALS = {
     "users disable|ghost": (1, "There is no user 'ghost'."),
     "users enable|no such name": (1, "There is no user 'no such name'."),
     f"users set-password|ghost|{STDIN}": (1, "There is no user 'ghost'."),
+    "users reset-second-factor|ghost": (1, "There is no user 'ghost'."),
     "users remove|anna": (2, "No such command 'remove'."),
     "nonsense": (2, "No such command 'nonsense'."),
 }

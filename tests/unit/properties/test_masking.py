@@ -36,6 +36,11 @@ CONTEXTS = st.sampled_from(
         "Password = {}",
         "redis://:{}@cache.example:6379/0",
         "rediss://user:{}@cache.example:6379/0",
+        "otpauth://totp/Strongroom:anna?issuer=Strongroom&secret={}",
+        "otpauth://totp/{}?issuer=Strongroom",
+        "{{'second_factor': 'required', 'challenge': '{}'}}",
+        '{{"secret":"{}"}}',
+        "recovery_code={}",
     ]
 )
 
