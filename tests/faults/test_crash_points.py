@@ -32,7 +32,8 @@ def test_every_fault_ends_well(lab: Lab, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["login", "password", "upload", "process", "process-refused", "delete-completed", "direct-parts"]
+    "key",
+    ["login", "password", "key-create", "upload", "process", "process-refused", "delete-completed", "direct-parts"],
 )
 def test_a_transaction_sent_twice_ends_well_where_tokens_are_not_known(lab: Lab, key: str) -> None:
     """DynamoDB knows a client request token for ten minutes, emulators not at all: then the second one is refused."""
