@@ -14,6 +14,7 @@ from chalicelib.accounts import key_text
 from chalicelib.accounts.api_key_records import HOUR_SECONDS, ApiKey, ApiKeys, Maker
 from chalicelib.accounts.key_intent import (
     KeyIntent,
+    check_may_hold,
     check_scopes,
     checked_days,
     checked_name,
@@ -155,7 +156,7 @@ def rotate_key(stores: Stores, caller: Caller, key_id: str, old_secret_seconds: 
     Its expiry stays.
 
     :raises ApiKeyNotFound: absent, or another organisation's.
-    :raises MissingPermission: the key has more than the caller.
+    :raises MissingPermission: the key has more than the caller, or is one that the caller could not have made.
     :raises BadInput: the time is out of bounds.
     :raises Conflict: the key has ended, or somebody else rotates it at the same moment.
     """
@@ -173,6 +174,7 @@ def rotate_key(stores: Stores, caller: Caller, key_id: str, old_secret_seconds: 
         seen = seen or key.secret_hash
         if key.secret_hash != seen:
             raise Conflict("Somebody else has rotated this key at the same moment; ask again if you still want to.")
+        _check_may_hold(stores, caller, key)
         if not key.is_live(now):
             raise Conflict("This key has expired or was revoked; make a new one.")
         rotated = _write(
@@ -278,6 +280,20 @@ def _asking_key(caller: Caller, listed: ApiKeys) -> ApiKey | None:
     if own is None or not own.is_live(time.time()):
         raise NotSignedIn(_NOT_VALID)
     return own
+
+
+def _check_may_hold(stores: Stores, caller: Caller, key: ApiKey) -> None:
+    """Whoever rotates a key gets its secret, so it must be one that they could have made.
+
+    :raises MissingPermission: it is not.
+    """
+    if key.expires_at is None and not caller.may(Scope.SECURITY_MANAGE):
+        raise MissingPermission.of(Scope.SECURITY_MANAGE)
+    if caller.type is ActorType.API_KEY:
+        asking = stores.api_keys.find(caller.organization_id, caller.user_id)
+        if asking is None:
+            raise NotSignedIn(_NOT_VALID)
+        check_may_hold(asking, key)
 
 
 def _change(stores: Stores, caller: Caller, key_id: str, change: Callable[[ApiKey], T]) -> T:

@@ -104,5 +104,17 @@ def networks_within(asking: ApiKey | None, wanted: tuple[str, ...]) -> tuple[str
     for network in map(ip_network, wanted):
         # Networks of the two versions can't be compared.
         if not any(bound.version == network.version and network.subnet_of(bound) for bound in bounds):  # type: ignore[arg-type]
-            raise MissingPermission(f"A key can't make one that works from {network}, where it does not work itself.")
+            raise MissingPermission(f"A key can give nothing that works from {network}, where it does not work itself.")
     return wanted or asking.networks
+
+
+def check_may_hold(asking: ApiKey, key: ApiKey) -> None:
+    """Whether a key may be given the secret of another.
+
+    :raises MissingPermission: the other one outlives it, or works from where it does not.
+    """
+    if asking.networks and not key.networks:
+        raise MissingPermission("A key can't rotate one that works from everywhere when it does not do so itself.")
+    networks_within(asking, key.networks)
+    if asking.expires_at is not None and (key.expires_at is None or key.expires_at > asking.expires_at):
+        raise MissingPermission("A key can't rotate one that outlives itself.")

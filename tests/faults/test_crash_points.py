@@ -36,6 +36,7 @@ def test_every_fault_ends_well(lab: Lab, key: str) -> None:
     [
         *("login", "password", "upload", "process", "process-refused", "delete-completed", "direct-parts"),
         *("session-others", "factor-begin", "factor-confirm", "factor-login", "factor-remove", "factor-reset"),
+        "key-create",
     ],
 )
 def test_a_transaction_sent_twice_ends_well_where_tokens_are_not_known(lab: Lab, key: str) -> None:

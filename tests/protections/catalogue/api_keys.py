@@ -125,6 +125,16 @@ API_KEYS = (
         (f"{API_KEYS_TESTS}::test_key_makes_none_that_works_from_elsewhere",),
     ),
     Protection(
+        "Nobody gets, by rotating it, the secret of a key that they could not have made",
+        "rotate_key",
+        "_check_may_hold(stores, caller, key)",
+        "pass",
+        (
+            f"{API_KEYS_TESTS}::test_rotation_gives_a_key_no_secret_of_one_that_it_could_not_have_made",
+            f"{API_KEYS_TESTS}::test_rotating_a_key_without_an_end_needs_what_owners_have",
+        ),
+    ),
+    Protection(
         "Keys made at the same moment keep the bound",
         "ApiKeyStore.create",
         "condition=count",

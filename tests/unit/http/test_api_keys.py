@@ -254,7 +254,9 @@ def test_key_makes_none_that_works_from_elsewhere(api: Api, anna: Session) -> No
     api.transport = "gateway"
     maker = make_key(api, anna, [Scope.KEYS_MANAGE], networks=NETWORKS)
     for wider in (["203.0.0.0/16"], ["0.0.0.0/0"], ["203.0.113.7", "198.51.100.0/24"], ["::/0"]):
-        assert "does not work itself" in check_error(ask_for_key(api, maker, [Scope.KEYS_MANAGE], networks=wider), 403)
+        assert "where it does not work itself" in check_error(
+            ask_for_key(api, maker, [Scope.KEYS_MANAGE], networks=wider), 403
+        )
     narrower = make_key(api, maker, [Scope.KEYS_MANAGE], networks=["203.0.113.7"])
     same = make_key(api, maker, [Scope.KEYS_MANAGE])
     keys = listed(api, anna)
@@ -417,6 +419,32 @@ def test_key_rotates_itself_and_goes_on(api: Api, anna: Session) -> None:
     renewed = as_session(rotate(api, key, key, 0))
     check_success(api.get("/api-keys", renewed))
     check_error(api.get("/api-keys", key), 401)
+
+
+def test_rotation_gives_a_key_no_secret_of_one_that_it_could_not_have_made(api: Api, anna: Session) -> None:
+    """Whoever rotates a key gets its secret: with the same scopes, but perhaps for longer and from elsewhere."""
+    api.transport = "gateway"
+    scopes = [Scope.KEYS_MANAGE]
+    asking = make_key(api, anna, scopes, expires_in_days=10, networks=["203.0.113.0/24"])
+    for more in (
+        {"expires_in_days": 10},
+        {"expires_in_days": 10, "networks": ["0.0.0.0/0"]},
+        {"expires_in_days": 11, "networks": ["203.0.113.0/24"]},
+    ):
+        other = make_key(api, anna, scopes, **more)
+        check_error(rotate(api, asking, other), 403)
+        check_success(api.get("/auth/me", other))
+        check_success(delete(api, asking, other), 204)
+    within = make_key(api, anna, scopes, expires_in_days=9, networks=["203.0.113.7"])
+    check_success(rotate(api, asking, within))
+
+
+def test_rotating_a_key_without_an_end_needs_what_owners_have(api: Api, anna: Session, world: World) -> None:
+    admin = somebody(world, api, Role.ADMIN)
+    endless = make_key(api, anna, [Scope.FILES_READ], expires_in_days="never")
+    assert Scope.SECURITY_MANAGE in check_error(rotate(api, admin, endless), 403)
+    check_success(rotate(api, anna, endless))
+    check_success(delete(api, admin, endless), 204)
 
 
 # ---- the end of a key --------------------------------------------------------------------------------------------

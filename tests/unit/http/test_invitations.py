@@ -15,16 +15,18 @@ from moto.ses.models import ses_backends
 
 from chalicelib.accounts import invitations, people
 from chalicelib.accounts import users as accounts
+from chalicelib.accounts.api_key_rows import ApiKeyRow
 from chalicelib.accounts.invitation_rows import InvitationRow
 from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.errors import InvitationNotFound, InvitationWithdrawn
-from chalicelib.kernel.permissions import Role
+from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import aws_calls, just_before, listening, refused, unreachable
 from tests.unit.cloud import REGION
 from tests.unit.conftest import Configure
 from tests.unit.contract import ISO_UTC, check_error, check_rate_limit_headers, check_success, user_json
 from tests.unit.http.test_permissions import somebody
+from tests.unit.keys import make_key
 from tests.unit.logbook import Logbook
 from tests.unit.world import World
 
@@ -326,6 +328,33 @@ def test_demoted_inviter_still_invites_to_what_is_left(api: Api, anna: Session, 
     path = f"/users/{second.caller.user_id}"
     check_success(api.request("PATCH", path, session=anna, json_body={"role": "admin"}))
     check_success(accept(api, invited["token"]), 201)
+
+
+@pytest.mark.parametrize("change", ["narrowed", "deleted", "revoked", "expired"])
+def test_key_that_may_not_any_more_invites_nobody(api: Api, anna: Session, world: World, change: str) -> None:
+    key = make_key(api, anna, ROLE_SCOPES[Role.MEMBER] | {Scope.USERS_MANAGE})
+    invited = invite(api, key).json
+    assert invited["invited_by"] == {"type": "api_key", "id": key.caller.user_id, "name": key.caller.username}
+    path = f"/api-keys/{key.caller.user_id}"
+    if change == "narrowed":
+        scopes = sorted(ROLE_SCOPES[Role.VIEWER] | {Scope.USERS_MANAGE})
+        check_success(api.request("PATCH", path, session=anna, json_body={"scopes": scopes}))
+    elif change == "deleted":
+        check_success(api.delete(path, anna), 204)
+    elif change == "revoked":
+        check_success(api.post("/api-keys/revoke", json_body={"key": key.token}), 204)
+    else:
+        row = world.stores.tables.bind(ApiKeyRow)(anna.caller.organization_id, key.caller.user_id)
+        row.update(actions=[ApiKeyRow.expires_at.set(int(time.time()) - 1)])
+    before = world.snapshot()
+    withdrawn(api, invited["token"])
+    assert world.snapshot() == before
+
+
+def test_key_invites_to_what_it_may_do_itself(api: Api, anna: Session) -> None:
+    key = make_key(api, anna, ROLE_SCOPES[Role.MEMBER] | {Scope.USERS_MANAGE})
+    check_error(invite(api, key, role="admin"), 403)
+    check_success(accept(api, invite(api, key).json["token"]), 201)
 
 
 def test_inviter_of_an_unknown_kind_invites_nobody(api: Api, anna: Session, world: World) -> None:

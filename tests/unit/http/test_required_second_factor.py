@@ -12,12 +12,12 @@ from chalicelib.accounts import users as accounts
 from chalicelib.kernel.errors import Conflict, Unavailable
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.web.routing import Access, Operation
-from tests.unit.api import Api, Session
+from tests.unit.api import Answer, Api, Session
 from tests.unit.authenticator import Authenticator, begin, challenge, complete, confirm, set_up, stopped_clock
 from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import SignIn
 from tests.unit.contract import check_error, check_success
-from tests.unit.http.test_permissions import OPERATIONS, PASSWORD, name_of, request
+from tests.unit.http.test_permissions import OPERATIONS, PASSWORD, name_of, request, somebody
 from tests.unit.world import World
 
 READ, TRANSACT = "dynamodb.GetItem", "dynamodb.TransactWriteItems"
@@ -224,4 +224,37 @@ def test_nobody_requires_what_they_do_not_have(api: Api, anna: Session, world: W
     before = world.snapshot()
     with pytest.raises(Conflict):
         second_factor.require_second_factor(world.stores, anna.caller, True)
+    assert world.snapshot() == before
+
+
+# ---- PATCH /organization -----------------------------------------------------------------------------------------
+def ask(api: Api, by: Session, **body: object) -> Answer:
+    return api.request("PATCH", "/organization", session=by, json_body=body)
+
+
+def test_owner_requires_it_of_the_organization(api: Api, anna: Session, sign_in: SignIn, authenticator: object) -> None:
+    albert = sign_in("albert")
+    answer = ask(api, anna, require_second_factor=True, name="Acme Safe")
+    check_success(answer)
+    assert (answer.json["require_second_factor"], answer.json["name"]) == (True, "Acme Safe")
+    check_error(api.get("/auth/me", albert), 401)
+    restricted = sign_in("albert")
+    assert check_error(api.get("/files", restricted), 403)
+    assert api.get("/files", restricted).json["code"] == "second_factor_required"
+    check_success(ask(api, anna, require_second_factor=False))
+    assert api.get("/organization", anna).json["require_second_factor"] is False
+
+
+def test_owner_without_one_can_not_require_it(api: Api, anna: Session, world: World) -> None:
+    before = world.snapshot()
+    check_error(ask(api, anna, require_second_factor=True), 409)
+    check_error(ask(api, anna, require_second_factor="yes"), 400)
+    check_error(ask(api, anna, require_second_factor=True, policy={"allowed_types": ["nonsense"]}), 400)
+    assert world.snapshot() == before
+
+
+def test_admin_can_not_require_it(api: Api, world: World, anna: Session) -> None:
+    admin = somebody(world, api, Role.ADMIN)
+    before = world.snapshot()
+    assert "security:manage" in check_error(ask(api, admin, require_second_factor=True), 403)
     assert world.snapshot() == before
