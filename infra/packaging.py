@@ -42,7 +42,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 REQUIRED = (
     "app.py", "chalicelib/kernel/config.py", "chalice/app.py", "botocore/data/s3/", "botocore/data/endpoints.json",
     "magic/__init__.py", "pylibmagic/libmagic.so.1", "pylibmagic/magic.mgc", "bcrypt/", "pynamodb/", "redis/",
-    "limits/", "homoglyph/data/prototypes.json",
+    "limits/", "homoglyph/data/prototypes.json", "pyotp/", "segno/",
 )  # fmt: skip
 
 

@@ -69,7 +69,8 @@ def test_page_of_another_site_gets_a_token_and_no_session_cookie(visit: Visit, p
     assert reader.do(by_cookie) == 401, "this is why it needs the token"
 
 
-def test_page_of_another_site_asks_for_the_second_factor(visit: Visit, pages: str) -> None:
+def early_code(visit: Visit) -> str:
+    """A code of a new second factor of the visit's user."""
     client = visit.tenant.client
     begun = client.post("/auth/second-factor/setup", json={"password": PASSWORD})
     assert begun.status_code == 200, begun.text
@@ -77,7 +78,11 @@ def test_page_of_another_site_asks_for_the_second_factor(visit: Visit, pages: st
     confirmed = client.post("/auth/second-factor/confirm", json={"code": authenticator.now()})
     assert confirmed.status_code == 200, confirmed.text
     # The one of this moment may be used up; one step early is in time.
-    early = authenticator.at(int(time.time()), counter_offset=1)
+    return authenticator.at(int(time.time()), counter_offset=1)
+
+
+def test_page_of_another_site_asks_for_the_second_factor(visit: Visit, pages: str) -> None:
+    early = early_code(visit)
     visit.page.on("dialog", lambda dialog: dialog.accept(early))
     assert elsewhere(visit, pages).do('return (await call("/auth/me")).status;') == 200
 

@@ -13,6 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
+from tests.browser.test_guide import early_code
 from tests.browser.test_uppy import LARGE_BYTES, large_file  # noqa: F401 (a fixture)
 from tests.integration.conftest import PASSWORD, await_condition
 
@@ -45,6 +46,16 @@ def test_wrong_password_is_said(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Log in").click()
     expect(visit.page.get_by_role("alert")).to_contain_text("password")
     expect(visit.page.locator("#files")).to_be_hidden()
+
+
+def test_second_factor_is_asked_for(visit: Visit) -> None:
+    early = early_code(visit)
+    visit.page.on("dialog", lambda dialog: dialog.accept(early))
+    visit.page.goto(visit.base_url)
+    visit.page.get_by_label("User name").fill(visit.tenant.username)
+    visit.page.get_by_label("Password").fill(PASSWORD)
+    visit.page.get_by_role("button", name="Log in").click()
+    expect(visit.page.get_by_text("0 files.")).to_be_visible()
 
 
 def asked_who(visit: Visit) -> int:

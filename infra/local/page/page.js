@@ -152,7 +152,12 @@ find("login").addEventListener("submit", (event) => {
   event.preventDefault();
   const form = event.target;
   attempt(async () => {
-    await call("", "POST", "/auth/login", Object.fromEntries(new FormData(form)));
+    const said = await call("", "POST", "/auth/login", Object.fromEntries(new FormData(form)));
+    if (said.second_factor === "required") {
+      const code = prompt("The code of your authenticator, or a recovery code");
+      if (!code) return;
+      await call("", "POST", "/auth/second-factor", { challenge: said.challenge, code });
+    }
     localStorage.setItem(SIGNED_IN, "yes");
     form.reset();
     await show();
