@@ -95,7 +95,9 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     if parameters != case.path_parameters:
         case.path_parameters = parameters
     if not (case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)) and chance.random() < 0.3:
-        case.body = _known_body(case) or case.body
+        known = _known_body(case)
+        if known is not None:
+            case.body = dict(known)
 
 
 def _known_body(case: Case) -> dict[str, str] | None:
