@@ -106,7 +106,9 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     if case.path == "/api-keys/revoke" and _known["key"] and not is_wrong_body and chance.random() < 0.5:
         case.body = {"key": chance.choice(_known["key"])}
     elif not is_wrong_body and chance.random() < 0.3:
-        case.body = _known_body(case) or case.body
+        known = _known_body(case)
+        if known is not None:
+            case.body = dict(known)
 
 
 def _known_body(case: Case) -> Any:
