@@ -9,7 +9,9 @@ import sys
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from chalicelib.kernel import logs
+from chalicelib import keys
+from chalicelib.accounts.invitation_tokens import new_token, read_token
+from chalicelib.kernel import base62, logs
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", min_size=20, max_size=64)
 ANY_TEXT = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -111,3 +113,14 @@ def test_readable_line_is_one_line(message: str) -> None:
     line = logs.TextFormatter().format(record(message, None, None))
     assert "\n" not in line
     assert "\r" not in line
+
+
+@given(st.text(st.sampled_from(base62.ALPHABET), min_size=43, max_size=43), st.sampled_from(["", "#token=", '"']))
+def test_token_of_an_invitation_is_masked_wherever_it_stands(secret: str, before: str) -> None:
+    organization_id, invitation_id = keys.new_organization_id(), keys.new_invitation_id()
+    token = new_token(organization_id, invitation_id)
+    assert read_token(token) == (organization_id, invitation_id)
+    ids, _, _ = token.removeprefix("inv_").partition("_")
+    masked = logs.mask(f"said {before}inv_{ids}_{secret} to them")
+    assert secret not in masked
+    assert masked.endswith(" to them")
