@@ -13,7 +13,8 @@ from chalicelib.kernel.config import Settings, settings
 if TYPE_CHECKING:
     from chalicelib.accounts.api_key_store import ApiKeyStore
     from chalicelib.accounts.invitation_store import InvitationStore
-    from chalicelib.accounts.store import SessionStore, UserStore
+    from chalicelib.accounts.session_store import SessionStore
+    from chalicelib.accounts.store import UserStore
     from chalicelib.files.open_uploads_store import OpenUploadsStore
     from chalicelib.files.store import FileStore
     from chalicelib.platform.mail import Mailer
@@ -54,7 +55,7 @@ class Stores:
 
     @cached_property
     def sessions(self) -> "SessionStore":
-        from chalicelib.accounts.store import SessionStore
+        from chalicelib.accounts.session_store import SessionStore
 
         return SessionStore(self.tables)
 

@@ -6,7 +6,6 @@ same transaction: nothing eventually consistent decides who is signed in.
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
 from pynamodb.expressions.update import Action
@@ -15,9 +14,9 @@ from pynamodb.transactions import TransactWrite
 from chalicelib import keys
 from chalicelib.accounts.records import SecondFactor, Session, User
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
-from chalicelib.kernel.caller import ActorType, Caller
+from chalicelib.accounts.session_store import role_of, to_session_row
 from chalicelib.kernel.errors import UsernameLooksTaken, UsernameTaken
-from chalicelib.kernel.permissions import ROLE_BEFORE_ROLES, Role
+from chalicelib.kernel.permissions import Role
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.tenants.store import (
@@ -162,7 +161,7 @@ class UserStore:
                 condition=(UserRow.version == user.version) & (UserRow.disabled == False),  # noqa: E712
                 add_version_condition=False,
             )
-            transaction.save(_to_session_row(self._sessions, session))
+            transaction.save(to_session_row(self._sessions, session))
             if challenge is not None:
                 condition = SessionRow.token_hash.exists()
                 transaction.delete(self._sessions(challenge), condition=condition, add_version_condition=False)
@@ -251,38 +250,6 @@ class UserStore:
             self._tables.transact(fill)
 
 
-class SessionStore:
-    def __init__(self, tables: Tables) -> None:
-        self._sessions = tables.bind(SessionRow)
-
-    def find(self, token_hash: str) -> Session | None:
-        try:
-            row = self._sessions.get(token_hash, consistent_read=True)
-        except DoesNotExist:
-            return None
-        return _to_session(row)
-
-    def find_many(self, token_hashes: list[str]) -> list[Session]:
-        """In any order; what is absent is left out. One call for up to 100."""
-        return [_to_session(row) for row in self._sessions.batch_get(token_hashes, consistent_read=True)]
-
-    def note_use(self, session: Session, used_at: int) -> None:
-        """:raises VersionConflict: the session has ended, or its use has been noted since it was read."""
-        as_read = SessionRow.used_at == session.used_at if session.used_at else SessionRow.used_at.does_not_exist()
-        with contention_on_condition():
-            self._sessions(session.token_hash).update(
-                actions=[SessionRow.used_at.set(used_at)],
-                condition=SessionRow.token_hash.exists() & as_read,
-                add_version_condition=False,
-            )
-
-    def create(self, session: Session) -> None:
-        _to_session_row(self._sessions, session).save()
-
-    def delete(self, token_hash: str) -> None:
-        self._sessions(token_hash).delete(add_version_condition=False)
-
-
 @contextmanager
 def names_free(username: str, position: int) -> Iterator[None]:
     """Turns failed conditions of :meth:`UserStore.add_to` into the error that says which name is not free.
@@ -349,7 +316,7 @@ def _to_user(row: UserRow) -> User:
         password_hash=row.password_hash,
         disabled=row.disabled,
         created_at=row.created_at,
-        role=_role(row.role),
+        role=role_of(row.role),
         live_sessions=tuple(row.live_sessions),
         version=int(row.version),
         second_factor=_second_factor(row),
@@ -361,51 +328,3 @@ def _second_factor(row: UserRow) -> SecondFactor | None:
     if row.totp_secret is None:
         return None
     return SecondFactor(row.totp_secret, int(row.totp_last_step), tuple(row.recovery_codes))
-
-
-def _to_session_row(model: type[SessionRow], session: Session) -> SessionRow:
-    return model(
-        session.token_hash,
-        organization_id=session.caller.organization_id,
-        user_id=session.caller.user_id,
-        username=session.caller.username,
-        created_at=session.created_at,
-        expires_at=session.expires_at,
-        role=session.caller.role,
-        ticket_of=session.ticket_of,
-        challenge_of=session.challenge_of,
-        has_second_factor=session.caller.has_second_factor or None,
-        must_set_up_second_factor=session.caller.must_set_up_second_factor or None,
-        address=session.address,
-        program=session.program,
-        used_at=session.used_at,
-        actor_type=session.caller.type.value if session.caller.type is ActorType.API_KEY else None,
-    )
-
-
-def _to_session(row: SessionRow) -> Session:
-    return Session(
-        token_hash=row.token_hash,
-        caller=_caller(row),
-        created_at=row.created_at,
-        expires_at=int(row.expires_at),
-        ticket_of=row.ticket_of,
-        challenge_of=row.challenge_of,
-        address=row.address,
-        program=row.program,
-        used_at=int(row.used_at) if row.used_at is not None else None,
-    )
-
-
-def _caller(row: SessionRow) -> Caller:
-    if row.actor_type == ActorType.API_KEY:
-        # A ticket's. What the key may do is read with the key.
-        return Caller(row.organization_id, row.user_id, row.username, type=ActorType.API_KEY)
-    caller = Caller.of_user(row.organization_id, row.user_id, row.username, _role(row.role))
-    if row.must_set_up_second_factor:
-        return caller.before_second_factor()
-    return replace(caller, has_second_factor=True) if row.has_second_factor else caller
-
-
-def _role(stored: str | None) -> Role:
-    return Role(stored) if stored is not None else ROLE_BEFORE_ROLES

@@ -75,7 +75,7 @@ API_KEYS = (
     Protection(
         "What is about passwords and sessions is not for keys",
         "_check_permission",
-        "needs is Access.PERSON and caller.type is not ActorType.USER",
+        "needs in (Access.PERSON, Access.PERSON_SETTING_UP) and caller.type is not ActorType.USER",
         "False",
         (f"{PERMISSIONS_TESTS}::test_what_is_for_people_refuses_a_key_that_may_do_everything",),
     ),

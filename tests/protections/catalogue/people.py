@@ -45,8 +45,8 @@ PEOPLE = (
     Protection(
         "A changed role reaches the sessions that are open",
         "UserStore.replace",
-        "changed.role != user.role",
-        "False",
+        "[entry.partition(':')[2] for entry in changed.live_sessions] if told else []",
+        "[]",
         (
             f"{PEOPLE_TESTS}::test_promotion_reaches_every_session",
             f"{PERMISSIONS_TESTS}::test_changed_role_counts_at_the_next_request",

@@ -18,7 +18,7 @@ from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import aws_calls, just_before, refused, unreachable
 from tests.unit.cloud import TEMP_BUCKET
-from tests.unit.conftest import Configure
+from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import ISO_UTC, check_error, check_success, user_json
 from tests.unit.direct.test_open_uploads import arrive, begin, begun
 from tests.unit.http.test_permissions import somebody
@@ -382,10 +382,10 @@ def test_never_more_than_two_secrets_live(api: Api, anna: Session) -> None:
     assert [api.get("/auth/me", secret).status for secret in secrets] == [401, 200, 200]
 
 
-def test_rotation_does_not_move_the_end(api: Api, anna: Session, world: World, later: Any) -> None:
+def test_rotation_does_not_move_the_end(api: Api, anna: Session, world: World, sign_in: SignIn, later: Any) -> None:
     key = make_key(api, anna, expires_in_days=1)
     later(DAY_SECONDS - 10)
-    renewed = as_session(rotate(api, anna, key, 600))
+    renewed = as_session(rotate(api, sign_in("anna"), key, 600))
     later(DAY_SECONDS + 1)
     for session in (key, renewed):
         check_error(api.get("/auth/me", session), 401)

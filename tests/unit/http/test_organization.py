@@ -39,6 +39,7 @@ def test_everybody_sees_their_organization(any_api: Api, anna: Session, world: W
             "name": "Acme",
             "created_at": acme.created_at,
             "policy": PLAIN,
+            "require_second_factor": False,
         }
 
 
