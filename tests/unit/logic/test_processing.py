@@ -21,8 +21,9 @@ from chalicelib.files.record import File
 from chalicelib.files.store import FileStore
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import ObjectChanged, VersionConflict
-from chalicelib.platform.objects import ObjectStore, TempObject
+from chalicelib.platform.objects import ObjectStore
 from chalicelib.processing import processing
+from chalicelib.processing.ports import Objects, TempObject
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads import form_uploads as uploads
@@ -254,7 +255,7 @@ def test_checksum_of_parts_says_nothing_of_the_whole(world: World, anna: Caller)
 class _Measured:
     """The object store, noting how many bytes are read from it."""
 
-    def __init__(self, store: ObjectStore, read: list[int]) -> None:
+    def __init__(self, store: Objects, read: list[int]) -> None:
         self._store, self._read = store, read
 
     def __getattr__(self, name: str) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.files import logic as files
 from chalicelib.kernel.caller import Caller
-from chalicelib.platform.objects import ObjectStore
+from chalicelib.processing.ports import Objects
 from chalicelib.processing.processing import GAVE_UP, MAX_STARTS
 from chalicelib.sweep.sweeping import sweep
 from chalicelib.uploads import form_uploads as uploads
@@ -133,7 +133,7 @@ def test_strays_go_and_files_that_wait_stay(world: World, anna: Caller) -> None:
 class _Poisoned:
     """The store of objects, in which nothing can be said of one file."""
 
-    def __init__(self, objects: ObjectStore, file_id: str) -> None:
+    def __init__(self, objects: Objects, file_id: str) -> None:
         self._objects, self._file_id = objects, file_id
 
     def temp_exists(self, organization_id: str, file_id: str) -> bool:
