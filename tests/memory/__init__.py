@@ -19,13 +19,13 @@ from tests.memory.wire import Wire
 class Memory:
     """The twins of one process, over one storage. By the types of its attributes, mypy proves that they fit the ports.
 
-    :param copy_whole_bytes: what is larger is copied in parts of ``copy_part_bytes`` each.
+    :param copying: from which size, and in which, copies are made in parts; see :class:`MemoryObjects`.
     """
 
-    def __init__(self, copy_whole_bytes: int = 5 * 1024**3, copy_part_bytes: int = 5 * 1024**2) -> None:
+    def __init__(self, **copying: int) -> None:
         self.wire = Wire()
         self.messages = MemoryQueue(self.wire)
         self.storage = Storage(self.messages.hear_of)
         self.queue: Queue = self.messages
-        self.objects: Objects = MemoryObjects(self.wire, self.storage, copy_whole_bytes, copy_part_bytes)
+        self.objects: Objects = MemoryObjects(self.wire, self.storage, **copying)
         self.direct_uploads: DirectUploads = MemoryDirectUploads(self.wire, self.storage)

@@ -18,7 +18,11 @@ _HTTP_METHODS = {"get_object": "GET", "head_object": "HEAD"}
 
 
 class MemoryObjects:
-    def __init__(self, wire: Wire, storage: Storage, copy_whole_bytes: int, copy_part_bytes: int) -> None:
+    """:param copy_whole_bytes: what is larger is copied in parts of ``copy_part_bytes`` each."""
+
+    def __init__(
+        self, wire: Wire, storage: Storage, copy_whole_bytes: int = 5 * 1024**3, copy_part_bytes: int = 512 * 1024**2
+    ) -> None:
         self._wire = wire
         self._storage = storage
         self._copy_whole_bytes = copy_whole_bytes

@@ -19,7 +19,9 @@ MAX_DELAY_SECONDS = 900
 
 
 @dataclass
-class _Kept:
+class Kept:
+    """A message until it is done or dead."""
+
     message_id: str
     body: str
     visible_at: float
@@ -35,14 +37,15 @@ class MemoryQueue:
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
         self._ids = itertools.count(1)
-        self.kept: list[_Kept] = []
+        self.kept: list[Kept] = []
         self.dead_letters: list[str] = []
 
     def announce(self, organization_id: str, file_id: str, delay_seconds: int = 0) -> None:
         self._wire.begin("announce")
         if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
             raise ValueError(f"A message waits at most {MAX_DELAY_SECONDS} seconds.")
-        self._send(keys.temp_key(organization_id, file_id), "ObjectCreated:Announced", delay_seconds)
+        key = keys.temp_key(organization_id, file_id)
+        self.send(_notification(key, "ObjectCreated:Announced"), delay_seconds)
 
     def delay(self, receipt_handle: str, seconds: int) -> None:
         self._wire.begin("delay")
@@ -55,15 +58,14 @@ class MemoryQueue:
     # ---- storage and the consumer --------------------------------------------------------------------------------
     def hear_of(self, key: str) -> None:
         """What storage says when an object has arrived."""
-        self._send(key, "ObjectCreated:Put", 0)
+        self.send(_notification(key, "ObjectCreated:Put"))
 
-    def _send(self, key: str, event: str, delay_seconds: int) -> None:
-        body = s3_notification(quote_plus(key, safe="/"), bucket=TEMP_BUCKET, event=event)
-        self.kept.append(_Kept(f"message-{next(self._ids)}", json.dumps(body), time.time() + delay_seconds))
+    def send(self, body: str, delay_seconds: int = 0) -> None:
+        self.kept.append(Kept(f"message-{next(self._ids)}", body, time.time() + delay_seconds))
 
-    def receive(self) -> list[Message]:
-        """The messages that can be seen now, in order; they are out of sight then, until deleted or shown again."""
-        seen = [message for message in self.kept if message.visible_at <= time.time()]
+    def receive(self, count: int = 10) -> list[Message]:
+        """The first messages that can be seen now; they are out of sight then, until deleted or shown again."""
+        seen = [message for message in self.kept if message.visible_at <= time.time()][:count]
         dead = [message for message in seen if message.receives >= MAX_RECEIVES]
         self.dead_letters += [message.body for message in dead]
         self.kept = [message for message in self.kept if message not in dead]
@@ -73,5 +75,9 @@ class MemoryQueue:
             message.visible_at = time.time() + VISIBILITY_SECONDS
         return [Message(m.message_id, m.receipt_handle, m.body, m.receives) for m in received]
 
-    def delete(self, message: Message) -> None:
-        self.kept = [kept for kept in self.kept if kept.message_id != message.message_id]
+    def delete(self, receipt_handle: str) -> None:
+        self.kept = [message for message in self.kept if message.receipt_handle != receipt_handle]
+
+
+def _notification(key: str, event: str) -> str:
+    return json.dumps(s3_notification(quote_plus(key, safe="/"), bucket=TEMP_BUCKET, event=event))

@@ -59,7 +59,7 @@ class Consumer(Protocol):
     """Of the queue; see ``tests.memory.queue.MemoryQueue``."""
 
     def receive(self) -> list[Message]: ...
-    def delete(self, message: Message) -> None: ...
+    def delete(self, receipt_handle: str) -> None: ...
 
 
 class Faults(Protocol):
@@ -238,8 +238,8 @@ class ConsumerOfMoto:
         event = self._world.receive()
         return read_batch(event) if event is not None else []
 
-    def delete(self, message: Message) -> None:
-        self._world.sqs.delete_message(QueueUrl=self._world.queue_url, ReceiptHandle=message.receipt_handle)
+    def delete(self, receipt_handle: str) -> None:
+        self._world.delete_message(receipt_handle)
 
 
 class FaultsOfMoto:

@@ -47,8 +47,8 @@ def checked(source: TempObject, body: bytes) -> CheckedBytes:
     return digests.finish()
 
 
-def copy(objects: Objects, source: TempObject, body: bytes, name: str = NAME) -> str:
-    version = objects.copy_to_permanent(
+def copy(objects: Objects, source: TempObject, body: bytes, name: str = NAME) -> str | None:
+    return objects.copy_to_permanent(
         ORGANIZATION,
         FILE,
         name,
@@ -57,14 +57,14 @@ def copy(objects: Objects, source: TempObject, body: bytes, name: str = NAME) ->
         content_type="text/plain",
         disposition="attachment; filename=a",
     )
-    assert version is not None
-    return version
 
 
 def stored(side: Side, body: bytes = BODY, name: str = NAME) -> str:
     """The version of a new copy of these bytes."""
     side.storage.put(TEMP_KEY, body)
-    return copy(side.objects, opened(side.objects), body, name)
+    version = copy(side.objects, opened(side.objects), body, name)
+    assert version is not None
+    return version
 
 
 class TestUpload:

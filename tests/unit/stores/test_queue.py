@@ -84,7 +84,7 @@ def test_message_that_is_done_is_not_shown_again(side: Side) -> None:
     announce(side)
     (message,) = received(side, 0)
     delay(side, message, 0, 2)
-    side.messages.delete(message)
+    side.messages.delete(message.receipt_handle)
     assert received(side, 100_000) == []
 
 
