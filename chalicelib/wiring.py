@@ -1,8 +1,8 @@
 """Builds the stores of this process once, each on first use, from the settings.
 
-A test gives its own: ``Stores(settings, objects=…)``, and :func:`install` makes them those of the process. Imports are
-inside the properties on purpose: a function that never touches the cache or S3 does not load their clients at cold
-start.
+What is behind a port is typed as the port, so that logic sees no more of it and mypy proves that it fits. A test gives
+its own: ``Stores(settings, objects=…)``, and :func:`install` makes them those of the process. Imports are inside the
+properties on purpose: a function that never touches the cache or S3 does not load their clients at cold start.
 """
 
 from functools import cached_property
@@ -13,17 +13,16 @@ from chalicelib.kernel.config import Settings, settings
 if TYPE_CHECKING:
     from chalicelib.accounts.api_key_store import ApiKeyStore
     from chalicelib.accounts.invitation_store import InvitationStore
+    from chalicelib.accounts.ports import Counters
     from chalicelib.accounts.session_store import SessionStore
     from chalicelib.accounts.store import UserStore
     from chalicelib.files.open_uploads_store import OpenUploadsStore
     from chalicelib.files.store import FileStore
     from chalicelib.platform.mail import Mailer
-    from chalicelib.platform.objects import ObjectStore
-    from chalicelib.platform.queue import UploadsQueue
-    from chalicelib.platform.rate_counters import RateCounters
     from chalicelib.platform.tables import Tables
+    from chalicelib.processing.ports import Objects, Queue
     from chalicelib.tenants.store import OrganizationStore
-    from chalicelib.uploads.store import DirectUploadStore
+    from chalicelib.uploads.ports import DirectUploads
 
 
 class Stores:
@@ -92,27 +91,27 @@ class Stores:
         return OpenUploadsStore(self.tables, s.max_open_uploads_per_user, s.max_open_percent_per_user)
 
     @cached_property
-    def objects(self) -> "ObjectStore":
+    def objects(self) -> "Objects":
         from chalicelib.platform.objects import ObjectStore
 
         s = self.settings
         return ObjectStore(s.temp_bucket, s.permanent_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
 
     @cached_property
-    def direct_uploads(self) -> "DirectUploadStore":
+    def direct_uploads(self) -> "DirectUploads":
         from chalicelib.uploads.store import DirectUploadStore
 
         s = self.settings
         return DirectUploadStore(s.temp_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
 
     @cached_property
-    def queue(self) -> "UploadsQueue":
+    def queue(self) -> "Queue":
         from chalicelib.platform.queue import UploadsQueue
 
         return UploadsQueue(self.settings.uploads_queue_url, self.settings.temp_bucket)
 
     @cached_property
-    def counters(self) -> "RateCounters":
+    def counters(self) -> "Counters":
         from chalicelib.platform.rate_counters import RateCounters
 
         return RateCounters(self.settings.cache_url)

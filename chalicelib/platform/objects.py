@@ -1,13 +1,13 @@
-"""The objects: the temp bucket where uploads arrive, the permanent bucket where checked files stay.
+"""The objects in S3: the temp bucket where uploads arrive, the permanent bucket where checked files stay.
 
-Every method names an organisation first; keys are made in chalicelib.keys and nowhere else.
+What each method promises is told by its port, ``chalicelib.processing.ports.Objects``; here is how S3 does it. Every
+method names an organisation first; keys are made in chalicelib.keys and nowhere else.
 """
 
 import base64
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from chalicelib import keys
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
 from chalicelib.platform import aws
 from chalicelib.platform.streams import CHUNK_BYTES, read_through
+from chalicelib.processing.ports import CheckedBytes, TempObject
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
@@ -27,27 +28,6 @@ if TYPE_CHECKING:
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * 1024 * 1024
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
-
-
-@dataclass(frozen=True)
-class TempObject:
-    """An uploaded object, pinned to the bytes that it had when it was opened."""
-
-    etag: str
-    size_bytes: int
-    #: Hex SHA-256 of the whole object as S3 itself verified it, if it did.
-    verified_sha256: str | None
-    chunks: Iterator[bytes]
-    #: Bytes of each part in which it will be copied; None when one call copies it whole.
-    copy_part_bytes: int | None = None
-
-
-@dataclass(frozen=True)
-class CheckedBytes:
-    """What a copy has to hold: hex SHA-256 of the whole and, of an object that is copied in parts, of each part."""
-
-    sha256: str
-    part_sha256: tuple[str, ...] = ()
 
 
 class ObjectStore:
@@ -83,11 +63,11 @@ class ObjectStore:
         """A copy answers only when it is done, so its client waits longer for the first byte."""
         return aws.s3_client(self._addressing_style, read_timeout_seconds=aws.COPY_READ_TIMEOUT_SECONDS)
 
-    def is_temp_bucket(self, bucket: str) -> bool:
-        return bucket == self._temp_bucket
+    def is_temp_bucket(self, name: str) -> bool:
+        return name == self._temp_bucket
 
     def put_temp(self, organization_id: str, file_id: str, body: bytes, sha256_hex: str) -> None:
-        """Store an upload. S3 verifies the checksum, so processing need not hash the bytes again."""
+        """S3 verifies the checksum, so processing need not hash the bytes again."""
         self._s3.put_object(
             Bucket=self._temp_bucket,
             Key=keys.temp_key(organization_id, file_id),
@@ -97,11 +77,6 @@ class ObjectStore:
 
     @contextmanager
     def open_temp(self, organization_id: str, file_id: str) -> Iterator[TempObject]:
-        """Open an upload for one read. Closing it early leaves the rest of the bytes where they are.
-
-        :raises ObjectMissing: it is not there. While reading: it went away.
-        :raises ObjectChanged: while reading: it was overwritten.
-        """
         bucket, key = self._temp_bucket, keys.temp_key(organization_id, file_id)
         with _missing_as_error():
             answer = self._reader.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
@@ -134,15 +109,12 @@ class ObjectStore:
         return True
 
     def delete_temp(self, organization_id: str, file_id: str) -> None:
-        """Repeatable: deleting what is gone is fine."""
         self._s3.delete_object(Bucket=self._temp_bucket, Key=keys.temp_key(organization_id, file_id))
 
     def delete_stray(self, key: str) -> None:
-        """Delete an object of the temp bucket whose key names no file of anyone."""
         self._s3.delete_object(Bucket=self._temp_bucket, Key=key)
 
     def temp_keys_before(self, moment: datetime) -> Iterator[str]:
-        """Keys of uploads that arrived before this moment, for the sweep."""
         for page in self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._temp_bucket):
             for item in page.get("Contents", []):
                 if item["LastModified"] < moment:
@@ -159,17 +131,10 @@ class ObjectStore:
         content_type: str,
         disposition: str,
     ) -> str | None:
-        """Copy an upload, inside S3, under the organisation's prefix of the permanent bucket.
+        """Inside S3, under the organisation's prefix of the permanent bucket.
 
         The ETag is MD5 under SSE-S3, of which collisions are public: it saves a copy of other bytes, and proves
         nothing. What proves is the SHA-256 that S3 computes of the bytes it copies.
-
-        :param source: the copy is refused unless the object still has its ETag.
-        :param checked: the copy is taken back unless it holds these bytes.
-        :param disposition: stays with the object, so that it leaves as an attachment by whichever URL.
-        :returns: the version id of what was written, None when the bucket keeps no versions.
-        :raises ObjectChanged: the upload was overwritten since it was read, even by bytes of the same MD5.
-        :raises ObjectMissing: the upload is gone.
         """
         target = keys.permanent_key(organization_id, file_id, name)
         version, told = self._copy(
@@ -242,21 +207,16 @@ class ObjectStore:
         self._s3.delete_object(Bucket=self._permanent_bucket, Key=key, **pinned)
 
     def delete_permanent(self, organization_id: str, file_id: str, name: str) -> str | None:
-        """Repeatable. The bucket's lifecycle keeps the old version for its retention time, then it is gone.
-
-        :returns: the version id of the mark that S3 puts in its place, None when the bucket keeps no versions.
-        """
+        """The bucket's lifecycle keeps the old version for its retention time, then it is gone."""
         key = keys.permanent_key(organization_id, file_id, name)
         return self._s3.delete_object(Bucket=self._permanent_bucket, Key=key).get("VersionId")
 
     def delete_permanent_version(self, organization_id: str, file_id: str, name: str, version: str) -> None:
-        """Take back one copy, or one deletion, for good; the version below it becomes the current one."""
         self._s3.delete_object(
             Bucket=self._permanent_bucket, Key=keys.permanent_key(organization_id, file_id, name), VersionId=version
         )
 
     def delete_permanent_of(self, organization_id: str, file_id: str) -> None:
-        """Delete whatever the permanent bucket holds of a file whose row, and so whose name, is gone."""
         found = self._s3.list_objects_v2(
             Bucket=self._permanent_bucket, Prefix=keys.permanent_prefix(organization_id, file_id)
         )
@@ -275,7 +235,7 @@ class ObjectStore:
         ttl_seconds: int,
         method: str = "get_object",
     ) -> str:
-        """A presigned GET (or HEAD) of exactly the version that was checked."""
+        """A presigned GET (or HEAD) by SigV4."""
         params: dict[str, Any] = {
             "Bucket": self._permanent_bucket,
             "Key": keys.permanent_key(organization_id, file_id, name),

@@ -1,4 +1,4 @@
-"""The uploads queue: what tells the process function that bytes have arrived."""
+"""The uploads queue in SQS. What each method promises is told by its port, ``chalicelib.processing.ports.Queue``."""
 
 import json
 from typing import TYPE_CHECKING
@@ -19,10 +19,6 @@ class UploadsQueue:
         self._sqs: SQSClient = aws.sqs_client()
 
     def announce(self, organization_id: str, file_id: str, delay_seconds: int = 0) -> None:
-        """Say again that an upload has arrived, in the form in which S3 says it.
-
-        :param delay_seconds: until anybody hears it, at most 900 (SQS limit).
-        """
         record = {
             "eventSource": "aws:s3",
             "eventName": "ObjectCreated:Announced",
@@ -35,7 +31,6 @@ class UploadsQueue:
         self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=body, DelaySeconds=delay_seconds)
 
     def delay(self, receipt_handle: str, seconds: int) -> None:
-        """Show a failed message again after this time, instead of after the queue's visibility time-out."""
         self._sqs.change_message_visibility(
             QueueUrl=self._queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=seconds
         )

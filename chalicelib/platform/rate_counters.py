@@ -2,7 +2,8 @@
 
 Fails over, never open: when the cache is away each process counts in its own memory, so limits become wider by the
 number of processes but don't vanish, login's least of all. The cache is asked again after a pause, so that an outage
-costs one time-out per pause and not one per request.
+costs one time-out per pause and not one per request. What each method promises is told by its port,
+``chalicelib.accounts.ports.Counters``.
 """
 
 import logging
@@ -29,10 +30,6 @@ class RateCounters:
         self._cache_paused_until = 0.0
 
     def hit(self, limit: str, *who: str) -> LimitStatus:
-        """Count one request of ``who`` against a limit such as ``5/minute`` or ``200/day;50/hour``.
-
-        Of several windows the answer is that of the one with least room.
-        """
         items = parse_many(limit)
         if self._cache is not None and time.monotonic() >= self._cache_paused_until:
             try:
@@ -47,11 +44,7 @@ class RateCounters:
         return _hit(self._memory, items, who)
 
     def give_back(self, limit: str, *who: str) -> None:
-        """Take back one count of ``hit``.
-
-        A count whose window ended meanwhile is gone already. When the cache comes or goes between the two, the count
-        stays until its window ends. Two that give back at the very end of a window can leave one count too few.
-        """
+        """Where the count was made; when the cache came or went in between, it stays there until its window ends."""
         storage = self._memory if self._cache is None or time.monotonic() < self._cache_paused_until else self._cache
         try:
             for item in parse_many(limit):
@@ -62,7 +55,6 @@ class RateCounters:
             _log.warning("A count was not given back: the cache is away (%s)", type(error).__name__)
 
     def is_reachable(self) -> bool:
-        """Whether counts are shared: the cache answers, or none is configured."""
         return self._cache is None or bool(self._cache.check())
 
 

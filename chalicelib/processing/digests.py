@@ -2,7 +2,7 @@
 
 import hashlib
 
-from chalicelib.platform.objects import CheckedBytes
+from chalicelib.processing.ports import CheckedBytes
 
 
 class Digests:

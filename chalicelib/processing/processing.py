@@ -17,9 +17,9 @@ from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded, VersionConflict
-from chalicelib.platform.objects import CheckedBytes, TempObject
 from chalicelib.processing.digests import Digests
 from chalicelib.processing.mime import HEAD_BYTES, detect_type
+from chalicelib.processing.ports import CheckedBytes, TempObject
 from chalicelib.tenants.organization import Organization
 from chalicelib.uploads.ending import UPLOADER_DISABLED
 from chalicelib.wiring import Stores

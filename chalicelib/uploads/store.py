@@ -1,7 +1,7 @@
 """Uploads that go straight to S3: presigned POST forms and multipart uploads into the temp bucket.
 
-Signs and asks; no byte of a file passes here. What a URL allows is fixed when it is signed: the key, and for a form the
-exact size (or a bound), the content type and the checksum, which S3 enforces.
+Signs and asks; no byte of a file passes here. What each method promises is told by its port,
+``chalicelib.uploads.ports.DirectUploads``; here is how S3 does it.
 """
 
 import base64
@@ -51,7 +51,6 @@ class DirectUploadStore:
 
     @property
     def bucket(self) -> str:
-        """The name of the bucket, for clients; it gives no access."""
         return self._bucket
 
     def presign_post(
@@ -65,7 +64,7 @@ class DirectUploadStore:
         sha256_hex: str | None,
         ttl_seconds: int,
     ) -> PresignedPost:
-        """A form (SigV4 POST policy) for exactly this object. S3 refuses another key, type, checksum or size."""
+        """A SigV4 POST policy, of which S3 enforces each condition."""
         fields = {"Content-Type": content_type, "success_action_status": "201"}
         if sha256_hex is not None:
             fields["x-amz-checksum-algorithm"] = "SHA256"
@@ -82,7 +81,6 @@ class DirectUploadStore:
         return PresignedPost(signed["url"], signed["fields"])
 
     def start_multipart(self, organization_id: str, file_id: str, content_type: str) -> str:
-        """:returns: S3's upload id."""
         answer = self._s3.create_multipart_upload(
             Bucket=self._bucket, Key=keys.temp_key(organization_id, file_id), ContentType=content_type
         )
@@ -98,10 +96,7 @@ class DirectUploadStore:
         exact_bytes: int | None,
         ttl_seconds: int,
     ) -> str:
-        """A URL to PUT one part to. S3 refuses another length when one is given.
-
-        Nothing but host and length is signed, so a client's own headers do no harm.
-        """
+        """Nothing but host and length is signed, so a client's own headers do no harm."""
         params: dict[str, Any] = {
             "Bucket": self._bucket,
             "Key": keys.temp_key(organization_id, file_id),
@@ -113,10 +108,6 @@ class DirectUploadStore:
         return self._signer.generate_presigned_url("upload_part", Params=params, ExpiresIn=ttl_seconds)
 
     def parts(self, organization_id: str, file_id: str, upload_id: str) -> list[Part]:
-        """All that have arrived, in order, of all pages.
-
-        :raises ObjectMissing: there is no such upload (any more): completed, aborted or expired.
-        """
         with _missing_as_error():
             pages = self._s3.get_paginator("list_parts").paginate(
                 Bucket=self._bucket, Key=keys.temp_key(organization_id, file_id), UploadId=upload_id
@@ -128,12 +119,10 @@ class DirectUploadStore:
             ]
 
     def complete(self, organization_id: str, file_id: str, upload_id: str, parts: list[Part]) -> bool:
-        """Assemble the parts. S3 checks the sum of their sizes, and refuses to overwrite an object.
+        """S3 checks the sum of the sizes, and refuses to overwrite an object.
 
-        :returns: whether it is done. False: S3 is still at it after the time that we have; it keeps the connection
-            alive with white space meanwhile, so that no time-out of the connection's would end the wait.
-        :raises ObjectMissing: there is no such upload (any more).
-        :raises BadInput: S3 refuses the parts.
+        It keeps the connection alive with white space while it is at work, so that no time-out of the connection's
+        would end the wait.
         """
         outcome: Future[None] = Future()
 
@@ -175,7 +164,6 @@ class DirectUploadStore:
             raise
 
     def abort(self, organization_id: str, file_id: str, upload_id: str) -> None:
-        """Repeatable: the parts that have arrived are deleted."""
         try:
             with _missing_as_error():
                 self._s3.abort_multipart_upload(
@@ -185,11 +173,10 @@ class DirectUploadStore:
             return
 
     def has_arrived(self, organization_id: str, file_id: str) -> bool:
-        """Whether the object exists, by listing: the API may not read it."""
+        """By listing: the API may not read it."""
         return self.arrived_fingerprint(organization_id, file_id) is not None
 
     def arrived_fingerprint(self, organization_id: str, file_id: str) -> str | None:
-        """The ETag of the object that is there, or None when there is none."""
         key = keys.temp_key(organization_id, file_id)
         found = self._s3.list_objects_v2(Bucket=self._bucket, Prefix=key, MaxKeys=1)
         return next((item["ETag"] for item in found.get("Contents", []) if item["Key"] == key), None)

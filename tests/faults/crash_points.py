@@ -64,7 +64,7 @@ def _prepare(lab: Lab, scenario: Scenario) -> Prepared:
 def _start(lab: Lab, ready: Prepared) -> None:
     lab.start_over(ready.state)
     if ready.scenario.copies_in_parts:
-        lab.stores.objects._max_single_copy_bytes = 1
+        lab.copy_in_parts_above(1)
 
 
 def run_point(lab: Lab, ready: Prepared, position: int, mode: Mode, *, tokens_are_kept: bool = True) -> Result:

@@ -101,7 +101,7 @@ class Lab:
         for person in self.people.values():
             person.token = state.tokens[person.username]
         self.new_process()
-        self.stores.objects._max_single_copy_bytes = MAX_SINGLE_COPY_BYTES
+        self.copy_in_parts_above(MAX_SINGLE_COPY_BYTES)
 
     def keep(self) -> State:
         """Making a state takes a hundred times longer than coming back to it."""
@@ -129,6 +129,10 @@ class Lab:
         """What was only in memory is gone. The clients stay: they hold connections, nothing that we said or heard."""
         kept = {name: store for name, store in vars(self.stores).items() if name not in REMEMBERING}
         wiring.install(wiring.Stores(self.stores.settings, **kept))
+
+    def copy_in_parts_above(self, size_bytes: int) -> None:
+        objects: Any = self.stores.objects
+        objects._max_single_copy_bytes = size_bytes
 
     def sign_in_expired(self) -> None:
         """Recovery may have taken longer than a session lasts."""

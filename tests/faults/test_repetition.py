@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError
 
 from chalicelib import keys
 from chalicelib.kernel.errors import ObjectChanged
-from chalicelib.platform.objects import CheckedBytes
 from chalicelib.processing import processing
+from chalicelib.processing.ports import CheckedBytes
 from tests.faults import cloud as aws
 from tests.faults.announcements import NOWHERE, announce, status, upload
 from tests.faults.audit import audit
@@ -162,7 +162,7 @@ def test_a_file_that_failed_three_times_is_a_dead_letter_that_can_be_redriven(la
 def test_an_object_overwritten_between_hashing_and_copying_is_hashed_again(lab: Lab, parts: bool) -> None:
     """What is kept is what was hashed: the copy is refused, and the next attempt reads the new bytes."""
     if parts:
-        lab.stores.objects._max_single_copy_bytes = 1
+        lab.copy_in_parts_above(1)
     file_id = put_directly(lab, b"A" * 1000)
     key = keys.temp_key(lab.people["anna"].organization.organization_id, file_id)
 

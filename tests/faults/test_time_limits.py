@@ -75,7 +75,7 @@ def test_one_sweep_of_an_outage_fits_its_function(lab: Lab) -> None:
 
 
 def clients(lab: Lab) -> dict[str, Any]:
-    stores = lab.stores
+    stores: Any = lab.stores
     assert isinstance(stores.tables, Tables)
     return {
         "objects": stores.objects._s3,
@@ -103,8 +103,8 @@ def test_every_client_has_time_outs_and_retries_of_its_own(lab: Lab) -> None:
 
 def test_the_cache_is_given_up_at_once(lab: Lab) -> None:
     """The default of the client would be three retries with back-off, for every request of an outage."""
-    cache: Any = lab.stores.counters._cache
-    settings = cache.storage.connection_pool.connection_kwargs
+    counters: Any = lab.stores.counters
+    settings = counters._cache.storage.connection_pool.connection_kwargs
     assert settings["socket_connect_timeout"] == settings["socket_timeout"] == rate_counters.CACHE_TIMEOUT_SECONDS
     assert settings["retry"].get_retries() == 0
 

@@ -18,7 +18,8 @@ from chalicelib.files import logic as files
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
-from chalicelib.platform.objects import CheckedBytes, ObjectStore
+from chalicelib.platform.objects import ObjectStore
+from chalicelib.processing.ports import CheckedBytes, Objects
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.tenants import organizations as tenants
 from chalicelib.uploads import direct_uploads
@@ -185,7 +186,7 @@ def test_form_used_again_with_bytes_of_the_same_md5_never_completes_as_what_was_
 class SwappedBefore:
     """Storage before which somebody else acts once, right before the named step."""
 
-    def __init__(self, objects: ObjectStore, step: str, act: Callable[[], None]) -> None:
+    def __init__(self, objects: Objects, step: str, act: Callable[[], None]) -> None:
         self._objects, self._step, self._act = objects, step, act
 
     def __getattr__(self, name: str) -> Any:

@@ -130,8 +130,11 @@ class World:
         kept = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
         for record in event["Records"]:
             if record["messageId"] not in kept:
-                self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=record["receiptHandle"])
+                self.delete_message(record["receiptHandle"])
         return kept
+
+    def delete_message(self, receipt_handle: str) -> None:
+        self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=receipt_handle)
 
     def work(self, batch: int = 1) -> list[list[str]]:
         """Handle all messages that can be seen; those that failed stay hidden until :meth:`forward`."""
@@ -160,7 +163,7 @@ class World:
         """Work until the queue is empty: retries included, each after its wait."""
         for _ in range(20):
             self.work()
-            if not self.cloud.messages(QUEUE):
+            if not self.queued():
                 return
             self.forward()
         raise AssertionError("the queue never got empty")

@@ -6,6 +6,7 @@ from tests.protections.catalogue.places import (
     ERRORS_TESTS,
     FILES_TESTS,
     MASKING_TESTS,
+    OBJECTS_CONTRACT,
     UPLOADS_TESTS,
 )
 from tests.protections.catalogue.protection import Protection
@@ -24,6 +25,13 @@ ANSWERS = (
         "version=file.object_version if stores.settings.download_pins_version else None",
         "version=None",
         (f"{FILES_TESTS}::test_download_gives_the_bytes_that_were_checked",),
+    ),
+    Protection(
+        "A download URL expires",
+        "ObjectStore.download_url",
+        "ExpiresIn=ttl_seconds",
+        "pass",
+        (f"{OBJECTS_CONTRACT}::TestDownload::test_url_expires",),
     ),
     Protection(
         "An internal error shows no internals",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.protections.catalogue.places import (
     COMPANION_TESTS,
     DIRECT_TESTS,
+    DIRECT_UPLOADS_CONTRACT,
     EVENTS_TESTS,
     PART_LIMITS_TESTS,
     TICKETS_TESTS,
@@ -18,6 +19,23 @@ DIRECT_UPLOADS = (
         "most_bytes=file.file_size",
         "most_bytes=5 * 1024**4",
         (f"{DIRECT_TESTS}::test_small_file_gets_a_form_that_allows_exactly_it",),
+    ),
+    Protection(
+        "A presigned form accepts no size outside its bounds",
+        "DirectUploadStore.presign_post",
+        "[['content-length-range', least_bytes, most_bytes]]",
+        "[]",
+        (
+            f"{DIRECT_UPLOADS_CONTRACT}::TestForm::test_size_is_bounded[moto-5-5-4-False]",
+            f"{DIRECT_UPLOADS_CONTRACT}::TestForm::test_size_is_bounded[moto-5-5-6-False]",
+        ),
+    ),
+    Protection(
+        "A presigned form expires",
+        "DirectUploadStore.presign_post",
+        "ExpiresIn=ttl_seconds",
+        "pass",
+        (f"{DIRECT_UPLOADS_CONTRACT}::TestForm::test_it_expires",),
     ),
     Protection(
         "A presigned form accepts exactly its key",
@@ -39,6 +57,13 @@ DIRECT_UPLOADS = (
         "params['ContentLength'] = exact_bytes",
         "pass",
         (f"{DIRECT_TESTS}::TestParts::test_url_takes_exactly_the_bytes_of_its_part",),
+    ),
+    Protection(
+        "A part URL expires",
+        "DirectUploadStore.presign_part",
+        "ExpiresIn=ttl_seconds",
+        "pass",
+        (f"{DIRECT_UPLOADS_CONTRACT}::TestParts::test_url_expires",),
     ),
     Protection(
         "Only the user who started an upload can continue it",

@@ -7,6 +7,7 @@ from tests.protections.catalogue.places import (
     CRASHES_TESTS,
     DIRECT_TESTS,
     EXTENSIONS_TESTS,
+    OBJECTS_CONTRACT,
     ODD_TESTS,
     PROCESSING_TESTS,
     REPETITION_TESTS,
@@ -83,6 +84,13 @@ PROCESSING_ONCE = (
             f"{CHECKED_BYTES_TESTS}::test_twin_that_comes_before_the_copy_is_not_taken_for_what_was_checked",
             f"{CHECKED_BYTES_TESTS}::test_twin_of_bytes_whose_checksum_storage_verified_is_not_taken_for_them",
         ),
+    ),
+    Protection(
+        "A read that goes on over another connection stays with the same bytes",
+        "ObjectStore.open_temp",
+        "IfMatch=answer['ETag']",
+        "pass",
+        (f"{OBJECTS_CONTRACT}::TestReading::test_bytes_of_two_uploads_are_never_mixed[moto-overwritten]",),
     ),
     Protection(
         "The upload is deleted only after the row says completed",

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from tests.protections.catalogue.places import (
     COMPANION_TESTS,
+    COUNTERS_CONTRACT,
     CSRF_TESTS,
     FILENAMES_TESTS,
     HEALTH_TESTS,
     LIMITS_TESTS,
     LOGIN_TESTS,
     PASSWORD_TESTS,
+    RATE_COUNTERS_TESTS,
     SESSIONS_TESTS,
     TENANCY_TESTS,
     TICKETS_TESTS,
@@ -106,6 +108,23 @@ SESSIONS_AND_LIMITS = (
         "media_type(request.headers) not in self.media_types",
         "False",
         (f"{LOGIN_TESTS}::test_body_that_a_foreign_page_could_send_unasked_is_415",),
+    ),
+    Protection(
+        "Limits hold while the cache is away",
+        "RateCounters.hit",
+        "return _hit(self._memory, items, who)",
+        "return LimitStatus(True, items[0].amount, items[0].amount, 1)",
+        (
+            f"{COUNTERS_CONTRACT}::test_room_shrinks_to_nothing[cache away]",
+            f"{RATE_COUNTERS_TESTS}::test_counting_goes_on_in_memory_and_then_in_the_cache_again",
+        ),
+    ),
+    Protection(
+        "Giving back makes no more room than the limit has",
+        "RateCounters.give_back",
+        "storage.get(key) > 0",
+        "True",
+        (f"{COUNTERS_CONTRACT}::test_giving_back_makes_no_more_room_than_there_was",),
     ),
     Protection(
         "Logins are limited by address",

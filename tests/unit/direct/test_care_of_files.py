@@ -10,6 +10,7 @@ from chalicelib.processing.announcements import MAX_RECEIVES
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from tests.unit.api import Api, Session
+from tests.unit.calls import refused
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.world import World
 
@@ -37,16 +38,10 @@ def test_rename_to_nothing_is_400(api: Api, anna: Session, world: World, body: d
 
 def _let_it_fail(world: World, file_id: str) -> None:
     """Every attempt finds S3 unable to copy."""
-
-    def away(**_: Any) -> None:
-        raise ConnectionError("S3 is away")
-
-    events = world.stores.objects._copier.meta.events
-    events.register("before-call.s3.CopyObject", away)
-    for _ in range(MAX_RECEIVES):
-        world.work()
-        world.forward()
-    events.unregister("before-call.s3.CopyObject", away)
+    with refused("s3.CopyObject"):
+        for _ in range(MAX_RECEIVES):
+            world.work()
+            world.forward()
     world.work()
 
 

@@ -285,8 +285,8 @@ class TestParts:
                 return None
             return aws_answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
 
-        events: Any = world.stores.direct_uploads._s3.meta.events
-        events.register_first("before-send.s3.CompleteMultipartUpload", as_s3_does)
+        direct_uploads: Any = world.stores.direct_uploads
+        direct_uploads._s3.meta.events.register_first("before-send.s3.CompleteMultipartUpload", as_s3_does)
         assert api.post(started["upload"]["complete"], anna).status == 200
         assert world.temp() == {key: b"put together by a call whose answer was lost"}
 
@@ -365,7 +365,8 @@ class TestStorageTakesItsTime:
     def storage(self, world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlowStorage]:
         monkeypatch.setattr(aws, "COMPLETE_PATIENCE_SECONDS", 0.2)
         slow = SlowStorage()
-        events = world.stores.direct_uploads._completer.meta.events
+        direct_uploads: Any = world.stores.direct_uploads
+        events = direct_uploads._completer.meta.events
         events.register("before-call.s3.CompleteMultipartUpload", slow.hold)
         yield slow
         slow.go_on.set()

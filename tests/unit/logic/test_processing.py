@@ -1,13 +1,15 @@
-"""What becomes of an upload after it arrived: each outcome, once, whatever is repeated, overtaken or missing."""
+"""What becomes of an upload after it arrived: each outcome, once, whatever is repeated, overtaken or missing.
+
+Storage is a memory twin; what S3 adds to it is in tests/unit/stores and tests/unit/logic/test_checked_bytes.py.
+"""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,51 +22,63 @@ from chalicelib.files.record import File
 from chalicelib.files.store import FileStore
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import ObjectChanged, VersionConflict
-from chalicelib.platform.objects import ObjectStore, TempObject
 from chalicelib.processing import processing
+from chalicelib.processing.ports import TempObject
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads import form_uploads as uploads
-from chalicelib.wiring import Stores
+from tests.memory import Memory
+from tests.memory.storage import Stored
+from tests.memory.wire import Wire
 from tests.unit import samples
-from tests.unit.calls import aws_calls, just_before, unreachable
-from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
+from tests.unit.calls import just_before, unreachable
 from tests.unit.conftest import Configure
-from tests.unit.world import World
+from tests.unit.memory_world import MemoryWorld
 
 BODY = b"The quarterly report.\n" * 50
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
 @pytest.fixture
-def anna(world: World) -> Caller:
+def world(memory_world: MemoryWorld) -> MemoryWorld:
+    return memory_world
+
+
+@pytest.fixture
+def wire(world: MemoryWorld) -> Wire:
+    """Between processing and storage."""
+    return world.memory.wire
+
+
+@pytest.fixture
+def anna(world: MemoryWorld) -> Caller:
     return world.caller("anna")
 
 
-def uploaded(world: World, caller: Caller, body: bytes = BODY, name: str = "report.txt", **changes: Any) -> File:
+def uploaded(world: MemoryWorld, caller: Caller, body: bytes = BODY, name: str = "report.txt", **changes: Any) -> File:
     """A pending file whose bytes came without a checksum, as from a client that sends straight to storage."""
     file = world.stores.files.create(replace(uploads.new_file(caller, name, None, len(body)), **changes))
     world.put_temp(world.temp_key(file.file_id), body)
     return file
 
 
-def process(world: World, file: File, worker: str = "w") -> Outcome:
+def process(world: MemoryWorld, file: File, worker: str = "w") -> Outcome:
     return process_upload(world.stores, world.temp_key(file.file_id), worker)
 
 
-def now(world: World, file: File) -> File:
+def now(world: MemoryWorld, file: File) -> File:
     found = world.file(file.file_id)
     assert found is not None
     return found
 
 
-def usage(world: World) -> tuple[int, int]:
+def usage(world: MemoryWorld) -> tuple[int, int]:
     held = world.organization().usage
     return held.bytes_used, held.files_used
 
 
-def check_completed(world: World, file: File, body: bytes = BODY) -> None:
+def check_completed(world: MemoryWorld, file: File, body: bytes = BODY) -> None:
     after = now(world, file)
     assert (after.status, after.file_size, after.sha256_hash) == (
         "completed",
@@ -78,7 +92,7 @@ def check_completed(world: World, file: File, body: bytes = BODY) -> None:
     assert world.organization().file_count("completed", after.mime_type) == world.organization().file_count() == 1
 
 
-def check_failed(world: World, file: File, sentence: str, *, bytes_kept: bool) -> None:
+def check_failed(world: MemoryWorld, file: File, sentence: str, *, bytes_kept: bool) -> None:
     after = now(world, file)
     assert after.status == "failed"
     assert sentence in (after.error_message or "")
@@ -89,22 +103,22 @@ def check_failed(world: World, file: File, sentence: str, *, bytes_kept: bool) -
     assert world.organization().file_count("failed") == world.organization().file_count() == 1
 
 
-def test_upload_is_hashed_recognised_copied_and_completed(world: World, anna: Caller) -> None:
+def test_upload_is_hashed_recognised_copied_and_completed(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     assert process(world, file) is Outcome.COMPLETED
     check_completed(world, file)
-    kept = world.s3.head_object(Bucket=PERMANENT_BUCKET, Key=next(iter(world.permanent())))
-    assert kept["ContentType"] == now(world, file).mime_type == "text/plain"
-    assert kept["ContentDisposition"].startswith("attachment;")
+    content_type, disposition = world.memory.storage.headers(next(iter(world.permanent())))
+    assert content_type == now(world, file).mime_type == "text/plain"
+    assert disposition.startswith("attachment;")
 
 
-def test_announced_type_and_name_are_not_believed(world: World, anna: Caller) -> None:
+def test_announced_type_and_name_are_not_believed(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna, samples.HTML, "photo.jpg", declared_type="image/jpeg")
     process(world, file)
     assert (now(world, file).mime_type, now(world, file).declared_type) == ("text/html", "image/jpeg")
 
 
-def test_same_event_many_times_completes_once(world: World, anna: Caller) -> None:
+def test_same_event_many_times_completes_once(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     process(world, file)
     before = world.snapshot()
@@ -113,7 +127,7 @@ def test_same_event_many_times_completes_once(world: World, anna: Caller) -> Non
     assert world.snapshot() == before
 
 
-def test_form_used_again_after_completion_changes_nothing(world: World, anna: Caller) -> None:
+def test_form_used_again_after_completion_changes_nothing(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     process(world, file)
     world.put_temp(world.temp_key(file.file_id), b"something else entirely")
@@ -121,9 +135,9 @@ def test_form_used_again_after_completion_changes_nothing(world: World, anna: Ca
     check_completed(world, file)
 
 
-@pytest.mark.parametrize("moment", ["s3.CopyObject", "dynamodb.TransactWriteItems"])
+@pytest.mark.parametrize("moment", ["copy", "row"])
 def test_object_overwritten_in_the_middle_is_never_taken_for_what_was_read(
-    world: World, anna: Caller, moment: str
+    world: MemoryWorld, anna: Caller, wire: Wire, moment: str
 ) -> None:
     file = uploaded(world, anna)
     other = BODY[::-1]
@@ -131,9 +145,12 @@ def test_object_overwritten_in_the_middle_is_never_taken_for_what_was_read(
     def overwrite() -> None:
         world.put_temp(world.temp_key(file.file_id), other)
 
-    noticed = pytest.raises(ObjectChanged) if moment == "s3.CopyObject" else nullcontext()
-    with just_before(moment, overwrite), noticed:
-        process(world, file)
+    if moment == "copy":
+        with wire.just_before("copy_to_permanent", overwrite), pytest.raises(ObjectChanged):
+            process(world, file)
+    else:
+        with just_before("dynamodb.TransactWriteItems", overwrite):
+            process(world, file)
     process(world, file)
     after = now(world, file)
     assert after.status == "completed"
@@ -142,13 +159,11 @@ def test_object_overwritten_in_the_middle_is_never_taken_for_what_was_read(
     assert world.temp() == {}
 
 
-def test_object_overwritten_while_it_is_read_is_noticed(world: World, anna: Caller) -> None:
+def test_object_overwritten_while_it_is_read_is_noticed(world: MemoryWorld, anna: Caller, wire: Wire) -> None:
     """The stream belongs to the old bytes; the copy is refused, because the ETag is no longer theirs."""
     file = uploaded(world, anna)
-    with (
-        just_before("s3.CopyObject", lambda: world.put_temp(world.temp_key(file.file_id), b"x" * len(BODY))),
-        pytest.raises(ObjectChanged),
-    ):
+    overwrite = partial(world.put_temp, world.temp_key(file.file_id), b"x" * len(BODY))
+    with wire.just_before("copy_to_permanent", overwrite), pytest.raises(ObjectChanged):
         process(world, file)
     assert now(world, file).status == "processing"
     assert world.permanent() == {}
@@ -159,29 +174,26 @@ def test_stream_that_ends_early_is_not_taken_for_the_file() -> None:
         processing._examine(TempObject("etag", len(BODY), None, iter([BODY[:-1]])))
 
 
-def test_object_that_vanishes_before_the_copy_is_tried_again(world: World, anna: Caller) -> None:
+def test_object_that_vanishes_before_the_copy_is_tried_again(world: MemoryWorld, anna: Caller, wire: Wire) -> None:
     file = uploaded(world, anna)
-
-    def vanish() -> None:
-        world.s3.delete_object(Bucket=TEMP_BUCKET, Key=world.temp_key(file.file_id))
-
-    with just_before("s3.CopyObject", vanish), pytest.raises(ObjectChanged):
+    vanish = partial(world.memory.storage.delete_temp, world.temp_key(file.file_id))
+    with wire.just_before("copy_to_permanent", vanish), pytest.raises(ObjectChanged):
         process(world, file)
     assert process(world, file) is Outcome.FAILED
     check_failed(world, file, "bytes are gone", bytes_kept=False)
 
 
-def test_missing_object_fails_at_once_and_says_so(world: World, anna: Caller) -> None:
+def test_missing_object_fails_at_once_and_says_so(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
-    world.s3.delete_object(Bucket=TEMP_BUCKET, Key=world.temp_key(file.file_id))
+    world.memory.storage.delete_temp(world.temp_key(file.file_id))
     assert process(world, file) is Outcome.FAILED
     check_failed(world, file, "Upload the file again", bytes_kept=False)
 
 
-def test_object_without_a_row_is_deleted(world: World, anna: Caller) -> None:
+def test_object_without_a_row_is_deleted(world: MemoryWorld, anna: Caller) -> None:
     key = world.temp_key("01890000-0000-7000-8000-000000000000")
     world.put_temp(key, BODY)
-    world.s3.put_object(Bucket=PERMANENT_BUCKET, Key=f"{key}_left.txt", Body=BODY)
+    world.memory.storage.add_version(f"{key}_left.txt", Stored(BODY, "etag"))
     neighbour = world.temp_key("01890000-0000-7000-8000-000000000001")
     world.put_temp(neighbour, BODY)
     assert process_upload(world.stores, key, "w") is Outcome.UNKNOWN_FILE
@@ -202,7 +214,7 @@ def test_object_without_a_row_is_deleted(world: World, anna: Caller) -> None:
         "0d3a2b6e-1111-4222-8333-444455556666/01890000-0000-7000-8000-000000000000\n",
     ],
 )
-def test_object_under_a_foreign_key_is_deleted(world: World, anna: Caller, key: str) -> None:
+def test_object_under_a_foreign_key_is_deleted(world: MemoryWorld, anna: Caller, key: str) -> None:
     file = uploaded(world, anna)
     world.put_temp(key, b"stray")
     assert process_upload(world.stores, key, "w") is Outcome.FOREIGN_KEY
@@ -210,7 +222,7 @@ def test_object_under_a_foreign_key_is_deleted(world: World, anna: Caller, key: 
     assert now(world, file) == file
 
 
-def test_file_of_one_organization_is_not_found_under_anothers_key(world: World, anna: Caller) -> None:
+def test_file_of_one_organization_is_not_found_under_anothers_key(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     foreign = f"{world.organizations['Bolt'].organization_id}/{file.file_id}"
     world.put_temp(foreign, b"of Bolt")
@@ -221,84 +233,40 @@ def test_file_of_one_organization_is_not_found_under_anothers_key(world: World, 
 
 @pytest.mark.parametrize("body", [b"", b"x", BODY, samples.random_bytes(3_000_000)], ids=len)
 def test_checksum_that_storage_verified_is_trusted_and_the_rest_not_read(
-    world: World, anna: Caller, body: bytes
+    world: MemoryWorld, anna: Caller, body: bytes
 ) -> None:
     file = world.stores.files.create(uploads.new_file(anna, "a.bin", None, len(body)))
-    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
-    # S3 keeps a checksum that was sent; moto only when the algorithm is named as well.
-    world.put_temp(world.temp_key(file.file_id), body, ChecksumSHA256=checksum, ChecksumAlgorithm="SHA256")
-    read: list[int] = []
-    world.use(objects=_Measured(world.stores.objects, read))
+    world.put_temp(world.temp_key(file.file_id), body, sha256_hex=hashlib.sha256(body).hexdigest())
     assert process(world, file) is Outcome.COMPLETED
     check_completed(world, file, body)
-    assert sum(read) <= 2 * 1024 * 1024, "reading does not grow with the file"
+    assert world.memory.storage.bytes_read <= 2 * 1024 * 1024, "reading does not grow with the file"
 
 
-def test_checksum_of_parts_says_nothing_of_the_whole(world: World, anna: Caller) -> None:
-    """S3 gives a multipart object a checksum over its parts' checksums, and marks it so."""
-    body = samples.random_bytes(6_000_000)
-    file = world.stores.files.create(uploads.new_file(anna, "a.bin", None, len(body)))
-    key = world.temp_key(file.file_id)
-    upload = world.s3.create_multipart_upload(Bucket=TEMP_BUCKET, Key=key, ChecksumAlgorithm="SHA256")["UploadId"]
-    parts: list[Any] = []
-    for number, part in enumerate((body[:5_500_000], body[5_500_000:]), start=1):
-        sent = world.s3.upload_part(
-            Bucket=TEMP_BUCKET, Key=key, UploadId=upload, PartNumber=number, Body=part, ChecksumAlgorithm="SHA256"
-        )
-        parts.append({"PartNumber": number, "ETag": sent["ETag"], "ChecksumSHA256": sent["ChecksumSHA256"]})
-    world.s3.complete_multipart_upload(Bucket=TEMP_BUCKET, Key=key, UploadId=upload, MultipartUpload={"Parts": parts})
-    assert process(world, file) is Outcome.COMPLETED
-    check_completed(world, file, body)
-
-
-class _Measured:
-    """The object store, noting how many bytes are read from it."""
-
-    def __init__(self, store: ObjectStore, read: list[int]) -> None:
-        self._store, self._read = store, read
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def open_temp(self, organization_id: str, file_id: str) -> Any:
-        @contextmanager
-        def opened() -> Iterator[Any]:
-            with self._store.open_temp(organization_id, file_id) as source:
-                yield replace(source, chunks=self._noted(source.chunks))
-
-        return opened()
-
-    def _noted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        for chunk in chunks:
-            self._read.append(len(chunk))
-            yield chunk
-
-
-def test_announced_checksum_that_is_right_is_fine(world: World, anna: Caller) -> None:
+def test_announced_checksum_that_is_right_is_fine(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna, expected_sha256=SHA256)
     assert process(world, file) is Outcome.COMPLETED
 
 
-def refused_by_checksum(world: World, caller: Caller) -> File:
+def refused_by_checksum(world: MemoryWorld, caller: Caller) -> File:
     return uploaded(world, caller, expected_sha256="0" * 64)
 
 
-def refused_by_type(world: World, caller: Caller) -> File:
+def refused_by_type(world: MemoryWorld, caller: Caller) -> File:
     tenants.set_policy(world.stores, caller.organization_id, Policy(refused_types=("text/html",)))
     return uploaded(world, caller, samples.HTML, "photo.jpg")
 
 
-def refused_as_not_allowed(world: World, caller: Caller) -> File:
+def refused_as_not_allowed(world: MemoryWorld, caller: Caller) -> File:
     tenants.set_policy(world.stores, caller.organization_id, Policy(allowed_types=("image/*", "application/pdf")))
     return uploaded(world, caller)
 
 
-def refused_as_too_large_for_the_organization(world: World, caller: Caller) -> File:
+def refused_as_too_large_for_the_organization(world: MemoryWorld, caller: Caller) -> File:
     tenants.set_policy(world.stores, caller.organization_id, Policy(max_file_bytes=len(BODY) - 1))
     return uploaded(world, caller)
 
 
-def refused_as_larger_than_announced(world: World, caller: Caller) -> File:
+def refused_as_larger_than_announced(world: MemoryWorld, caller: Caller) -> File:
     file = uploaded(world, caller, b"12345")
     world.put_temp(world.temp_key(file.file_id), b"123456")
     return file
@@ -315,7 +283,7 @@ def refused_as_larger_than_announced(world: World, caller: Caller) -> File:
     ],
 )
 def test_refused_file_fails_at_once_and_its_bytes_go(
-    world: World, anna: Caller, make: Callable[[World, Caller], File], sentence: str
+    world: MemoryWorld, anna: Caller, make: Callable[[MemoryWorld, Caller], File], sentence: str
 ) -> None:
     file = make(world, anna)
     assert process(world, file) is Outcome.FAILED
@@ -327,9 +295,9 @@ def test_refused_file_fails_at_once_and_its_bytes_go(
     check_failed(world, file, sentence, bytes_kept=False)
 
 
-def test_crash_while_refusing_keeps_the_true_reason(world: World, anna: Caller, unhurried: None) -> None:
+def test_crash_while_refusing_keeps_the_true_reason(world: MemoryWorld, anna: Caller, wire: Wire) -> None:
     file = refused_by_type(world, anna)
-    with unreachable("s3.DeleteObject"), pytest.raises(Exception, match=r"away\.example"):
+    with wire.away("delete_temp", "delete_permanent"), pytest.raises(Exception, match=r"away\.example"):
         process(world, file)
     process(world, file)
     check_failed(world, file, "text/html are refused", bytes_kept=False)
@@ -337,14 +305,14 @@ def test_crash_while_refusing_keeps_the_true_reason(world: World, anna: Caller, 
 
 @pytest.mark.parametrize("make", [uploaded, refused_by_type], ids=["completed", "failed"])
 def test_bytes_stay_until_the_row_says_what_became_of_them(
-    world: World, anna: Caller, unhurried: None, make: Callable[[World, Caller], File]
+    world: MemoryWorld, anna: Caller, wire: Wire, unhurried: None, make: Callable[[MemoryWorld, Caller], File]
 ) -> None:
     file = make(world, anna)
     before = world.temp()
     with (
         ExitStack() as outage,
         # The first write takes the lease; from the next call on the tables are away.
-        just_before("s3.GetObject", partial(outage.enter_context, unreachable("dynamodb"))),
+        wire.just_before("open_temp", partial(outage.enter_context, unreachable("dynamodb"))),
         pytest.raises(TransactWriteError),
     ):
         process(world, file)
@@ -352,14 +320,14 @@ def test_bytes_stay_until_the_row_says_what_became_of_them(
     assert now(world, file).status == "processing"
 
 
-def test_largest_upload_is_a_bound_of_processing_too(world: World, anna: Caller, configure: Configure) -> None:
+def test_largest_upload_is_a_bound_of_processing_too(world: MemoryWorld, anna: Caller, configure: Configure) -> None:
     file = uploaded(world, anna)
     configure(MAX_DIRECT_UPLOAD_BYTES=len(BODY) - 1)
     assert process(world, file) is Outcome.FAILED
     check_failed(world, file, "at most", bytes_kept=False)
 
 
-def test_failed_file_can_be_brought_back_while_its_bytes_are_there(world: World, anna: Caller) -> None:
+def test_failed_file_can_be_brought_back_while_its_bytes_are_there(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     processing.give_up(world.stores, world.temp_key(file.file_id), "w")
     check_failed(world, file, "could not be processed", bytes_kept=True)
@@ -367,7 +335,7 @@ def test_failed_file_can_be_brought_back_while_its_bytes_are_there(world: World,
     check_completed(world, file)
 
 
-def test_failed_file_does_not_come_back_into_a_full_organization(world: World, anna: Caller) -> None:
+def test_failed_file_does_not_come_back_into_a_full_organization(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     processing.give_up(world.stores, world.temp_key(file.file_id), "w")
     world.stores.organizations.set_quota(anna.organization_id, len(BODY) - 1, 5)
@@ -375,9 +343,9 @@ def test_failed_file_does_not_come_back_into_a_full_organization(world: World, a
     check_failed(world, file, "could not be processed", bytes_kept=True)
 
 
-def test_file_that_another_worker_holds_is_left_to_it(world: World, anna: Caller) -> None:
+def test_file_that_another_worker_holds_is_left_to_it(world: MemoryWorld, anna: Caller, wire: Wire) -> None:
     file = uploaded(world, anna)
-    with unreachable("s3.GetObject"), pytest.raises(Exception, match=r"away\.example"):
+    with wire.away("open_temp"), pytest.raises(Exception, match=r"away\.example"):
         process(world, file, "first")
     held = now(world, file)
     assert (held.status, held.lease_owner, held.attempts) == ("processing", "first", 1)
@@ -388,9 +356,11 @@ def test_file_that_another_worker_holds_is_left_to_it(world: World, anna: Caller
     assert now(world, file).attempts == 2
 
 
-def test_lease_that_ran_out_can_be_taken_over(world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lease_that_ran_out_can_be_taken_over(
+    world: MemoryWorld, anna: Caller, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = uploaded(world, anna)
-    with unreachable("s3.GetObject"), pytest.raises(Exception, match=r"away\.example"):
+    with wire.away("open_temp"), pytest.raises(Exception, match=r"away\.example"):
         process(world, file, "first")
     later = time.time() + world.stores.settings.processing_lease_seconds + 1
     monkeypatch.setattr(time, "time", lambda: later)
@@ -400,33 +370,39 @@ def test_lease_that_ran_out_can_be_taken_over(world: World, anna: Caller, monkey
 
 @pytest.mark.parametrize("make", [uploaded, refused_by_type], ids=["completed", "failed"])
 def test_worker_that_slept_for_longer_than_its_lease_touches_nothing(
-    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, make: Callable[[World, Caller], File]
+    world: MemoryWorld,
+    anna: Caller,
+    wire: Wire,
+    monkeypatch: pytest.MonkeyPatch,
+    make: Callable[[MemoryWorld, Caller], File],
 ) -> None:
     """What it would do can be undone, but not if it dies before."""
     file = make(world, anna)
     later = time.time() + world.stores.settings.processing_lease_seconds + 1
     with (
-        just_before("s3.GetObject", lambda: monkeypatch.setattr(time, "time", lambda: later)),
-        aws_calls() as calls,
+        wire.just_before("open_temp", lambda: monkeypatch.setattr(time, "time", lambda: later)),
         pytest.raises(VersionConflict),
     ):
         process(world, file)
-    assert [call for call in calls if call.startswith("s3.")] == ["s3.GetObject"]
+    assert wire.calls == ["open_temp"]
 
 
-def test_who_ends_a_file_that_was_completed_meanwhile_touches_nothing(world: World, anna: Caller) -> None:
+def test_who_ends_a_file_that_was_completed_meanwhile_touches_nothing(
+    world: MemoryWorld, anna: Caller, wire: Wire
+) -> None:
     file = uploaded(world, anna)
-    with unreachable("s3.GetObject"), pytest.raises(Exception, match=r"away\.example"):
+    with wire.away("open_temp"), pytest.raises(Exception, match=r"away\.example"):
         process(world, file, "first")
     as_swept = now(world, file)
     process(world, file, "first")
-    with aws_calls() as calls, pytest.raises(VersionConflict):
+    wire.calls.clear()
+    with pytest.raises(VersionConflict):
         processing.end_as_failed(world.stores, as_swept, processing.GAVE_UP, "sweep")
-    assert not [call for call in calls if call.startswith("s3.")]
+    assert wire.calls == []
     check_completed(world, file)
 
 
-def test_copy_under_way_at_a_deletion_goes_with_the_file(world: World, anna: Caller) -> None:
+def test_copy_under_way_at_a_deletion_goes_with_the_file(world: MemoryWorld, anna: Caller, wire: Wire) -> None:
     file = uploaded(world, anna)
 
     def delete() -> None:
@@ -434,12 +410,12 @@ def test_copy_under_way_at_a_deletion_goes_with_the_file(world: World, anna: Cal
         # Storage has begun to copy, and so has the bytes.
         world.put_temp(world.temp_key(file.file_id), BODY)
 
-    with just_before("s3.CopyObject", delete):
+    with wire.just_before("copy_to_permanent", delete):
         assert process(world, file) is Outcome.UNKNOWN_FILE
     assert (world.permanent(), world.temp(), usage(world)) == ({}, {}, (0, 0))
 
 
-def test_two_workers_at_once_complete_it_once(world: World, anna: Caller) -> None:
+def test_two_workers_at_once_complete_it_once(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     outcomes: list[Outcome] = []
     with just_before("dynamodb.TransactWriteItems", lambda: outcomes.append(process(world, file, "second"))):
@@ -458,19 +434,20 @@ class _LosesAnswers(FileStore):
         return result
 
 
-def test_lost_answer_of_the_last_write_is_no_second_completion(world: World, anna: Caller) -> None:
+def test_lost_answer_of_the_last_write_is_no_second_completion(world: MemoryWorld, anna: Caller) -> None:
     """The write took effect, but its answer never came: the next attempt finds it done."""
     file = uploaded(world, anna)
     answers_lost = _LosesAnswers(world.stores.tables, world.stores.open_uploads)
-    stores = Stores(world.stores.settings, tables=world.stores.tables, files=answers_lost)
+    world.use(files=answers_lost)
     with pytest.raises(TimeoutError):
-        process_upload(stores, world.temp_key(file.file_id), "w")
+        process(world, file)
+    world.restart()
     assert process(world, file) is Outcome.ALREADY_COMPLETED
     check_completed(world, file)
 
 
 @pytest.mark.parametrize("verified", [True, False])
-def test_memory_does_not_grow_with_the_file(world: World, anna: Caller, verified: bool) -> None:
+def test_memory_does_not_grow_with_the_file(world: MemoryWorld, anna: Caller, verified: bool) -> None:
     """What processing itself holds at its peak. The mock's own copies are made before measuring begins."""
     peaks = []
     for size_bytes in (3_000_000, 45_000_000):
@@ -487,38 +464,14 @@ def test_memory_does_not_grow_with_the_file(world: World, anna: Caller, verified
     assert peaks[1] < 8_000_000
 
 
-@pytest.mark.parametrize("size_bytes", [12_000_000, 15_000_001])
-def test_object_above_the_limit_of_one_copy_goes_in_parts(
-    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, size_bytes: int
-) -> None:
-    from chalicelib.platform import large_copy
-
-    monkeypatch.setattr(large_copy, "PREFERRED_PART_BYTES", 5 * 1024 * 1024)
-    settings = world.stores.settings
-    world.use(
-        objects=ObjectStore(
-            settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=10_000_000
-        )
-    )
-    body = samples.random_bytes(size_bytes)
-    file = uploaded(world, anna, body, "big.bin")
-    with aws_calls() as calls:
-        assert process(world, file) is Outcome.COMPLETED
-    check_completed(world, file, body)
-    assert calls.count("s3.UploadPartCopy") == -(-size_bytes // (5 * 1024 * 1024))
-    assert "s3.CopyObject" not in calls
-    kept = world.s3.head_object(Bucket=PERMANENT_BUCKET, Key=next(iter(world.permanent())))
-    assert kept["ContentType"] == "application/octet-stream"
-    assert now(world, file).object_version == kept["VersionId"]
-
-
-def test_failed_copy_in_parts_leaves_no_parts(world: World, anna: Caller, unhurried: None) -> None:
-    settings = world.stores.settings
-    world.use(
-        objects=ObjectStore(settings.temp_bucket, settings.permanent_bucket, None, "path", max_single_copy_bytes=1000)
-    )
+def test_object_that_is_copied_in_parts_is_checked_part_by_part(world: MemoryWorld, anna: Caller) -> None:
+    world.memory = Memory(copy_whole_bytes=len(BODY) - 1, copy_part_bytes=400)
+    world.restart()
     file = uploaded(world, anna)
-    with unreachable("s3.CompleteMultipartUpload"), pytest.raises(Exception, match=r"away\.example"):
+    # The parts are the same, in another order.
+    swap = partial(world.put_temp, world.temp_key(file.file_id), BODY[400:800] + BODY[:400] + BODY[800:])
+    etag = world.memory.storage.get(world.temp_key(file.file_id)).etag
+    with world.memory.wire.just_before("copy_to_permanent", partial(swap, etag=etag)), pytest.raises(ObjectChanged):
         process(world, file)
-    assert not world.s3.list_multipart_uploads(Bucket=PERMANENT_BUCKET).get("Uploads")
-    assert world.permanent() == {}
+    assert process(world, file) is Outcome.COMPLETED
+    check_completed(world, file, BODY[400:800] + BODY[:400] + BODY[800:])

@@ -1,30 +1,34 @@
-"""The sweep ends what was left open and deletes what nobody owns, and nothing else."""
+"""The sweep ends what was left open and deletes what nobody owns, and nothing else. Storage is a memory twin."""
 
 from __future__ import annotations
 
 import time
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from chalicelib.files import logic as files
 from chalicelib.kernel.caller import Caller
-from chalicelib.platform.objects import ObjectStore
 from chalicelib.processing.processing import GAVE_UP, MAX_STARTS
 from chalicelib.sweep.sweeping import sweep
 from chalicelib.uploads import form_uploads as uploads
-from tests.unit.calls import just_before, unreachable
-from tests.unit.world import World
+from tests.memory.objects import MemoryObjects
+from tests.unit.calls import unreachable
+from tests.unit.memory_world import MemoryWorld
 
 
 @pytest.fixture
-def anna(world: World) -> Caller:
+def world(memory_world: MemoryWorld) -> MemoryWorld:
+    return memory_world
+
+
+@pytest.fixture
+def anna(world: MemoryWorld) -> Caller:
     return world.caller("anna")
 
 
-def test_nothing_to_do_is_nothing_done(world: World, anna: Caller) -> None:
+def test_nothing_to_do_is_nothing_done(world: MemoryWorld, anna: Caller) -> None:
     uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
     world.drain()
     before = world.snapshot()
@@ -32,7 +36,7 @@ def test_nothing_to_do_is_nothing_done(world: World, anna: Caller) -> None:
     assert world.snapshot() == before
 
 
-def test_what_is_young_is_left_alone(world: World, anna: Caller) -> None:
+def test_what_is_young_is_left_alone(world: MemoryWorld, anna: Caller) -> None:
     uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
     world.put_temp("stray", b"x")
     before = world.snapshot()
@@ -40,7 +44,7 @@ def test_what_is_young_is_left_alone(world: World, anna: Caller) -> None:
     assert world.snapshot() == before
 
 
-def test_upload_whose_message_was_lost_is_announced_again(world: World, anna: Caller) -> None:
+def test_upload_whose_message_was_lost_is_announced_again(world: MemoryWorld, anna: Caller) -> None:
     file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
     world.forget_messages()
     assert sweep(world.stores, stale_seconds=0)["requeued"] == 1
@@ -48,7 +52,7 @@ def test_upload_whose_message_was_lost_is_announced_again(world: World, anna: Ca
     assert world.file(file.file_id).status == "completed"  # type: ignore[union-attr]
 
 
-def test_upload_that_never_came_fails_and_gives_its_room_back(world: World, anna: Caller) -> None:
+def test_upload_that_never_came_fails_and_gives_its_room_back(world: MemoryWorld, anna: Caller) -> None:
     file = world.stores.files.create(uploads.new_file(anna, "a.txt", None, 10))
     assert sweep(world.stores, stale_seconds=0) == {"expired": 1}
     after = world.file(file.file_id)
@@ -60,10 +64,10 @@ def test_upload_that_never_came_fails_and_gives_its_room_back(world: World, anna
 
 
 def test_crashed_attempt_is_taken_up_when_its_lease_is_over(
-    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, unhurried: None
+    world: MemoryWorld, anna: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
-    with unreachable("s3.GetObject"):
+    with world.memory.wire.away("open_temp"):
         world.work()
     world.forget_messages()
     assert "requeued" not in sweep(world.stores, stale_seconds=0)
@@ -75,7 +79,7 @@ def test_crashed_attempt_is_taken_up_when_its_lease_is_over(
 
 
 def test_copy_under_way_at_a_deletion_is_deleted_when_the_lease_of_its_worker_is_over(
-    world: World, anna: Caller, monkeypatch: pytest.MonkeyPatch, unhurried: None
+    world: MemoryWorld, anna: Caller, monkeypatch: pytest.MonkeyPatch, unhurried: None
 ) -> None:
     file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
 
@@ -85,7 +89,7 @@ def test_copy_under_way_at_a_deletion_is_deleted_when_the_lease_of_its_worker_is
         world.put_temp(world.temp_key(file.file_id), b"x")
         outage.enter_context(unreachable("dynamodb"))
 
-    with ExitStack() as outage, just_before("s3.CopyObject", delete_and_kill_the_worker):
+    with ExitStack() as outage, world.memory.wire.just_before("copy_to_permanent", delete_and_kill_the_worker):
         world.work()
     world.forget_messages()
     assert list(world.permanent().values()) == [b"x"]
@@ -96,7 +100,7 @@ def test_copy_under_way_at_a_deletion_is_deleted_when_the_lease_of_its_worker_is
     assert (world.rows("files"), world.temp(), world.permanent()) == ([], {}, {})
 
 
-def test_file_that_kills_every_worker_is_given_up(world: World, anna: Caller) -> None:
+def test_file_that_kills_every_worker_is_given_up(world: MemoryWorld, anna: Caller) -> None:
     file = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
     world.forget_messages()
     killed = replace(file, status="processing", attempts=MAX_STARTS, lease_owner="dead", lease_expires_at=1)
@@ -108,15 +112,14 @@ def test_file_that_kills_every_worker_is_given_up(world: World, anna: Caller) ->
     assert list(world.temp().values()) == [b"x"], "the bytes stay, so that it can be processed again"
 
 
-def test_strays_are_found_on_every_page(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "2")
+def test_all_strays_are_found(world: MemoryWorld) -> None:
     for number in range(5):
         world.put_temp(f"stray {number}", b"x")
     assert sweep(world.stores, stale_seconds=-10) == {"strays_deleted": 5}
     assert world.temp() == {}
 
 
-def test_strays_go_and_files_that_wait_stay(world: World, anna: Caller) -> None:
+def test_strays_go_and_files_that_wait_stay(world: MemoryWorld, anna: Caller) -> None:
     waiting = uploads.upload_form(world.stores, anna, "a.txt", None, b"x")
     done = uploads.upload_form(world.stores, anna, "b.txt", None, b"y")
     world.forget_messages()
@@ -130,29 +133,27 @@ def test_strays_go_and_files_that_wait_stay(world: World, anna: Caller) -> None:
     assert list(world.permanent().values()) == [b"y"]
 
 
-class _Poisoned:
-    """The store of objects, in which nothing can be said of one file."""
+class _Poisoned(MemoryObjects):
+    """Nothing can be said of one file."""
 
-    def __init__(self, objects: ObjectStore, file_id: str) -> None:
-        self._objects, self._file_id = objects, file_id
+    file_id = ""
 
     def temp_exists(self, organization_id: str, file_id: str) -> bool:
-        if file_id == self._file_id:
+        if file_id == self.file_id:
             raise RuntimeError("poison")
-        return self._objects.temp_exists(organization_id, file_id)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._objects, name)
+        return super().temp_exists(organization_id, file_id)
 
 
-def test_one_item_that_fails_does_not_hold_up_the_others(world: World, anna: Caller) -> None:
+def test_one_item_that_fails_does_not_hold_up_the_others(world: MemoryWorld, anna: Caller) -> None:
     made = [world.stores.files.create(uploads.new_file(anna, f"{n}.txt", None, 1)) for n in range(4)]
-    world.use(objects=_Poisoned(world.stores.objects, made[1].file_id))
+    poisoned = _Poisoned(world.memory.wire, world.memory.storage)
+    poisoned.file_id = made[1].file_id
+    world.use(objects=poisoned)
     done = sweep(world.stores, stale_seconds=0)
     assert (done["expired"], done["errors"]) == (3, 1)
 
 
-def test_sweep_is_a_function_of_the_application(world: World) -> None:
+def test_sweep_is_a_function_of_the_application(world: MemoryWorld) -> None:
     event = {
         "version": "0",
         "account": ACCOUNT,

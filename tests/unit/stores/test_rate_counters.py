@@ -1,55 +1,72 @@
-"""Counting in memory, and what happens when the cache is away. The real one is in the integration tests."""
+"""What only the real counters have: a cache that goes, and comes back."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+import redis
 
 from chalicelib.platform.rate_counters import CACHE_PAUSE_SECONDS, RateCounters
 from tests.unit.logbook import Logbook
+from tests.unit.stores.test_counters import allowed
+from tests.unit.stores.valkey import CACHE_AWAY, Valkey
 
 
-def test_window_with_least_room_is_told() -> None:
-    counters = RateCounters(None)
-    standings = [counters.hit("5/minute;3/hour", "someone") for _ in range(4)]
-    assert [(s.limit, s.remaining, s.allowed) for s in standings] == [
-        (3, 2, True),
-        (3, 1, True),
-        (3, 0, True),
-        (3, 0, False),
-    ]
-    assert standings[-1].reset_seconds > 3000, "the wait that helps is the longer one"
+@pytest.fixture
+def own_valkey(socket_enabled: None, tmp_path: Path) -> Iterator[Valkey]:
+    valkey = Valkey(tmp_path)
+    yield valkey
+    valkey.stop()
 
 
-def test_everyone_and_every_limit_is_counted_apart() -> None:
-    counters = RateCounters(None)
-    assert counters.hit("1/minute", "a", "x").allowed
-    assert counters.hit("1/minute", "a", "y").allowed
-    assert counters.hit("1/minute", "b", "x").allowed
-    assert not counters.hit("1/minute", "a", "x").allowed
+@pytest.fixture
+def let_pause_pass(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    def let_pass() -> None:
+        later = time.monotonic() + CACHE_PAUSE_SECONDS + 1
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+
+    return let_pass
 
 
-def test_window_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    counters = RateCounters(None)
-    assert counters.hit("1/minute", "a").allowed
-    refused = counters.hit("1/minute", "a")
-    assert not refused.allowed
-    later = time.time() + refused.reset_seconds
-    monkeypatch.setattr(time, "time", lambda: later)
-    assert counters.hit("1/minute", "a").allowed
+def test_counting_goes_on_in_memory_and_then_in_the_cache_again(
+    own_valkey: Valkey, let_pause_pass: Callable[[], None]
+) -> None:
+    counters = RateCounters(own_valkey.url)
+    assert allowed(counters, 3, "2/minute", "a") == [True, True, False]
+    own_valkey.stop()
+    assert allowed(counters, 3, "2/minute", "a") == [True, True, False], "never without a limit"
+    assert not counters.is_reachable()
+    own_valkey.start()
+    let_pause_pass()
+    assert allowed(counters, 3, "2/minute", "a") == [True, True, False]
+    assert redis.Redis.from_url(own_valkey.url).dbsize() == 1
+    assert counters.is_reachable()
+
+
+def test_giving_back_to_a_cache_that_is_away_is_no_error(
+    own_valkey: Valkey, let_pause_pass: Callable[[], None]
+) -> None:
+    counters = RateCounters(own_valkey.url)
+    assert allowed(counters, 1, "1/minute", "a") == [True]
+    own_valkey.stop()
+    counters.give_back("1/minute", "a")
+    own_valkey.start()
+    let_pause_pass()
+    assert allowed(counters, 2, "1/minute", "a") == [True, False]
 
 
 def test_cache_that_is_away_is_asked_once_a_pause(
-    monkeypatch: pytest.MonkeyPatch, logbook: Logbook, socket_enabled: None
+    let_pause_pass: Callable[[], None], logbook: Logbook, socket_enabled: None
 ) -> None:
     """On a port of this machine where nothing listens."""
-    counters = RateCounters("redis://:hunter2-secret@127.0.0.1:1/0")
+    counters = RateCounters(CACHE_AWAY.replace("//", "//:hunter2-secret@"))
     for number in range(5):
         assert counters.hit("3/minute", "a").allowed == (number < 3)
     assert len([m for m in logbook.messages if "cache is away" in m]) == 1
-    later = time.monotonic() + CACHE_PAUSE_SECONDS + 1
-    monkeypatch.setattr(time, "monotonic", lambda: later)
+    let_pause_pass()
     assert not counters.hit("3/minute", "a").allowed
     assert len([m for m in logbook.messages if "cache is away" in m]) == 2
     assert "hunter2" not in logbook.output + "".join(logbook.messages)
