@@ -4,14 +4,14 @@ from typing import Any
 
 from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
 
-from chalicelib.accounts import api_key_routes as api_keys
-from chalicelib.accounts import invitation_routes as invitations
 from chalicelib.accounts import people_routes as people
 from chalicelib.accounts import routes as auth
 from chalicelib.accounts import second_factor_routes as second_factor
 from chalicelib.accounts import session_routes as sessions
+from chalicelib.api_keys import routes as api_keys
 from chalicelib.files import routes as files
 from chalicelib.health import routes as health
+from chalicelib.invitations import routes as invitations
 from chalicelib.kernel import logs
 from chalicelib.kernel.config import settings
 from chalicelib.tenants import routes as tenants

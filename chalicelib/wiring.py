@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.kernel.config import Settings, settings
 
 if TYPE_CHECKING:
-    from chalicelib.accounts.api_key_store import ApiKeyStore
-    from chalicelib.accounts.invitation_store import InvitationStore
     from chalicelib.accounts.ports import Counters
     from chalicelib.accounts.session_store import SessionStore
     from chalicelib.accounts.store import UserStore
+    from chalicelib.api_keys.store import ApiKeyStore
     from chalicelib.files.open_uploads_store import OpenUploadsStore
     from chalicelib.files.store import FileStore
+    from chalicelib.invitations.store import InvitationStore
     from chalicelib.platform.mail import Mailer
     from chalicelib.platform.tables import Tables
     from chalicelib.processing.ports import Objects, Queue
@@ -60,13 +60,13 @@ class Stores:
 
     @cached_property
     def api_keys(self) -> "ApiKeyStore":
-        from chalicelib.accounts.api_key_store import ApiKeyStore
+        from chalicelib.api_keys.store import ApiKeyStore
 
         return ApiKeyStore(self.tables)
 
     @cached_property
     def invitations(self) -> "InvitationStore":
-        from chalicelib.accounts.invitation_store import InvitationStore
+        from chalicelib.invitations.store import InvitationStore
 
         return InvitationStore(self.tables, self.users, self.api_keys)
 

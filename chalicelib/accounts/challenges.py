@@ -15,9 +15,9 @@ from chalicelib.accounts.sessions import (
     open_sessions,
     write_session,
 )
-from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.errors import ChallengeEnded, Unavailable, WrongCode, WrongCodeAtLogin
 from chalicelib.kernel.swap import compare_and_swap
+from chalicelib.kernel.tokens import token_digest
 from chalicelib.wiring import Stores
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from io import BytesIO
 
 from chalicelib.accounts.records import SecondFactor
-from chalicelib.accounts.tokens import token_digest
+from chalicelib.kernel.tokens import token_digest
 
 #: What an authenticator shows above the username.
 ISSUER = "Strongroom"

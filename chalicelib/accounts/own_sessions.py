@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from chalicelib.accounts.records import Session, User
 from chalicelib.accounts.sessions import is_live, open_sessions
-from chalicelib.accounts.tokens import session_id, token_digest
 from chalicelib.accounts.users import write_user
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Conflict, NotSignedIn, SessionNotFound
 from chalicelib.kernel.swap import compare_and_swap
+from chalicelib.kernel.tokens import session_id, token_digest
 from chalicelib.wiring import Stores
 
 T = TypeVar("T")

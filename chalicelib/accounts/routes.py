@@ -1,4 +1,4 @@
-"""Login, logout, who am I, another password."""
+"""Login and sign-up, logout, who am I, another password, tickets."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -7,10 +7,12 @@ from chalice.app import Request, Response
 
 from chalicelib.accounts import limits, sessions, tickets
 from chalicelib.accounts import users as accounts
+from chalicelib.accounts.sign_up import check_open, sign_up
 from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
+from chalicelib.tenants.routes import organization_json
 from chalicelib.web.answers import answer
 from chalicelib.web.bodies import Body, flag_field, json_object, text_field
 from chalicelib.web.clients import client_of
@@ -35,6 +37,16 @@ def login(request: Request) -> Response:
     if isinstance(session, sessions.Challenge):
         return answer({"second_factor": "required", "challenge": session.token})
     return signed_in(session, wants_token=wants_token)
+
+
+@routes.on("POST", "/organizations", needs=Access.ANYONE, body=Body.OBJECT)
+def create_organization(request: Request) -> Response:
+    check_open(stores())
+    body = json_object(request)
+    name, username, password = (text_field(body, name) for name in ("name", "username", "password"))
+    report_limit(request, limits.count_sign_up(stores(), client_of(request).address))
+    made = sign_up(stores(), name, username, password, client_of(request))
+    return signed_in(made.session, status=201, organization=organization_json(made.organization))
 
 
 @routes.on("POST", "/auth/logout", needs=Access.PERSON_SETTING_UP)

@@ -13,7 +13,6 @@ from chalicelib.accounts import codes, limits
 from chalicelib.accounts.passwords import password_matches
 from chalicelib.accounts.records import SecondFactor, User
 from chalicelib.accounts.sessions import open_sessions
-from chalicelib.accounts.tokens import token_digest
 from chalicelib.accounts.users import write_user
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.errors import (
@@ -25,6 +24,7 @@ from chalicelib.kernel.errors import (
     WrongPassword,
 )
 from chalicelib.kernel.swap import compare_and_swap
+from chalicelib.kernel.tokens import token_digest
 from chalicelib.wiring import Stores
 
 #: Some 15 ms each, within the time that a request has.

@@ -10,7 +10,6 @@ from chalicelib.accounts import limits
 from chalicelib.accounts.devices import device_proofs, device_tokens, find_device
 from chalicelib.accounts.passwords import password_matches
 from chalicelib.accounts.records import SecondFactor, Session, User
-from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
@@ -22,6 +21,7 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.kernel.nfc import compose
 from chalicelib.kernel.swap import compare_and_swap
+from chalicelib.kernel.tokens import token_digest
 from chalicelib.wiring import Stores
 
 _log = logging.getLogger(__name__)

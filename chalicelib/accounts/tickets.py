@@ -8,14 +8,14 @@ import secrets
 import time
 from dataclasses import dataclass, replace
 
-from chalicelib.accounts.api_keys import caller_by_hash
 from chalicelib.accounts.records import Session
 from chalicelib.accounts.sessions import MAX_TOKEN_CHARACTERS, TOKEN_BYTES, is_live, note_use
-from chalicelib.accounts.tokens import token_digest
+from chalicelib.api_keys.logic import caller_by_hash
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import NotSignedIn
 from chalicelib.kernel.permissions import Scope
+from chalicelib.kernel.tokens import token_digest
 from chalicelib.wiring import Stores
 
 TICKET_TTL_SECONDS = 3600

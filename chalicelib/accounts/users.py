@@ -10,12 +10,12 @@ from chalicelib.accounts.devices import device_proofs
 from chalicelib.accounts.passwords import hash_password, password_matches
 from chalicelib.accounts.records import User
 from chalicelib.accounts.sessions import is_username, normalize_username, open_sessions
-from chalicelib.accounts.tokens import token_digest
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn, WrongPassword
 from chalicelib.kernel.permissions import Role
 from chalicelib.kernel.swap import compare_and_swap
+from chalicelib.kernel.tokens import token_digest
 from chalicelib.tenants.organizations import get_organization
 from chalicelib.uploads.ending import allow_uploads, end_open_uploads
 from chalicelib.wiring import Stores

@@ -26,7 +26,7 @@ _SECRETS = re.compile(
 _OTPAUTH = re.compile(r"(?i)(\botpauth:)[^\s'\"]+")
 #: Up to the last @: a password may hold any character, and one that should have been escaped may not have been.
 _URL_PASSWORDS = re.compile(r"(?i)(\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)\S*(?=@)")
-#: As chalicelib/accounts/key_text.py makes them: who it is may be read, the secret not.
+#: As chalicelib/api_keys/key_text.py makes them: who it is may be read, the secret not.
 _API_KEYS = re.compile(r"\b(sr_[0-9A-Za-z]{33}_)[0-9A-Za-z]+")
 _TOLD_BY_MESSAGES = frozenset(("route", "status", "outcome"))
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

@@ -3,10 +3,10 @@
 from chalice.app import Request
 
 from chalicelib.accounts import limits
-from chalicelib.accounts.api_keys import authenticate_key
-from chalicelib.accounts.key_text import is_meant_as_key
 from chalicelib.accounts.sessions import authenticate
 from chalicelib.accounts.tickets import redeem_ticket
+from chalicelib.api_keys.key_text import is_meant_as_key
+from chalicelib.api_keys.logic import authenticate_key
 from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import MissingPermission, NotSignedIn

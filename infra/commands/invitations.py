@@ -11,7 +11,7 @@ from infra.commands.accounts import ROLE
 from infra.commands.options import json_option, print_rows, stage_option
 
 if TYPE_CHECKING:
-    from chalicelib.accounts.invitations import Sent
+    from chalicelib.invitations.logic import Sent
 
 HEADINGS = ["Id", "Role", "Name", "Email", "Invited by", "Created", "Expires"]
 
@@ -46,7 +46,7 @@ def create(
     as_json: bool,
 ) -> None:
     """Invite somebody. Prints the token, which is not stored and so is shown this once."""
-    from chalicelib.accounts import invitations as logic
+    from chalicelib.invitations import logic
     from chalicelib.kernel.permissions import Role
     from infra.environment import open_stores
 
@@ -60,7 +60,7 @@ def create(
 @json_option
 def list_invitations(organization_id: str, stage: str, as_json: bool) -> None:
     """List the open invitations of an organisation."""
-    from chalicelib.accounts import invitations as logic
+    from chalicelib.invitations import logic
     from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
@@ -87,7 +87,7 @@ def list_invitations(organization_id: str, stage: str, as_json: bool) -> None:
 @stage_option
 def revoke(organization_id: str, invitation_id: str, stage: str) -> None:
     """Delete an invitation: its token is dead at once."""
-    from chalicelib.accounts import invitations as logic
+    from chalicelib.invitations import logic
     from infra.environment import open_stores
 
     logic.revoke_as_operator(open_stores(stage), organization_id, invitation_id)
@@ -101,7 +101,7 @@ def revoke(organization_id: str, invitation_id: str, stage: str) -> None:
 @json_option
 def resend(organization_id: str, invitation_id: str, stage: str, as_json: bool) -> None:
     """Give an invitation another token and its time anew. The token before is dead at once."""
-    from chalicelib.accounts import invitations as logic
+    from chalicelib.invitations import logic
     from infra.environment import open_stores
 
     _print_sent(logic.resend_as_operator(open_stores(stage), organization_id, invitation_id), as_json)

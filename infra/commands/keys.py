@@ -49,9 +49,9 @@ def create_key(
     as_json: bool,
 ) -> None:
     """Make an API key. It is printed this once, alone on a line of standard output."""
-    from chalicelib.accounts import api_keys
-    from chalicelib.accounts.api_key_records import OPERATOR, Maker, time_of
-    from chalicelib.accounts.key_intent import KeyIntent
+    from chalicelib.api_keys import logic as api_keys
+    from chalicelib.api_keys.key_intent import KeyIntent
+    from chalicelib.api_keys.records import OPERATOR, Maker, time_of
     from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
@@ -72,8 +72,8 @@ def create_key(
 @json_option
 def list_keys(organization_id: str, stage: str, as_json: bool) -> None:
     """List the API keys of an organisation."""
-    from chalicelib.accounts import api_keys
-    from chalicelib.accounts.api_key_records import HOUR_SECONDS, time_of
+    from chalicelib.api_keys import logic as api_keys
+    from chalicelib.api_keys.records import HOUR_SECONDS, time_of
     from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
@@ -102,7 +102,7 @@ def list_keys(organization_id: str, stage: str, as_json: bool) -> None:
 @stage_option
 def revoke_key(key_id: str, stage: str) -> None:
     """End an API key and what it has open. Repeatable."""
-    from chalicelib.accounts import api_keys
+    from chalicelib.api_keys import logic as api_keys
     from infra.environment import open_stores
 
     key = api_keys.revoke_by_id(open_stores(stage), key_id)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from chalicelib.accounts import invitations
-from chalicelib.accounts.invitation_records import Invitation
+from chalicelib.invitations import logic as invitations
+from chalicelib.invitations.records import Invitation
 from chalicelib.kernel.permissions import Role
 from tests.faults.lab import Lab
 from tests.faults.people import PASSWORD, Answer, Person

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from chalicelib.accounts.api_keys import MAX_KEYS
+from chalicelib.api_keys.logic import MAX_KEYS
 from tests.integration.conftest import Running, Tenant
 
 

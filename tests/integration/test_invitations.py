@@ -6,9 +6,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from chalicelib.accounts import invitations, people
+from chalicelib.accounts import people
 from chalicelib.accounts.records import User
 from chalicelib.accounts.sign_up import sign_up
+from chalicelib.invitations import logic as invitations
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.config import load
 from chalicelib.kernel.errors import InvitationNotFound, InvitationWithdrawn, UsernameTaken

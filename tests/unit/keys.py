@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from chalicelib.accounts import key_text
+from chalicelib.api_keys import key_text
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.permissions import Scope
 from tests.unit.api import Answer, Api, Session

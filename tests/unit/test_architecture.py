@@ -20,9 +20,9 @@ MODULES = {
     for path in [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 }
 #: The packages that are about a subject of the product, each with routes -> logic -> store inside.
-SUBJECT = r"(tenants|accounts|files|uploads|processing|sweep|health)"
+SUBJECT = r"(tenants|accounts|api_keys|invitations|files|uploads|processing|sweep|health)"
 #: Logic and stores of a subject may know their own and what stands before it. Routes are where subjects meet.
-SUBJECT_ORDER = ("tenants", "files", "uploads", "accounts", "processing", "sweep", "health")
+SUBJECT_ORDER = ("tenants", "files", "uploads", "api_keys", "accounts", "invitations", "processing", "sweep", "health")
 #: What each kind of module may import, by full path; the first pattern that fits a module tells its kind.
 KINDS = (
     ("front", r"app"),

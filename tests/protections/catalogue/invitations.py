@@ -137,7 +137,7 @@ INVITATIONS = (
     Protection(
         "Sign-ups are limited by address",
         "create_organization",
-        "report_limit(request, limits.count_sign_up(stores(), source_address(request)))",
+        "report_limit(request, limits.count_sign_up(stores(), client_of(request).address))",
         "pass",
         (f"{ORGANIZATION_TESTS}::test_sign_ups_are_limited_by_address",),
     ),

@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.accounts import tickets
 from chalicelib.accounts import users as accounts
-from chalicelib.accounts.tokens import token_digest
+from chalicelib.kernel.tokens import token_digest
 from tests.unit.api import Api, Session
 from tests.unit.logbook import Logbook
 from tests.unit.world import World

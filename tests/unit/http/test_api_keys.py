@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from chalicelib.accounts import api_keys, key_text
 from chalicelib.accounts import users as accounts
-from chalicelib.accounts.api_key_store import LISTED_AFTER_END_SECONDS
-from chalicelib.accounts.key_intent import KeyIntent
-from chalicelib.accounts.tokens import token_digest
+from chalicelib.api_keys import key_text
+from chalicelib.api_keys import logic as api_keys
+from chalicelib.api_keys.key_intent import KeyIntent
+from chalicelib.api_keys.store import LISTED_AFTER_END_SECONDS
 from chalicelib.kernel.errors import Conflict
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
+from chalicelib.kernel.tokens import token_digest
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import aws_calls, just_before, refused, unreachable
 from tests.unit.cloud import TEMP_BUCKET
@@ -198,7 +199,7 @@ def test_key_lives_on_when_its_maker_leaves(api: Api, anna: Session, world: Worl
 
 
 def test_number_of_keys_is_bounded(api: Api, anna: Session, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chalicelib.accounts.api_keys.MAX_KEYS", 2)
+    monkeypatch.setattr("chalicelib.api_keys.logic.MAX_KEYS", 2)
     first = make_key(api, anna)
     make_key(api, anna)
     answer = ask_for_key(api, anna)
@@ -213,7 +214,7 @@ def test_keys_made_at_the_same_moment_keep_the_bound(
     api: Api, anna: Session, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have read a list on which there was room for one."""
-    monkeypatch.setattr("chalicelib.accounts.api_keys.MAX_KEYS", 2)
+    monkeypatch.setattr("chalicelib.api_keys.logic.MAX_KEYS", 2)
     make_key(api, anna)
     with just_before(
         "dynamodb.TransactWriteItems",

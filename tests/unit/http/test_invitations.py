@@ -13,13 +13,14 @@ from botocore.exceptions import EndpointConnectionError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
 
-from chalicelib.accounts import invitations, people
+from chalicelib.accounts import people
 from chalicelib.accounts import users as accounts
-from chalicelib.accounts.api_key_rows import ApiKeyRow
-from chalicelib.accounts.invitation_rows import InvitationRow
-from chalicelib.accounts.tokens import token_digest
+from chalicelib.api_keys.rows import ApiKeyRow
+from chalicelib.invitations import logic as invitations
+from chalicelib.invitations.rows import InvitationRow
 from chalicelib.kernel.errors import InvitationNotFound, InvitationWithdrawn
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
+from chalicelib.kernel.tokens import token_digest
 from tests.unit.api import Answer, Api, Session
 from tests.unit.calls import aws_calls, just_before, listening, refused, unreachable
 from tests.unit.cloud import REGION

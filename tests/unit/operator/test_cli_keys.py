@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.accounts import key_text
+from chalicelib.api_keys import key_text
 from chalicelib.kernel.permissions import Scope
 from infra.commands.keys import SCOPE
 from tests.unit.api import Api, Session

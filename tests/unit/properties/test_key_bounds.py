@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.accounts.api_key_records import ApiKey, Maker, is_within
-from chalicelib.accounts.key_intent import MAX_DAYS, check_scopes, checked_networks, expiry_within, networks_within
+from chalicelib.api_keys.key_intent import MAX_DAYS, check_scopes, checked_networks, expiry_within, networks_within
+from chalicelib.api_keys.records import ApiKey, Maker, is_within
 from chalicelib.kernel.errors import MissingPermission
 from chalicelib.kernel.permissions import Scope
 

@@ -9,8 +9,8 @@ import uuid
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.accounts import key_text
 from chalicelib.accounts.sessions import TOKEN_BYTES
+from chalicelib.api_keys import key_text
 from chalicelib.kernel.logs import mask
 
 ORGANIZATIONS = st.uuids(version=None).map(str)

@@ -10,7 +10,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from chalicelib import keys
-from chalicelib.accounts.invitation_tokens import new_token, read_token
+from chalicelib.invitations.invitation_tokens import new_token, read_token
 from chalicelib.kernel import base62, logs
 
 TOKENS = st.text("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_", min_size=20, max_size=64)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from chalicelib.accounts.api_key_records import ApiKey
+from chalicelib.api_keys.records import ApiKey
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput, MissingPermission
 from chalicelib.kernel.nfc import compose

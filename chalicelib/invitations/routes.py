@@ -5,17 +5,16 @@ from typing import Any
 
 from chalice.app import Request, Response
 
-from chalicelib.accounts import invitations, limits
-from chalicelib.accounts.invitation_records import Invitation
-from chalicelib.accounts.invitations import Sent, Wanted
+from chalicelib.accounts import limits
 from chalicelib.accounts.people_routes import role_field
 from chalicelib.accounts.routes import signed_in
-from chalicelib.accounts.sign_up import check_open, sign_up
+from chalicelib.invitations import logic as invitations
+from chalicelib.invitations.logic import Sent, Wanted
+from chalicelib.invitations.records import Invitation
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.permissions import Scope
-from chalicelib.tenants.routes import organization_json
 from chalicelib.web.addresses import source_address
 from chalicelib.web.answers import answer, no_content
 from chalicelib.web.bodies import Body, json_object, text_field
@@ -66,16 +65,6 @@ def accept(request: Request) -> Response:
         raise
     reserved.give_back(stores())
     return signed_in(session, status=201)
-
-
-@routes.on("POST", "/organizations", needs=Access.ANYONE, body=Body.OBJECT)
-def create_organization(request: Request) -> Response:
-    check_open(stores())
-    body = json_object(request)
-    name, username, password = (text_field(body, name) for name in ("name", "username", "password"))
-    report_limit(request, limits.count_sign_up(stores(), source_address(request)))
-    made = sign_up(stores(), name, username, password, client_of(request))
-    return signed_in(made.session, status=201, organization=organization_json(made.organization))
 
 
 def invitation_json(invitation: Invitation) -> dict[str, Any]:

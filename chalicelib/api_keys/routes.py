@@ -5,9 +5,11 @@ from typing import Any
 
 from chalice.app import Request, Response
 
-from chalicelib.accounts import api_keys, key_text, limits
-from chalicelib.accounts.api_key_records import HOUR_SECONDS, ApiKey, time_of
-from chalicelib.accounts.key_intent import KeyIntent
+from chalicelib.accounts import limits
+from chalicelib.api_keys import key_text
+from chalicelib.api_keys import logic as api_keys
+from chalicelib.api_keys.key_intent import KeyIntent
+from chalicelib.api_keys.records import HOUR_SECONDS, ApiKey, time_of
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.permissions import Scope

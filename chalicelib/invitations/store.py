@@ -7,11 +7,11 @@ from dataclasses import replace
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.accounts.api_key_store import ApiKeyStore
-from chalicelib.accounts.invitation_records import Invitation, Inviter
-from chalicelib.accounts.invitation_rows import InvitationRow
 from chalicelib.accounts.records import User
 from chalicelib.accounts.store import UserStore, names_free
+from chalicelib.api_keys.store import ApiKeyStore
+from chalicelib.invitations.records import Invitation, Inviter
+from chalicelib.invitations.rows import InvitationRow
 from chalicelib.kernel.caller import ActorType
 from chalicelib.kernel.errors import InvitationNotFound, InvitationWithdrawn
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope

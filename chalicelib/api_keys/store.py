@@ -10,8 +10,8 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
-from chalicelib.accounts.api_key_records import ApiKey, ApiKeys, Maker
-from chalicelib.accounts.api_key_rows import ApiKeyRow
+from chalicelib.api_keys.records import ApiKey, ApiKeys, Maker
+from chalicelib.api_keys.rows import ApiKeyRow
 from chalicelib.kernel.permissions import Scope
 from chalicelib.platform.tables import Tables, contention_on_condition
 

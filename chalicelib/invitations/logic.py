@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chalicelib import keys
-from chalicelib.accounts import invitation_mail
-from chalicelib.accounts.invitation_records import OPERATOR, Invitation, Inviter
-from chalicelib.accounts.invitation_tokens import new_token, read_token
 from chalicelib.accounts.sessions import UNKNOWN_CLIENT, Client, SignedIn, sign_in_created
-from chalicelib.accounts.tokens import token_digest
 from chalicelib.accounts.users import new_user
+from chalicelib.invitations import mail as invitation_mail
+from chalicelib.invitations.invitation_tokens import new_token, read_token
+from chalicelib.invitations.records import OPERATOR, Invitation, Inviter
 from chalicelib.kernel.addresses import is_email_address
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
@@ -33,6 +32,7 @@ from chalicelib.kernel.errors import (
 from chalicelib.kernel.nfc import compose
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.kernel.swap import compare_and_swap
+from chalicelib.kernel.tokens import token_digest
 from chalicelib.tenants.organizations import get_organization
 from chalicelib.wiring import Stores
 

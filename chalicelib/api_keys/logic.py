@@ -10,9 +10,8 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from chalicelib.accounts import key_text
-from chalicelib.accounts.api_key_records import HOUR_SECONDS, ApiKey, ApiKeys, Maker
-from chalicelib.accounts.key_intent import (
+from chalicelib.api_keys import key_text
+from chalicelib.api_keys.key_intent import (
     KeyIntent,
     check_may_hold,
     check_scopes,
@@ -23,7 +22,7 @@ from chalicelib.accounts.key_intent import (
     expiry_within,
     networks_within,
 )
-from chalicelib.accounts.tokens import token_digest
+from chalicelib.api_keys.records import HOUR_SECONDS, ApiKey, ApiKeys, Maker
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
@@ -37,6 +36,7 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.kernel.permissions import Scope
 from chalicelib.kernel.swap import compare_and_swap
+from chalicelib.kernel.tokens import token_digest
 from chalicelib.uploads.ending import end_open_uploads
 from chalicelib.wiring import Stores
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from chalicelib.accounts.invitation_records import Invitation
+from chalicelib.invitations.records import Invitation
 
 
 @dataclass(frozen=True)
