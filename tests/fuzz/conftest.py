@@ -90,8 +90,8 @@ class Site:
 
     @property
     def user_id(self) -> str:
-        """Of the user whose token is sent."""
-        return str(self.send("GET", "/auth/me").json["user"]["id"])
+        """Of the user who asks for changes of users."""
+        return str(self.send("GET", "/auth/me", token=self.managing_token).json["user"]["id"])
 
     def make_key(self) -> Any:
         """A new API key as it is shown, its text included."""

@@ -103,7 +103,7 @@ def add_users() -> None:
             password = KNOWN_PASSWORD if username == USERNAME else PASSWORD
             # The one whose token is sent is the only owner: nothing is refused for want of a permission before it is
             # looked at, and no accepted request takes that away.
-            owns = username in (UPLOADING_USERNAME, FOREIGN_USERNAME)
+            owns = username in (UPLOADING_USERNAME, FOREIGN_USERNAME, MANAGING_USERNAME)
             accounts.create_user(
                 stores(),
                 made.organization_id,
