@@ -101,5 +101,7 @@ def configure(settings: Settings) -> None:
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level)
     # Below WARNING these tell of every request, with headers; none of it is ours to log.
-    for chatty in ("botocore", "boto3", "urllib3", "pynamodb", "limits"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for chatty in map(logging.getLogger, ("botocore", "boto3", "urllib3", "pynamodb", "limits")):
+        # Setting a level makes every logger of the process forget which levels it passes on.
+        if chatty.level != logging.WARNING:
+            chatty.setLevel(logging.WARNING)

@@ -35,6 +35,7 @@ from chalicelib.tenants import organizations as tenants
 from infra.local.cache import cache_url, start_cache
 from infra.local.consumer import LambdaContext, lambda_event
 from infra.local.processes import free_port
+from tests import faster
 from tests.faults import cloud as aws
 from tests.faults.clock import Clock, really_sleep, virtual_clock
 from tests.faults.moto_gaps import MotoGaps
@@ -223,10 +224,12 @@ class Lab:
     def _deliver_with_backoff(self) -> None:
         """Deliver, and wait for what is only backing off; what a dead worker still hides takes longer."""
         self.deliver()
-        while waiting := [message.visible_at / 1000 - time.time() for message in self.cloud.messages(aws.QUEUE)]:
-            if min(waiting) > LONGEST_BACKOFF_SECONDS:
+        while messages := self.cloud.messages(aws.QUEUE):
+            if min(message.visible_at for message in messages) / 1000 - time.time() > LONGEST_BACKOFF_SECONDS:
                 return
-            self.clock.forward(max(0.0, min(waiting)) + 0.01)
+            # A message that was sent for later is waited for, however long.
+            seen_at = min(max(message.visible_at, message.delayed_until) for message in messages) / 1000
+            self.clock.forward(max(0.0, seen_at - time.time()) + 0.01)
             self.deliver()
 
     def at_rest(self) -> bool:
@@ -264,6 +267,7 @@ class Lab:
 @contextmanager
 def laboratory() -> Iterator[Lab]:
     """Everything up: moto, Valkey on a free port, the hooks, the clock. All of it down again afterwards."""
+    faster.speed_up_moto()
     with ExitStack() as stack:
         port = free_port()
         folder = stack.enter_context(tempfile.TemporaryDirectory())

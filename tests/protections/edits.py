@@ -76,33 +76,35 @@ def _replacements(scope: ast.stmt, protection: Protection) -> Iterator[Replace]:
     return chain(_of_statements(scope, code, without), _of_argument(scope, code, without))
 
 
+def _is(node: object, wanted: ast.AST) -> bool:
+    """Of one form, whatever the layout."""
+    return type(node) is type(wanted) and ast.unparse(node) == ast.unparse(wanted)
+
+
 def _expression(statements: list[ast.stmt]) -> ast.expr | None:
     only = statements[0] if len(statements) == 1 else None
     return only.value if isinstance(only, ast.Expr) else None
 
 
 def _of_expression(scope: ast.stmt, wanted: ast.expr, other: ast.expr) -> Iterator[Replace]:
-    text = ast.unparse(wanted)
     for holder in ast.walk(scope):
         for field, value in ast.iter_fields(holder):
             if isinstance(value, list):
                 for index, item in enumerate(value):
-                    if isinstance(item, ast.expr) and ast.unparse(item) == text:
+                    if _is(item, wanted):
                         yield partial(value.__setitem__, index, other)
-            elif isinstance(value, ast.expr) and ast.unparse(value) == text:
+            elif _is(value, wanted):
                 yield partial(setattr, holder, field, other)
 
 
 def _of_statements(scope: ast.stmt, wanted: list[ast.stmt], others: list[ast.stmt]) -> Iterator[Replace]:
-    texts = [ast.unparse(statement) for statement in wanted]
     for holder in ast.walk(scope):
         for _, block in ast.iter_fields(holder):
             if not isinstance(block, list) or not all(isinstance(statement, ast.stmt) for statement in block):
                 continue
-            held = [ast.unparse(statement) for statement in block]
-            for start in range(len(held) - len(texts) + 1):
-                if held[start : start + len(texts)] == texts:
-                    yield partial(block.__setitem__, slice(start, start + len(texts)), others)
+            for start in range(len(block) - len(wanted) + 1):
+                if all(map(_is, block[start:], wanted)):
+                    yield partial(block.__setitem__, slice(start, start + len(wanted)), others)
 
 
 def _of_argument(scope: ast.stmt, wanted: list[ast.stmt], others: list[ast.stmt]) -> Iterator[Replace]:
@@ -111,7 +113,7 @@ def _of_argument(scope: ast.stmt, wanted: list[ast.stmt], others: list[ast.stmt]
     for call in ast.walk(scope):
         if given is not None and isinstance(call, ast.Call):
             for index, argument in enumerate(call.keywords):
-                if ast.unparse(argument) == ast.unparse(given):
+                if _is(argument, given):
                     kept = [instead] if instead is not None else []
                     yield partial(call.keywords.__setitem__, slice(index, index + 1), kept)
 

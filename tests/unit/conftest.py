@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.unit import calls, faster
+from tests import faster
+from tests.unit import calls
 from tests.unit.cloud import ENVIRONMENT, USERS, Cloud
 from tests.unit.world import World
 
@@ -21,7 +22,7 @@ os.environ.update(ENVIRONMENT)
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 calls.listen_to_all_clients()
 faster.keep_clients()
-faster.remember_spellings()
+faster.speed_up_moto()
 
 from tests.unit.api import Api, Session  # noqa: E402
 from tests.unit.logbook import Logbook, Watch, kept_in_place  # noqa: E402

@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,11 @@ ONLY_IN = {
 }
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def kind(module: str) -> str:
     return next(name for name, pattern in KINDS if re.fullmatch(pattern, module))
 
@@ -82,7 +88,7 @@ def imports(path: Path, *, at_import_only: bool = False) -> Iterator[str]:
 
     :param at_import_only: leave out those inside functions and those for type checkers, which run later or never.
     """
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parsed(path)
     skipped: set[ast.AST] = set()
     if at_import_only:
         for node in ast.walk(tree):
@@ -188,7 +194,7 @@ def test_logic_speaks_neither_aws_nor_http() -> None:
     for module in MODULES:
         if kind(module) not in ("logic", "port"):
             continue
-        for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(MODULES[module])):
             name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "arg", None)
             if isinstance(name, str) and name not in KNOWN_TO_LOGIC and FOREIGN_WORDS & set(name.lower().split("_")):
                 wrong.append(f"{module}: {name}")
@@ -197,9 +203,9 @@ def test_logic_speaks_neither_aws_nor_http() -> None:
 
 def test_modules_stay_short_and_say_what_they_are_for() -> None:
     for module, path in MODULES.items():
-        source = path.read_text(encoding="utf-8")
-        assert len(source.splitlines()) < (80 if module == "app" else 400), module
-        assert ast.get_docstring(ast.parse(source)), module
+        lines = path.read_text(encoding="utf-8").splitlines()
+        assert len(lines) < (80 if module == "app" else 400), module
+        assert ast.get_docstring(parsed(path)), module
 
 
 def test_cold_start_loads_no_client() -> None:

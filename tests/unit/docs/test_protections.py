@@ -27,10 +27,15 @@ def functions(path: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
+def normal_form(path: Path) -> str:
+    return ast.unparse(ast.parse(path.read_text(encoding="utf-8")))
+
+
 @pytest.mark.parametrize("protection", ALL, ids=lambda protection: protection.name)
 def test_edit_applies_and_its_tests_exist(protection: Protection) -> None:
     path, without = edit(ROOT, protection)
-    assert ast.unparse(ast.parse(without)) != ast.unparse(ast.parse(path.read_text(encoding="utf-8")))
+    assert ast.unparse(ast.parse(without)) != normal_form(path)
     assert protection.tests
     for test in protection.tests:
         module, _, name = test.partition("[")[0].partition("::")
