@@ -50,7 +50,7 @@ ANSWERS = (
     Protection(
         "A secret that slips into a log is masked",
         "mask",
-        "_SECRETS.sub('\\\\1***', _API_KEYS.sub('\\\\1***', text))",
+        "_URL_PASSWORDS.sub('\\\\1***', _OTPAUTH.sub('\\\\1***', masked))",
         "text",
         (f"{MASKING_TESTS}::test_password_of_a_cache_url_is_masked_whole",),
     ),
