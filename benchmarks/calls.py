@@ -34,7 +34,9 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
         credentials = json.dumps({"username": "bench", "password": "benchmark password"}).encode()
         as_json = {"Content-Type": "application/json"}
         login = client.http.post("/auth/login", headers=as_json, body=credentials)
-        session = {"Authorization": "Bearer " + login.headers["Set-Cookie"].partition("=")[2].partition(";")[0]}
+        # The session's, then that of the device.
+        cookie: str = login.headers["Set-Cookie"][0]
+        session = {"Authorization": "Bearer " + cookie.partition("=")[2].partition(";")[0]}
         form = _form(b"x" * 100_000)
         form_headers = {**session, "Content-Type": "multipart/form-data; boundary=b"}
 

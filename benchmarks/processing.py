@@ -28,30 +28,6 @@ from chalicelib.wiring import stores
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGABYTE = 1024 * 1024
-WORKER = """
-import json, resource, sys, time
-from benchmarks import heard as calls
-calls.listen_to_all_clients()
-from chalicelib.stores import aws, tables
-# The emulator does one thing at a time, and copying 2 GB in its memory takes it longer than S3 takes for an answer.
-aws.READ_TIMEOUT_SECONDS = aws.COPY_READ_TIMEOUT_SECONDS = 900
-tables.READ_TIMEOUT_SECONDS = tables.ClientLimits.read_timeout_seconds = 900
-from chalicelib.processing.mime import detect_type
-from chalicelib.processing.processing import process_upload
-from chalicelib.wiring import stores
-detect_type(b"warm")
-stores().files.find("nobody", "nothing"), stores().objects
-base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-cpu, wall = time.process_time(), time.perf_counter()
-with calls.aws_calls() as made:
-    outcome = process_upload(stores(), sys.argv[1], "bench")
-print(json.dumps({
-    "outcome": outcome, "calls": len(made), "cpu_ms": round((time.process_time() - cpu) * 1000),
-    "wall_ms": round((time.perf_counter() - wall) * 1000),
-    "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    "grown_mb": round((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) / 1024),
-}))
-"""
 
 
 def measure(*, quick: bool) -> list[dict[str, Any]]:
@@ -63,7 +39,7 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
             file = stores().files.create(new_file(caller, "big.bin", None, size * MEGABYTE))
             _put(file, verified)
             done = subprocess.run(
-                [sys.executable, "-c", WORKER, f"{file.organization_id}/{file.file_id}"],
+                [sys.executable, "-m", "benchmarks.one_object", f"{file.organization_id}/{file.file_id}"],
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 cwd=ROOT,
                 stdout=subprocess.PIPE,
