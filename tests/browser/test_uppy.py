@@ -240,7 +240,7 @@ def test_v5_can_send_a_bearer_token(visit: Visit, pages: str, running: Running) 
 
 
 def test_page_of_an_unknown_origin_gets_nowhere(visit: Visit, pages: str, running: Running) -> None:
-    visit.page.goto(f"{pages.replace('127.0.0.1', 'localhost')}/uppy6/")
+    visit.page.goto(f"{pages.replace('127.0.0.1', 'unknown.localhost')}/uppy6/")
     visit.page.wait_for_function("window.ready")
     ticket = visit.tenant.client.post("/auth/ticket").json()["base_path"]
     visit.open_uppy(f"{running.base_url}{ticket}")
