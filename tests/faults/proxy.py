@@ -101,6 +101,8 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     proxy: Proxy
     protocol_version = "HTTP/1.1"
+    # Headers and body are two writes; with Nagle's algorithm the second waits 40 ms for the client's delayed ACK.
+    disable_nagle_algorithm = True
 
     def _handle(self) -> None:
         with contextlib.suppress(OSError, http.client.HTTPException):

@@ -173,7 +173,9 @@ def main(port: int) -> None:
     from moto import mock_aws
 
     from infra.local.api import make_server
+    from tests import faster
 
+    faster.speed_up_moto()
     with mock_aws():
         build_aws()
         add_users()
