@@ -123,7 +123,8 @@ def clean_filename(raw: str) -> str:
         name = name[:half] + name[-half:]
     name = compose(name)
     kept = "".join(c for c in name if c in " .-_" or c.isalnum() or unicodedata.category(c) in ("Mn", "Mc"))
-    # Removing may have brought together what composes, and the name of a name must be itself.
+    # Stripping characters can leave a base letter next to a combining mark; normalise again so that cleaning is
+    # idempotent.
     kept = compose(kept)
     if kept.startswith(".") and not name.startswith("."):
         # "😀.jpg": nothing is left of the stem, but what kind of file it is should stay.

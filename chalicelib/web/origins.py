@@ -23,7 +23,7 @@ def check_origin(request: Request) -> None:
         if not referer:
             return
         origin = _origin_of(referer)
-    # Behind TLS a page without it is foreign: whoever can change the traffic can put anything into it.
+    # Where there is TLS, a page that came without it counts as foreign: anyone on its way could have altered it.
     schemes = ("https",) if stores().settings.cookie_secure else ("https", "http")
     ours = {f"{scheme}://{request.headers.get('host')}" for scheme in schemes}
     if origin not in ours and origin not in stores().settings.cors_origins:
