@@ -102,6 +102,16 @@ def test_route_takes_a_key_with_its_scope_and_no_other(
             assert world.snapshot() == before
 
 
+@pytest.fixture
+def foreign_keys(world: World, api: Api, berta: Session) -> dict[Scope, Session]:
+    """As ``keys``, of the other organisation."""
+    return world.cloud.remember(
+        "a foreign key of each scope",
+        lambda: {scope: make_key(api, berta, [scope]) for scope in Scope},
+        ("api-keys",),
+    )
+
+
 #: What names a thing, with a body that is right, so that nothing but its organisation is wrong.
 NAMING = [o for o in SCOPED if "{" in o.path.removeprefix("/t/{ticket}")]
 RIGHT_BODIES = {
@@ -114,7 +124,7 @@ RIGHT_BODIES = {
 
 @pytest.mark.parametrize("operation", NAMING, ids=name_of)
 def test_what_another_organization_has_is_404_for_a_key_of_the_scope(
-    api: Api, world: World, anna: Session, berta: Session, operation: Operation
+    api: Api, world: World, anna: Session, foreign_keys: dict[Scope, Session], operation: Operation
 ) -> None:
     """With the scope, what there is looks like what there is not; without it, the answer is the same 403 for both."""
     theirs = {
@@ -124,11 +134,9 @@ def test_what_another_organization_has_is_404_for_a_key_of_the_scope(
     }
     kind = operation.path.removeprefix("/t/{ticket}").partition("{")[2].partition("}")[0]
     target = theirs.get(kind, theirs["file_id"])
-    for scope in Scope:
-        key = make_key(api, berta, [scope])
+    for scope, key in foreign_keys.items():
         if operation.by_ticket and scope is not operation.needs:
             continue
-        api.get("/auth/me", key)
         body = RIGHT_BODIES.get((operation.method, operation.path))
         drawn = [request(api, operation, key, target, body=body)]
         if operation.needs is scope:
