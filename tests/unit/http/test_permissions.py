@@ -37,8 +37,15 @@ def somebody(world: World, api: Api, role: Role, name: str = "Acme") -> Session:
 
 
 @pytest.fixture
-def people(world: World, api: Api) -> dict[Role, Session]:
-    return {role: somebody(world, api, role) for role in Role}
+def people(world: World, api: Api, logbook: Logbook) -> dict[Role, Session]:
+    """Somebody of each role in Acme, signed in."""
+    made: dict[Role, Session] = world.cloud.remember(
+        "somebody of each role",
+        lambda: {role: somebody(world, api, role) for role in Role},
+        ("users", "usernames", "sessions", "organizations"),
+    )
+    logbook.secrets += [session.token for session in made.values()]
+    return made
 
 
 def request(api: Api, operation: Operation, session: Session, target: str = "x", body: bytes | None = None) -> object:

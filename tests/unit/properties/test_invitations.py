@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
@@ -110,7 +111,7 @@ class Crew:
             assert ROLE_SCOPES[before[user_id].role] <= ROLE_SCOPES[actor.role]
 
 
-@settings(max_examples=40)
+@settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "15")))
 @given(st.lists(steps, min_size=5, max_size=25))
 def test_no_sequence_of_calls_lifts_anybody_or_leaves_no_owner(
     world: World, api: Api, sequence: list[tuple[int, str, int, Role]]
