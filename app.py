@@ -2,42 +2,17 @@
 
 from typing import Any
 
-from chalice.app import Chalice, LambdaFunctionEvent, Rate, SQSEvent
+from chalice.app import Chalice, DynamoDBEvent, LambdaFunctionEvent, Rate, SQSEvent
 
-from chalicelib.accounts import people_routes as people
-from chalicelib.accounts import routes as auth
-from chalicelib.accounts import second_factor_routes as second_factor
-from chalicelib.accounts import session_routes as sessions
-from chalicelib.api_keys import routes as api_keys
-from chalicelib.files import routes as files
-from chalicelib.health import routes as health
-from chalicelib.invitations import routes as invitations
+from chalicelib.all_routes import ROUTES
 from chalicelib.kernel import logs
+from chalicelib.kernel.acting import act_as_system
 from chalicelib.kernel.config import settings
-from chalicelib.tenants import routes as tenants
-from chalicelib.uploads import companion_routes as companion
-from chalicelib.uploads import routes as uploads
-from chalicelib.web import openapi
 from chalicelib.web.cors import register_preflight
 from chalicelib.web.middleware import log_and_shape
 from chalicelib.wiring import stores
 
 app = Chalice(app_name="strongroom")
-#: Each has its routes; docs and tests read them here.
-ROUTES = (
-    auth.routes,
-    sessions.routes,
-    second_factor.routes,
-    people.routes,
-    api_keys.routes,
-    invitations.routes,
-    tenants.routes,
-    files.routes,
-    uploads.routes,
-    companion.routes,
-    health.routes,
-    openapi.routes,
-)
 app.api.binary_types = ["multipart/form-data"]
 
 for blueprint in ROUTES:
@@ -54,6 +29,7 @@ def set_up_logging(event: Any, get_response: Any) -> Any:
     if request_id is not None:
         logs.clear_context()
         logs.add_context(request_id=request_id)
+        act_as_system(request_id)
     return get_response(event)
 
 
@@ -69,3 +45,17 @@ def sweep(event: LambdaFunctionEvent) -> dict[str, int]:
     from chalicelib.sweep.sweeping import sweep as run_sweep
 
     return run_sweep(stores())
+
+
+@app.on_dynamodb_record(stream_arn="event-outbox", name="publish_events", starting_position="TRIM_HORIZON")
+def publish_events(event: DynamoDBEvent) -> dict[str, int]:
+    from chalicelib.events.publishing import publish_records
+
+    return {"published": publish_records(stores(), event.to_dict()["Records"])}
+
+
+@app.schedule(Rate(1, unit=Rate.HOURS), name="audit")
+def audit(event: LambdaFunctionEvent) -> dict[str, int]:
+    from chalicelib.events.upkeep import keep_up
+
+    return keep_up(stores())

@@ -24,6 +24,9 @@ MAX_OBJECT_KEY_BYTES = 1024
 MAX_FILENAME_CHARACTERS = 255
 #: Spreads the rows that still have work to do over partitions of the index that the sweep reads.
 UNFINISHED_SHARDS = 8
+#: Spreads one organisation's events that are not published yet: a partition takes 1,000 write units a second (AWS
+#: limit), and an event in a transaction takes two.
+OUTBOX_SHARDS = 4
 FALLBACK_FILENAME = "unnamed"
 #: Windows opens a device for these, whatever follows the first dot, also after spaces (Microsoft, "Naming Files, Paths,
 #: and Namespaces"). CONIN$ and CONOUT$ lose their sign before.
@@ -192,6 +195,29 @@ def unfinished_shard(file_id: str) -> str:
 
 def unfinished_shards() -> list[str]:
     return [f"shard-{number}" for number in range(UNFINISHED_SHARDS)]
+
+
+def outbox_partition(organization_id: str, target_id: str) -> str:
+    """Where an event waits to be published. All events of one thing are in one, so that they stay in order."""
+    return f"{organization_id}#{zlib.crc32(target_id.encode()) % OUTBOX_SHARDS}"
+
+
+def outbox_partitions(organization_id: str) -> list[str]:
+    return [f"{organization_id}#{number}" for number in range(OUTBOX_SHARDS)]
+
+
+def organization_of_outbox(partition: str) -> str:
+    return partition.rpartition("#")[0]
+
+
+def outbox_moment(time: str, event_id: str) -> str:
+    return f"{time}#{event_id}"
+
+
+def parse_outbox_moment(moment: str) -> tuple[str, str]:
+    """``(time, event_id)``"""
+    time, _, event_id = moment.partition("#")
+    return time, event_id
 
 
 def count_key(status: str, mime_type: str | None) -> str:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from chalicelib.accounts.session_store import SessionStore
     from chalicelib.accounts.store import UserStore
     from chalicelib.api_keys.store import ApiKeyStore
+    from chalicelib.events.feed_store import FeedStore
+    from chalicelib.events.outbox_store import Outbox
     from chalicelib.files.open_uploads_store import OpenUploadsStore
     from chalicelib.files.store import FileStore
     from chalicelib.invitations.store import InvitationStore
@@ -39,6 +41,18 @@ class Stores:
         from chalicelib.platform.tables import Tables
 
         return Tables(self.settings.table_prefix)
+
+    @cached_property
+    def outbox(self) -> "Outbox":
+        from chalicelib.events.outbox_store import Outbox
+
+        return Outbox(self.tables)
+
+    @cached_property
+    def feed(self) -> "FeedStore":
+        from chalicelib.events.feed_store import FeedStore
+
+        return FeedStore(self.tables, self.settings.event_retention_days)
 
     @cached_property
     def organizations(self) -> "OrganizationStore":

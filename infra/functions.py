@@ -33,7 +33,9 @@ class Function:
     :param name: the end of its name on AWS, after the stack's. Its role, log group and logical ids start with it.
     :param handler: as app.py names it.
     :param local_part: of `make up`, that runs it.
-    :param queue: what triggers it, if it is a queue. Without one it is the API, or runs by a schedule.
+    :param queue: what triggers it, if it is a queue.
+    :param stream: the table, without the deployment's prefix, whose stream triggers it, if it is one. Without either it
+        is the API, or runs by a schedule.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Function:
     timeout_seconds: int
     local_part: str
     queue: Queue | None = None
+    stream: str | None = None
 
     @property
     def logical_id(self) -> str:
@@ -71,8 +74,12 @@ PROCESS = Function(
     queue=Queue("uploads_queue_url", "dead_letter_queue_url", "Uploads queue", "Dead letters"),
 )
 SWEEP = Function("sweep", "sweep", memory_mb=512, timeout_seconds=300, local_part="consumer")
+PUBLISH = Function(
+    "publish", "publish_events", memory_mb=512, timeout_seconds=60, local_part="consumer", stream="event-outbox"
+)
+AUDIT = Function("audit", "audit", memory_mb=512, timeout_seconds=900, local_part="consumer")
 
-FUNCTIONS = (API, PROCESS, SWEEP)
+FUNCTIONS = (API, PROCESS, SWEEP, PUBLISH, AUDIT)
 #: The queues that trigger functions.
 QUEUES = tuple(function.queue for function in FUNCTIONS if function.queue is not None)
 

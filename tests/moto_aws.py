@@ -139,9 +139,12 @@ class MotoAws:
 
     def _create_table(self, properties: dict[str, Any]) -> None:
         wanted = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
+        stream = properties.get("StreamSpecification")
+        options: dict[str, Any] = {"StreamSpecification": {"StreamEnabled": True, **stream}} if stream else {}
         self.dynamodb.create_table(
             TableName=properties["TableName"]["Fn::Sub"].replace("${AWS::StackName}", self.names.stack),
             **{name: properties[name] for name in wanted if name in properties},
+            **options,
         )
 
     def _create_queues(self) -> None:

@@ -3,11 +3,13 @@
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 
 from chalicelib import keys
 from chalicelib.files.cursors import make_cursor, read_cursor
 from chalicelib.files.disposition import attachment
+from chalicelib.files.event_records import event_of_download
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.caller import Caller
@@ -75,7 +77,7 @@ def get_file(stores: Stores, caller: Caller, file_id: str) -> File:
 
 
 def download_url(stores: Stores, caller: Caller, file_id: str, *, method: str = "get_object") -> str:
-    """A short-lived URL of the bytes that were checked, always sent as an attachment.
+    """A short-lived URL of the bytes that were checked, always sent as an attachment; the audit trail tells of it.
 
     :raises FileNotFound: as :func:`get_file`.
     :raises Conflict: it is not completed.
@@ -83,6 +85,8 @@ def download_url(stores: Stores, caller: Caller, file_id: str, *, method: str = 
     file = get_file(stores, caller, file_id)
     if file.status != "completed":
         raise Conflict(f"The file is {file.status}, so there is nothing to download" + _what_next(file))
+    # Before the URL is given away: what can't be audited can't be downloaded.
+    stores.outbox.put(event_of_download(file, occasion=keys.new_file_id()))
     return stores.objects.download_url(
         file.organization_id,
         file.file_id,
@@ -143,7 +147,9 @@ def delete_files(stores: Stores, caller: Caller, file_ids: list[str]) -> dict[st
 
     unique = list(dict.fromkeys(file_ids))
     with ThreadPoolExecutor(PARALLEL_DELETES) as pool:
-        return dict(zip(unique, pool.map(delete, unique), strict=True))
+        # Each thread acts for whoever acts here.
+        running = [pool.submit(copy_context().run, delete, file_id) for file_id in unique]
+    return {file_id: result.result() for file_id, result in zip(unique, running, strict=True)}
 
 
 def rename_file(stores: Stores, caller: Caller, file_id: str, filename: str) -> File:

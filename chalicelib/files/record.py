@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from chalicelib.kernel.caller import ActorType
-from chalicelib.kernel.fields import NULLABLE_TEXT, resets, shown
+from chalicelib.kernel.fields import NULLABLE_TEXT, resets, shown, to_json
 
 FileStatus = Literal["pending", "processing", "completed", "failed"]
 
@@ -119,3 +119,11 @@ class RemovedFile:
 
     file: File
     partition: str
+
+
+def details(file: File) -> dict[str, Any]:
+    """The file as the API shows it when it is asked for this one, and as events tell of it."""
+    uploader = {"type": file.uploaded_by_type, "id": file.uploaded_by_id, "name": file.uploaded_by_username}
+    if file.uploaded_by_type == ActorType.USER:
+        uploader["username"] = file.uploaded_by_username
+    return {**to_json(file), "uploaded_by": uploader}

@@ -3,8 +3,8 @@
 from chalice.app import Request, Response
 
 from chalicelib.files import logic as files
-from chalicelib.files.record import FILE_STATUSES, File
-from chalicelib.kernel.caller import ActorType, Caller
+from chalicelib.files.record import FILE_STATUSES, details
+from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.fields import to_json
 from chalicelib.kernel.permissions import Scope
@@ -44,8 +44,7 @@ def list_files(request: Request, caller: Caller) -> Response:
 
 @routes.on("GET", "/files/{file_id}", needs=Scope.FILES_READ)
 def file_details(request: Request, caller: Caller, file_id: str) -> Response:
-    file = files.get_file(stores(), caller, file_id)
-    return answer({**to_json(file), "uploaded_by": _uploader(file)})
+    return answer(details(files.get_file(stores(), caller, file_id)))
 
 
 @routes.on("PATCH", "/files/{file_id}", needs=Scope.FILES_WRITE, body=Body.OBJECT)
@@ -81,10 +80,3 @@ def file_content(request: Request, caller: Caller, file_id: str) -> Response:
     # A presigned URL is signed for one method; a HEAD that is redirected stays a HEAD.
     method = "head_object" if request.method == "HEAD" else "get_object"
     return redirect(files.download_url(stores(), caller, file_id, method=method))
-
-
-def _uploader(file: File) -> dict[str, str]:
-    uploader = {"type": file.uploaded_by_type, "id": file.uploaded_by_id, "name": file.uploaded_by_username}
-    if file.uploaded_by_type == ActorType.USER:
-        uploader["username"] = file.uploaded_by_username
-    return uploader

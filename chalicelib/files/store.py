@@ -2,7 +2,7 @@
 
 ``replace(before, after)`` writes the row on the condition that it is still ``before``, and moves the organisation's
 counters and quota by the difference of the two, in the same transaction. So counters can't drift from rows, and two
-writers can't both win, whatever crashes, repeats or overtakes.
+writers can't both win, whatever crashes, repeats or overtakes. The event that tells of the change is in it too.
 """
 
 from collections.abc import Iterator
@@ -17,6 +17,9 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactGet, TransactWrite
 
 from chalicelib import keys
+from chalicelib.events.outbox_store import Outbox
+from chalicelib.events.records import Event
+from chalicelib.files.event_records import event_of, event_of_deletion
 from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Room, open_change
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
@@ -55,6 +58,7 @@ class FileStore:
         self._files = tables.bind(FileRow)
         self._organizations = tables.bind(OrganizationRow)
         self._open_uploads = open_uploads
+        self._outbox = Outbox(tables)
         #: The quotas that this process last met, by organisation; conditions notice when one has changed.
         self._known_quotas: dict[str, int] = {}
 
@@ -122,6 +126,7 @@ class FileStore:
                 add_version_condition=False,
             )
             transaction.save(note)
+            self._outbox.add(transaction, event_of_deletion(file))
             self._move_counters(transaction, file.organization_id, _difference(file, None))
 
         with contention_on_condition():
@@ -184,28 +189,31 @@ class FileStore:
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
         difference = _difference(before, written)
         try:
-            self._put(row, condition, difference)
+            self._put(row, condition, difference, event_of(before, written))
         except VersionConflict:
             # botocore repeats a write whose answer was lost; the repetition then fails on the row it has written.
             if self.find(after.organization_id, after.file_id) != written:
                 raise
         return written
 
-    def _put(self, row: FileRow, condition: Condition, difference: _Difference) -> None:
+    def _put(self, row: FileRow, condition: Condition, difference: _Difference, event: Event | None) -> None:
         if difference.is_empty:
             with contention_on_condition():
-                row.save(condition=condition, add_version_condition=False)
+                if event is None:
+                    row.save(condition=condition, add_version_condition=False)
+                else:
+                    self._tables.transact(lambda transaction: self._save_telling(transaction, row, condition, event))
             return
 
         change = difference.open_change
         if change is None or not change.takes_room:
-            self._transact(row, condition, difference, None)
+            self._transact(row, condition, difference, event, None)
             return
         quota_bytes = self._known_quotas.get(row.organization_id)
         refused: dict[str, Any] | None = None
         met = 0
         for _ in range(MAX_QUOTA_LOOKUPS):
-            refused = self._transact(row, condition, difference, self._open_uploads.room(change, quota_bytes))
+            refused = self._transact(row, condition, difference, event, self._open_uploads.room(change, quota_bytes))
             if refused is None:
                 return
             met = self._quota_now(row.organization_id)
@@ -214,8 +222,14 @@ class FileStore:
             quota_bytes = self._known_quotas[row.organization_id] = met
         raise self._open_uploads.refusal(refused or {}, change, met)
 
+    def _save_telling(
+        self, transaction: TransactWrite, row: FileRow, condition: Condition, event: Event | None
+    ) -> None:
+        transaction.save(row, condition=condition)
+        self._outbox.add(transaction, event)
+
     def _transact(
-        self, row: FileRow, condition: Condition, difference: _Difference, room: Room | None
+        self, row: FileRow, condition: Condition, difference: _Difference, event: Event | None, room: Room | None
     ) -> dict[str, Any] | None:
         """
         :returns: None when it is done; the user's item when only the room for open uploads was missing.
@@ -227,7 +241,10 @@ class FileStore:
             # The row comes first of the puts, the counters first of the updates: DynamoDB reports refusals in the order
             # of the request, which PynamoDB makes checks, deletes, puts, updates.
             transaction.save(row, condition=condition)
+            self._outbox.add(transaction, event)
             self._move_counters(transaction, row.organization_id, difference, room)
+
+        counters_at = 1 if event is None else 2
 
         try:
             self._tables.transact(fill)
@@ -235,10 +252,10 @@ class FileStore:
             refused = failed_conditions(error)
             if 0 in refused:
                 raise VersionConflict from error
-            if 1 in refused and (room is None or _has_no_room(refused[1], difference)):
-                raise _quota_exceeded(refused[1], difference) from error
+            if counters_at in refused and (room is None or _has_no_room(refused[counters_at], difference)):
+                raise _quota_exceeded(refused[counters_at], difference) from error
             if room is not None and refused:
-                return refused.get(2, {})
+                return refused.get(counters_at + 1, {})
             raise
         return None
 

@@ -248,6 +248,13 @@ class Settings:
     processing_lease_seconds: int = integer(
         "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
     )
+    event_retention_days: int = integer(
+        "how long events can be read, and audited, 30 to 3650",
+        400,
+        30,
+        3650,
+        Parameter("Days that events can be read, and audited.", functions=("publish", "audit")),
+    )
     log_format: str = choice("`json` or `text`", "json", ("json", "text"))
     log_level: str = choice(
         "`DEBUG`, `INFO`, `WARNING` or `ERROR`",

@@ -26,6 +26,9 @@ class Scope(StrEnum):
     #: Invite, change roles, disable, remove and sign out, of those with no more than one's own scopes.
     USERS_MANAGE = "users:manage"
     KEYS_MANAGE = "keys:manage"
+    #: Who did what, from where, when: events of everything in the organisation, and their export.
+    AUDIT_READ = "audit:read"
+    WEBHOOKS_MANAGE = "webhooks:manage"
 
 
 class Role(StrEnum):
@@ -37,7 +40,14 @@ class Role(StrEnum):
 
 _VIEWER = frozenset({Scope.FILES_READ, Scope.ORGANIZATION_READ})
 _MEMBER = _VIEWER | {Scope.FILES_WRITE, Scope.FILES_DELETE, Scope.USERS_READ}
-_ADMIN = _MEMBER | {Scope.FILES_MANAGE, Scope.USERS_MANAGE, Scope.KEYS_MANAGE, Scope.ORGANIZATION_MANAGE}
+_ADMIN = _MEMBER | {
+    Scope.FILES_MANAGE,
+    Scope.USERS_MANAGE,
+    Scope.KEYS_MANAGE,
+    Scope.ORGANIZATION_MANAGE,
+    Scope.AUDIT_READ,
+    Scope.WEBHOOKS_MANAGE,
+}
 
 #: Each role has all that the one before has, so "no more than one's own" orders the roles as well.
 ROLE_SCOPES: dict[Role, frozenset[Scope]] = {

@@ -38,7 +38,8 @@ _CONDITION_FAILED = "ConditionalCheckFailed"
 class ClientLimits:
     """Time-outs and retries of every table's client.
 
-    A model's Meta may have ``expires_by`` too: the attribute of epoch seconds after which DynamoDB deletes a row (TTL).
+    A model's Meta may have ``expires_by`` too: the attribute of epoch seconds after which DynamoDB deletes a row (TTL);
+    and ``stream``, what the table's stream tells of each change (AWS: StreamViewType).
     """
 
     connect_timeout_seconds = CONNECT_TIMEOUT_SECONDS

@@ -64,6 +64,11 @@ class OrganizationStore:
         """Every organisation: a scan, for operators only."""
         return (to_organization(row) for row in self._organizations.scan())
 
+    def ids(self) -> Iterator[str]:
+        """Of every organisation: a scan, for what runs once an hour."""
+        scanned = self._organizations.scan(attributes_to_get=["organization_id"])
+        return (row.organization_id for row in scanned)
+
     def set_quota(self, organization_id: str, quota_bytes: int, quota_files: int) -> None:
         """Available bytes and files move with the quota; used ones stay, even when they exceed the new quota.
 

@@ -8,9 +8,12 @@ from chalicelib.accounts.tickets import redeem_ticket
 from chalicelib.api_keys.key_text import is_meant_as_key
 from chalicelib.api_keys.logic import authenticate_key
 from chalicelib.kernel import logs
+from chalicelib.kernel.acting import Actor, ActorKind, act_as
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import MissingPermission, NotSignedIn
 from chalicelib.web.addresses import exact_address, source_address
+from chalicelib.web.answers import request_id
+from chalicelib.web.clients import program_of
 from chalicelib.web.cookies import session_of
 from chalicelib.web.limit_headers import report_limit
 from chalicelib.web.origins import check_origin
@@ -42,7 +45,7 @@ def caller_of(request: Request) -> Caller:
         raise
     if by_cookie and request.method not in SAFE_METHODS:
         check_origin(request)
-    return _counted(request, caller)
+    return _counted(request, caller, ActorKind(caller.type.value))
 
 
 def caller_by_ticket(request: Request, ticket: str) -> Caller:
@@ -56,7 +59,7 @@ def caller_by_ticket(request: Request, ticket: str) -> Caller:
     except (NotSignedIn, MissingPermission):
         _count_stranger(request, with_token=True)
         raise
-    return _counted(request, caller)
+    return _counted(request, caller, ActorKind.TICKET)
 
 
 def is_signed_in(request: Request) -> bool:
@@ -76,7 +79,15 @@ def _authenticated(request: Request, token: str | None, *, by_cookie: bool) -> C
     return authenticate(stores(), token)
 
 
-def _counted(request: Request, caller: Caller) -> Caller:
+def act_as_stranger(request: Request) -> None:
+    """Until it is known who asks."""
+    told = {"address": exact_address(request), "program": program_of(request)}
+    act_as(Actor(ActorKind.ANONYMOUS, **told), request_id(request))
+
+
+def _counted(request: Request, caller: Caller, kind: ActorKind) -> Caller:
+    told = {"address": exact_address(request), "program": program_of(request)}
+    act_as(Actor(kind, caller.user_id, caller.username, **told))
     logs.add_context(organization_id=caller.organization_id, user_id=caller.user_id)
     report_limit(request, limits.count_request(stores(), caller))
     return caller

@@ -10,6 +10,7 @@ from chalicelib.kernel import logs
 from chalicelib.kernel.errors import BadInput, MethodNotAllowed, StrongroomError, UnsupportedMediaType
 from chalicelib.web.answers import error_answer, request_id
 from chalicelib.web.cors import add_cors_headers
+from chalicelib.web.identity import act_as_stranger
 from chalicelib.web.routing import reached_a_view
 from chalicelib.wiring import stores
 
@@ -25,6 +26,7 @@ def log_and_shape(request: Request, get_response: Callable[[Request], Response])
     started = time.perf_counter()
     logs.clear_context()
     logs.add_context(request_id=request_id(request))
+    act_as_stranger(request)
     response = _shaped(request, get_response(request))
     add_cors_headers(request, response)
     if stores().settings.cookie_secure:

@@ -28,6 +28,25 @@ def whole_number(request: Request, name: str, default: int, least: int) -> int:
     return int(raw)
 
 
+def optional_number(request: Request, name: str, least: int) -> int | None:
+    """:raises BadInput: given, and not a whole number, or below the least."""
+    return whole_number(request, name, least, least) if one(request, name) is not None else None
+
+
+def words(request: Request, name: str) -> list[str] | None:
+    """Separated by commas; None when it is not given.
+
+    :raises BadInput: given more than once, or empty.
+    """
+    raw = one(request, name)
+    if raw is None:
+        return None
+    found = [word for part in raw.split(",") if (word := part.strip())]
+    if not found:
+        raise BadInput(f"{name} is empty; name one or more, with commas between them, or leave it out.")
+    return found
+
+
 def choice(request: Request, name: str, choices: tuple[str, ...]) -> str | None:
     """:raises BadInput: none of the choices."""
     raw = one(request, name)

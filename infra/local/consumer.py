@@ -19,7 +19,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from chalice.app import Rate, ScheduledEventConfig, SQSEventConfig
+from chalice.app import DynamoDBEventConfig, Rate, ScheduledEventConfig, SQSEventConfig
 
 from infra.functions import PROCESS, Function, by_handler
 
@@ -32,6 +32,10 @@ READ_TIMEOUT_SECONDS = 60
 #: A message whose delivery got lost on the way to us shows up again after this, not after the queue's hour and more.
 DELIVERY_SECONDS = 30
 OUTAGE_PAUSE_SECONDS = 2.0
+#: Between two looks at a stream that had nothing; Lambda looks four times a second.
+STREAM_POLL_SECONDS = 0.1
+#: What was missed while everything was off is found soon after the start.
+FIRST_RUN_SECONDS = 5.0
 _SECONDS_OF_UNIT = {Rate.MINUTES: 60, Rate.HOURS: 3600, Rate.DAYS: 24 * 3600}
 
 _log = logging.getLogger("consumer")
@@ -53,6 +57,27 @@ def lambda_event(queue_arn: str, region: str, messages: list[dict[str, Any]]) ->
                 "awsRegion": region,
             }
             for message in messages
+        ]
+    }
+
+
+def stream_event(stream_arn: str, region: str, records: list[dict[str, Any]]) -> dict[str, Any]:
+    """The event that Lambda makes of a stream's records (AWS: "Using Lambda with Amazon DynamoDB", example event)."""
+    return {
+        "Records": [
+            {
+                "eventID": record["eventID"],
+                "eventName": record["eventName"],
+                "eventVersion": "1.1",
+                "eventSource": "aws:dynamodb",
+                "awsRegion": region,
+                "dynamodb": {
+                    **record["dynamodb"],
+                    "ApproximateCreationDateTime": record["dynamodb"]["ApproximateCreationDateTime"].timestamp(),
+                },
+                "eventSourceARN": stream_arn,
+            }
+            for record in records
         ]
     }
 
@@ -143,9 +168,78 @@ class Consumer:
         return len(messages)
 
 
+class StreamReader:
+    """Lambda's side of a table's stream: one shard after the other would do, and the emulator has one."""
+
+    def __init__(self, table: str, handler: Any, function: Function, batch_size: int) -> None:
+        self._table = table
+        self._handler = handler
+        self._function = function
+        self._batch_size = batch_size
+        config = Config(connect_timeout=2, read_timeout=READ_TIMEOUT_SECONDS, retries={"total_max_attempts": 1})
+        self._streams: Any = boto3.client("dynamodbstreams", config=config)
+        self._region = self._streams.meta.region_name
+        self._stream_arn = ""
+        #: Shard -> where to go on. A batch that failed is read again from its own iterator.
+        self._iterators: dict[str, str] = {}
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Read until stopped. An outage of the stream is waited out; a batch that fails comes again."""
+        away = False
+        while not self._stopping.is_set():
+            try:
+                if not self.read_once():
+                    self._stopping.wait(STREAM_POLL_SECONDS)
+                away = False
+            except (ClientError, BotoCoreError) as error:
+                if not away:
+                    _log.warning(
+                        "The stream is away (%s); trying again every %s s", type(error).__name__, OUTAGE_PAUSE_SECONDS
+                    )
+                away = True
+                # Iterators end after a quarter of an hour, and with the emulator.
+                self._iterators.clear()
+                self._stopping.wait(OUTAGE_PAUSE_SECONDS)
+            except Exception:
+                _log.exception("A batch of the stream failed; it comes again")
+                self._stopping.wait(OUTAGE_PAUSE_SECONDS)
+
+    def read_once(self) -> int:
+        """Have one batch of each shard handled. Returns how many records there were."""
+        if not self._iterators:
+            self._find_shards()
+        total = 0
+        for shard, iterator in list(self._iterators.items()):
+            answer = self._streams.get_records(ShardIterator=iterator, Limit=self._batch_size)
+            records = answer["Records"]
+            if records:
+                event = stream_event(self._stream_arn, self._region, records)
+                self._handler(event, LambdaContext(records[0]["eventID"], self._function))
+            self._iterators[shard] = answer["NextShardIterator"]
+            total += len(records)
+        return total
+
+    def _find_shards(self) -> None:
+        # From the oldest record on: what was handled before is handled again, and comes to nothing.
+        [stream] = self._streams.list_streams(TableName=self._table)["Streams"]
+        self._stream_arn = stream["StreamArn"]
+        shards = self._streams.describe_stream(StreamArn=self._stream_arn)["StreamDescription"]["Shards"]
+        for shard in shards:
+            found = self._streams.get_shard_iterator(
+                StreamArn=self._stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )
+            self._iterators[shard["ShardId"]] = found["ShardIterator"]
+
+
 def run_by_schedule(stopping: threading.Event, handler: Any, function: Function, seconds: float) -> None:
-    """Call a scheduled function as EventBridge does."""
-    while not stopping.wait(seconds):
+    """Call a scheduled function as EventBridge does, and once at the start: a laptop is not always on."""
+    wait = FIRST_RUN_SECONDS
+    while not stopping.wait(min(wait, seconds)):
+        wait = seconds
         event = {
             "version": "0", "id": str(time.time_ns()), "detail-type": "Scheduled Event", "source": "aws.events",
             "account": "000000000000", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -177,13 +271,17 @@ def main() -> None:
 
     logs.configure(settings())
     stopping = threading.Event()
-    consumers: list[Consumer] = []
+    consumers: list[Consumer | StreamReader] = []
     threads: list[threading.Thread] = []
     for source in app.app.event_sources:
         function, handler = by_handler(source.name), getattr(app, source.handler_string.rpartition(".")[2])
         if function.queue is not None and isinstance(source, SQSEventConfig):
             url = getattr(settings(), function.queue.setting)
             consumers.append(Consumer(url, handler, function, source.batch_size))
+            threads.append(threading.Thread(target=consumers[-1].run))
+        elif function.stream is not None and isinstance(source, DynamoDBEventConfig):
+            table = f"{settings().table_prefix}-{function.stream}"
+            consumers.append(StreamReader(table, handler, function, source.batch_size))
             threads.append(threading.Thread(target=consumers[-1].run))
         elif isinstance(source, ScheduledEventConfig):
             every = interval_seconds(source, function)

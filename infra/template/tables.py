@@ -80,6 +80,9 @@ def _table(model: Any) -> dict[str, Any]:
     expires = getattr(model.Meta, "expires_by", None)
     if expires is not None:
         properties["TimeToLiveSpecification"] = {"AttributeName": expires, "Enabled": True}
+    stream = getattr(model.Meta, "stream", None)
+    if stream is not None:
+        properties["StreamSpecification"] = {"StreamViewType": stream}
     return {
         "Type": "AWS::DynamoDB::Table",
         # For a stage that is kept; infra/template/__init__.py relaxes it to Delete for the others.

@@ -21,12 +21,23 @@ MODULES = {
     for path in [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 }
 #: The packages that are about a subject of the product, each with routes -> logic -> store inside.
-SUBJECT = r"(tenants|accounts|api_keys|invitations|files|uploads|processing|sweep|health)"
+SUBJECT = r"(events|tenants|accounts|api_keys|invitations|files|uploads|processing|sweep|health)"
 #: Logic and stores of a subject may know their own and what stands before it. Routes are where subjects meet.
-SUBJECT_ORDER = ("tenants", "files", "uploads", "api_keys", "accounts", "invitations", "processing", "sweep", "health")
+SUBJECT_ORDER = (
+    "events",
+    "tenants",
+    "files",
+    "uploads",
+    "api_keys",
+    "accounts",
+    "invitations",
+    "processing",
+    "sweep",
+    "health",
+)
 #: What each kind of module may import, by full path; the first pattern that fits a module tells its kind.
 KINDS = (
-    ("front", r"app"),
+    ("front", r"app|chalicelib\.all_routes"),
     ("wiring", r"chalicelib\.wiring"),
     ("keys", r"chalicelib\.keys"),
     ("kernel", r"chalicelib\.kernel(\..+)?"),
@@ -40,7 +51,7 @@ KINDS = (
     ("root", r"chalicelib"),
 )
 MAY_IMPORT = {
-    "front": {"routes", "web", "logic", "wiring", "kernel"},
+    "front": {"front", "routes", "web", "logic", "wiring", "kernel"},
     "routes": {"routes", "web", "logic", "records", "wiring", "kernel", "keys"},
     "web": {"web", "logic", "records", "wiring", "kernel"},
     "logic": {"logic", "port", "records", "store", "wiring", "kernel", "keys"},

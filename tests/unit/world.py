@@ -13,7 +13,7 @@ from chalicelib.files.record import File
 from chalicelib.kernel import config
 from chalicelib.kernel.caller import Caller
 from chalicelib.tenants.organization import Organization
-from infra.local.consumer import lambda_event
+from infra.local.consumer import lambda_event, stream_event
 from tests.moto_aws import backend_of_objects, s3_notification
 from tests.unit.cloud import (
     DEAD_LETTER_QUEUE,
@@ -135,6 +135,24 @@ class World:
 
     def delete_message(self, receipt_handle: str) -> None:
         self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=receipt_handle)
+
+    # ---- events --------------------------------------------------------------------------------------------------
+    def stream_records(self) -> list[dict[str, Any]]:
+        """What the outbox's stream has told since the start, as Lambda gets it."""
+        table = self.cloud.backend_of_tables().tables[f"{STACK}-event-outbox"]
+        told = [record.to_json() for record in table.stream_shard.items]
+        return list(stream_event("arn:aws:dynamodb:stream", REGION, told)["Records"])
+
+    def publish(self) -> None:
+        """Have everything published that the stream has told, by the function that does it."""
+        if records := self.stream_records():
+            self.cloud.chalice.lambda_.invoke("publish_events", {"Records": records})
+
+    def events(self, name: str = "Acme") -> list[dict[str, Any]]:
+        """All events of an organisation, published and as the contract shows them."""
+        self.publish()
+        feed = self.stores.feed.before(self.organizations[name].organization_id, None)
+        return [event.to_json() for event in feed][::-1]
 
     def work(self, batch: int = 1) -> list[list[str]]:
         """Handle all messages that can be seen; those that failed stay hidden until :meth:`forward`."""

@@ -1,0 +1,43 @@
+"""What a change of a file's row tells."""
+
+from chalicelib.events.records import Event, EventType, Target, changed
+from chalicelib.files.record import File, details
+
+
+def event_of(before: File | None, after: File) -> Event | None:
+    """None when it is a step of processing, or a note of ours, that nobody outside sees.
+
+    :param after: as it is written, with its new version.
+    """
+    if before is None:
+        return _event(EventType.FILE_CREATED, after)
+    if before.status != after.status:
+        if after.status == "completed":
+            return _event(EventType.FILE_COMPLETED, after)
+        if after.status == "failed":
+            return _event(EventType.FILE_FAILED, after)
+        if before.status == "failed":
+            return _event(EventType.FILE_RETRIED, after)
+    if before.filename != after.filename:
+        names = changed({"filename": before.filename}, {"filename": after.filename})
+        return _event(EventType.FILE_RENAMED, after, names)
+    return None
+
+
+def event_of_deletion(file: File) -> Event:
+    return _event(EventType.FILE_DELETED, file)
+
+
+def event_of_download(file: File, occasion: str) -> Event:
+    return _event(EventType.FILE_DOWNLOADED, file, occasion=occasion)
+
+
+def _event(kind: EventType, file: File, changes: dict[str, object] | None = None, occasion: str | None = None) -> Event:
+    return Event(
+        organization_id=file.organization_id,
+        type=kind,
+        target=Target("file", file.file_id),
+        occasion=occasion or str(file.version),
+        data=details(file),
+        changes=changes,
+    )
