@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app import ROUTES
+from chalicelib.all_routes import ROUTES
 from chalicelib.kernel.config import described
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.kernel.setting import Setting

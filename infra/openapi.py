@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from app import ROUTES
+from chalicelib.all_routes import ROUTES
 from chalicelib.files.record import File
 from chalicelib.kernel.errors import catalogue
 from chalicelib.kernel.fields import json_schema

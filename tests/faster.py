@@ -89,6 +89,9 @@ def _copy_quickly() -> None:
         # What describes a table is small and flat enough for one level, and mostly never changed.
         vars(made).update({name: copy.copy(value) for name, value in vars(table).items()})
         made.items = copy.deepcopy(table.items, memo)
+        if made.stream_shard is not None:
+            # What the stream has told is never changed, only added to.
+            made.stream_shard.table, made.stream_shard.items = made, list(made.stream_shard.items)
         return made
 
     setattr(Table, "__deepcopy__", copy_table)  # noqa: B010

@@ -17,6 +17,7 @@ from chalicelib.events.feed_store import FeedState
 from chalicelib.events.outbox_store import KEPT_SECONDS, read_records
 from chalicelib.events.records import PendingEvent, PublishedEvent
 from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.metrics import milliseconds_since, put_milliseconds
 from chalicelib.wiring import Stores
 
 #: Organisations whose events of one batch are published at the same time.
@@ -39,6 +40,8 @@ def publish_records(stores: Stores, records: list[dict[str, Any]]) -> int:
     """
     pending = read_records(records)
     publish(stores, pending)
+    readable_after = [milliseconds_since(event.time) for event in pending]
+    put_milliseconds(stores.settings, "ChangeToReadable", readable_after)
     return len(pending)
 
 

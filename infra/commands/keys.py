@@ -13,6 +13,7 @@ SCOPE = click.Choice(
     [
         *("files:read", "files:write", "files:delete", "files:manage", "organization:read", "organization:manage"),
         *("security:manage", "users:read", "users:manage", "keys:manage"),
+        *("audit:read", "webhooks:manage"),
     ]
 )
 

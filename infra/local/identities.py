@@ -18,6 +18,20 @@ ROLES_OF_PARTS = {
     part: tuple(function.role for function in FUNCTIONS if function.local_part == part)
     for part in sorted({function.local_part for function in FUNCTIONS})
 }
+#: The emulator takes every stream for no resource in particular, so a statement that names one allows nothing.
+_READS_STREAMS = {
+    "PolicyName": "streams",
+    "PolicyDocument": {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
+                "Resource": "*",
+            }
+        ],
+    },
+}
 
 
 def with_users(template: Template) -> Template:
@@ -26,6 +40,8 @@ def with_users(template: Template) -> Template:
     resources, outputs = dict(template["Resources"]), dict(template["Outputs"])
     for part, names in ROLES_OF_PARTS.items():
         policies = [policy for name in names for policy in roles[name]["Properties"]["Policies"]]
+        if any(function.stream is not None for function in FUNCTIONS if function.local_part == part):
+            policies.append(_READS_STREAMS)
         resources[_user(part)] = {"Type": "AWS::IAM::User", "Properties": {"Policies": policies}}
         outputs[_user(part)] = {"Value": {"Ref": _user(part)}}
     return merge({**template, "Resources": resources, "Outputs": outputs}, of_roles())

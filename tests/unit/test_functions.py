@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 
 import pytest
-from chalice.app import Cron, Rate, ScheduledEventConfig, SQSEventConfig
+from chalice.app import Cron, DynamoDBEventConfig, Rate, ScheduledEventConfig, SQSEventConfig
 
 import app
 from chalicelib.kernel.config import Settings
@@ -23,8 +23,13 @@ def test_every_event_function_of_the_application_is_registered_and_no_other() ->
 
 @pytest.mark.parametrize("source", app.app.event_sources, ids=lambda source: source.name)
 def test_trigger_of_the_decorator_is_the_one_of_the_registry(source: object) -> None:
-    assert isinstance(source, SQSEventConfig | ScheduledEventConfig)
-    assert (by_handler(source.name).queue is not None) == isinstance(source, SQSEventConfig)
+    assert isinstance(source, SQSEventConfig | ScheduledEventConfig | DynamoDBEventConfig)
+    function = by_handler(source.name)
+    assert (function.queue is not None) == isinstance(source, SQSEventConfig)
+    assert (function.stream is not None) == isinstance(source, DynamoDBEventConfig)
+    if isinstance(source, DynamoDBEventConfig):
+        assert source.stream_arn == function.stream, "the template puts the stream's own name in its place"
+        assert source.starting_position == "TRIM_HORIZON", "or what is written during a deployment would be missed"
 
 
 def test_names_and_ids_are_apart() -> None:

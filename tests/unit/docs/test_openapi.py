@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import app as application
+from chalicelib.all_routes import ROUTES
 from infra.openapi import TARGET, compile_document
 from tests.unit.api import Api
 from tests.unit.contract import check_success
@@ -41,7 +42,7 @@ def test_api_serves_it(api: Api) -> None:
 
 def test_bodies_are_described_as_the_routes_read_them() -> None:
     paths = json.loads(compile_document())["paths"]
-    for routes in application.ROUTES:
+    for routes in ROUTES:
         for operation in routes.operations:
             described = paths[operation.path][operation.method.lower()].get("requestBody", {"content": {}})
             read = [media_type for media_type in operation.body.media_types if media_type]

@@ -68,10 +68,11 @@ def test_keys_cost_the_same_however_many_there_are(api: Api, anna: Session, keys
     assert made == [session, READ, write, READ, "dynamodb.DeleteItem"]
 
 
-def test_download_is_as_cheap_as_details(api: Api, anna: Session, world: World) -> None:
+def test_download_costs_details_and_its_event(api: Api, anna: Session, world: World) -> None:
     file_id = api.upload(anna).json["id"]
     world.drain()
-    assert calls_of(lambda: api.get(f"/files/{file_id}/content", anna)) == ["dynamodb.GetItem"] * 2
+    made = calls_of(lambda: api.get(f"/files/{file_id}/content", anna))
+    assert made == ["dynamodb.GetItem"] * 2 + ["dynamodb.PutItem"]
 
 
 QUERIES = ["", "?limit=100", "?limit=1&offset=12", "?status=completed&mime_type=image%2Fpng"]

@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-import app as application
 from chalicelib.accounts import users as accounts
+from chalicelib.all_routes import ROUTES
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.web.routing import Access, Operation
 from infra.commands.accounts import ROLE
@@ -18,7 +18,7 @@ from tests.unit.keys import make_key
 from tests.unit.logbook import Logbook
 from tests.unit.world import World
 
-OPERATIONS = [operation for routes in application.ROUTES for operation in routes.operations]
+OPERATIONS = [operation for routes in ROUTES for operation in routes.operations]
 SCOPED = [operation for operation in OPERATIONS if isinstance(operation.needs, Scope)]
 PASSWORD = "staple-battery-horse"
 PERSONAL = (Access.PERSON, Access.PERSON_SETTING_UP)
@@ -194,7 +194,7 @@ def test_command_line_knows_the_same_roles() -> None:
 
 def test_route_that_says_nothing_of_access_does_not_start() -> None:
     with pytest.raises(TypeError):
-        application.ROUTES[0].on("GET", "/new")  # type: ignore[call-arg]
+        ROUTES[0].on("GET", "/new")  # type: ignore[call-arg]
 
 
 def test_ticket_does_nothing_but_upload(api: Api, anna: Session) -> None:

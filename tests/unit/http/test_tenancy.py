@@ -11,6 +11,7 @@ from itertools import product
 import pytest
 
 import app as application
+from chalicelib import all_routes
 from tests.unit.api import Api, Session, multipart_form
 from tests.unit.contract import check_error, check_success
 from tests.unit.world import World
@@ -64,7 +65,7 @@ def fill(path: str, file_id: str, ticket: str = "stolen-but-wrong", victim: Vict
 
 def media_types(method: str, path: str) -> tuple[str, ...]:
     """The types of a body that the route reads. What it does not read is refused before the file is looked for."""
-    operations = (operation for routes in application.ROUTES for operation in routes.operations)
+    operations = (operation for routes in all_routes.ROUTES for operation in routes.operations)
     return next(found for found in operations if (found.method, found.path) == (method, path)).body.media_types
 
 
