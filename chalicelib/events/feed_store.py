@@ -108,14 +108,14 @@ class FeedStore:
                 organization_id, SegmentRow.first_sequence > start, consistent_read=True, limit=limit - len(events)
             )
             for row in rows:
-                events += _events(row)
+                events += events_of(row)
         return events[:limit]
 
     def before(self, organization_id: str, sequence: int | None) -> Iterator[PublishedEvent]:
         """Every event up to ``sequence``, that one included, newest first; None begins with the newest."""
         bound = SegmentRow.first_sequence.between(STATE + 1, sequence if sequence is not None else 10**18)
         for row in self._rows.query(organization_id, bound, consistent_read=True, scan_index_forward=False):
-            yield from (e for e in reversed(_events(row)) if sequence is None or e.sequence <= sequence)
+            yield from (e for e in reversed(events_of(row)) if sequence is None or e.sequence <= sequence)
 
     def find(self, organization_id: str, sequence: int) -> PublishedEvent | None:
         return next((e for e in self.after(organization_id, sequence - 1, 1) if e.sequence == sequence), None)
@@ -183,7 +183,7 @@ class FeedStore:
         found: list[list[PublishedEvent]] = []
         for row in self._newest_first(organization_id):
             end.last_sequence = max(end.last_sequence, int(row.last_sequence))
-            found.append(_events(row))
+            found.append(events_of(row))
             if row.first_sequence == STATE or row.published_at < since:
                 break
         for events in reversed(found):
@@ -194,7 +194,7 @@ class FeedStore:
         """Read what others have published since."""
         later = SegmentRow.first_sequence > end.last_sequence
         for row in self._rows.query(organization_id, later, consistent_read=True):
-            end.add(_events(row))
+            end.add(events_of(row))
 
     def _newest_first(self, organization_id: str) -> Iterator[SegmentRow]:
         rows: Iterator[SegmentRow] = self._rows.query(
@@ -206,10 +206,11 @@ class FeedStore:
         """The events after this one that were published at once with it, or with the next."""
         bound = SegmentRow.first_sequence <= sequence
         rows = self._rows.query(organization_id, bound, consistent_read=True, scan_index_forward=False, limit=1)
-        return [event for row in rows for event in _events(row) if event.sequence > sequence]
+        return [event for row in rows for event in events_of(row) if event.sequence > sequence]
 
 
-def _events(row: SegmentRow) -> list[PublishedEvent]:
+def events_of(row: SegmentRow) -> list[PublishedEvent]:
+    """None of the row of the state."""
     if row.first_sequence == STATE:
         return []
     return [

@@ -6,9 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from chalicelib import keys
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
+from chalicelib.events.feed_rows import STATE, SegmentRow
+from chalicelib.events.feed_store import events_of
+from chalicelib.events.outbox_rows import OutboxRow
 from chalicelib.files.rows import FileRow, OpenUploadsRow
 from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.rows import OrganizationRow
@@ -28,6 +32,7 @@ def audit(lab: Lab) -> list[str]:
         *wrong_sessions(lab),
         *_wrong_people(lab),
         *_wrong_queue(lab),
+        *wrong_events(lab, rows),
     ]
 
 
@@ -174,6 +179,40 @@ def _wrong_people(lab: Lab) -> Iterator[str]:
         is_live = session.expires_at > time.time() and session.ticket_of is None
         if is_live and session.role != roles.get(session.user_id):
             yield f"a session of {session.username} has the role {session.role}, not {roles.get(session.user_id)}"
+
+
+def wrong_events(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
+    """Every event once, in an order without a gap; and who follows them knows the same files as the API."""
+    written = [keys.parse_outbox_moment(row.moment)[1] for row in lab.cloud.rows(OutboxRow)]
+    if len(set(written)) != len(written):
+        yield "an event was written twice"
+    published: list[str] = []
+    for organization_id in {row.organization_id for row in lab.cloud.rows(SegmentRow)}:
+        feed = [
+            event
+            for row in sorted(lab.cloud.rows(SegmentRow), key=lambda row: row.first_sequence)
+            if row.organization_id == organization_id and row.first_sequence != STATE
+            for event in events_of(row)
+        ]
+        if [event.sequence for event in feed] != list(range(1, len(feed) + 1)):
+            yield f"the events of {organization_id} have gaps"
+        told = [event.to_json() for event in feed]
+        published += [event["id"] for event in told]
+        yield from _wrong_following(told, [row for row in rows if row.organization_id == organization_id])
+    if sorted(published) != sorted(written):
+        yield f"{len(published)} events are published, {len(written)} were written"
+
+
+def _wrong_following(told: list[dict[str, Any]], rows: list[FileRow]) -> Iterator[str]:
+    followed: dict[str, tuple[str, str]] = {}
+    for event in told:
+        if event["type"] == "file.deleted":
+            followed.pop(event["target"]["id"], None)
+        elif event["type"].startswith("file."):
+            followed[event["target"]["id"]] = event["data"]["status"], event["data"]["filename"]
+    shown = {row.file_id: (row.status, row.filename) for row in rows}
+    if followed != shown:
+        yield f"who follows the events knows {followed}, the rows are {shown}"
 
 
 def _wrong_queue(lab: Lab) -> Iterator[str]:

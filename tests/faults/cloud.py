@@ -19,6 +19,7 @@ ENVIRONMENT = {
     **NAMES.environment(),
     "COOKIE_SECURE": "false",
     "LOG_LEVEL": "ERROR",
+    "LOG_FORMAT": "text",
     # The least that the setting takes: what is above goes in parts.
     "MULTIPART_THRESHOLD_BYTES": str(5 * 1024 * 1024),
     "RATE_LIMIT_LOGIN_PER_ADDRESS": "1000000/minute",

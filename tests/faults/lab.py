@@ -33,7 +33,7 @@ from chalicelib.kernel import config
 from chalicelib.platform.objects import MAX_SINGLE_COPY_BYTES
 from chalicelib.tenants import organizations as tenants
 from infra.local.cache import cache_url, start_cache
-from infra.local.consumer import LambdaContext, lambda_event
+from infra.local.consumer import LambdaContext, lambda_event, stream_event
 from infra.local.processes import free_port
 from tests import faster
 from tests.faults import cloud as aws
@@ -49,7 +49,7 @@ SWEEP_INTERVAL_SECONDS = 3600
 MAX_ROUNDS = 7
 LONGEST_BACKOFF_SECONDS = 10
 #: What a process gives up with its memory: its settings are read anew, and these stores keep what they have heard.
-REMEMBERING = ("settings", "counters", "files")
+REMEMBERING = ("settings", "counters", "files", "feed")
 ORGANIZATIONS = {"Acme": ("anna", "albert"), "Bolt": ("berta", "boris")}
 
 
@@ -81,6 +81,8 @@ class Lab:
         #: What the scenarios have made ready, by title.
         self.prepared: dict[str, Any] = {}
         self.deliveries = 0
+        #: The stream has forgotten everything; only the upkeep can find it.
+        self.stream_is_lost = False
 
     @property
     def stores(self) -> wiring.Stores:
@@ -99,6 +101,7 @@ class Lab:
         self.accepted = copy.deepcopy(state.accepted)
         self._ids = itertools.count(state.ids)
         self.swept, self.deliveries, self.lifecycle_used = [], 0, False
+        self.stream_is_lost = False
         for person in self.people.values():
             person.token = state.tokens[person.username]
         self.new_process()
@@ -189,6 +192,36 @@ class Lab:
         self.swept.append(done)
         return done
 
+    # ---- the stream of new events, as Lambda reads it --------------------------------------------------------------
+    def stream_records(self) -> list[dict[str, Any]]:
+        """All that the outbox's stream has told since the start."""
+        table = self.cloud.backend_of_tables().tables[f"{aws.STACK}-event-outbox"]
+        told = [record.to_json() for record in table.stream_shard.items]
+        return list(stream_event("arn:aws:dynamodb:stream", aws.REGION, told)["Records"])
+
+    def publish(self) -> bool:
+        """Hand all of it to the publisher. False: it died or failed, and the stream will hand it out again."""
+        records = self.stream_records()
+        try:
+            application.publish_events({"Records": records}, LambdaContext("publish"))
+        except SimulatedCrash:
+            self.new_process()
+            return False
+        except Exception:
+            return False
+        return True
+
+    def keep_up(self) -> bool:
+        """The hourly upkeep of the events. False: it died or failed; the schedule comes round again."""
+        try:
+            done = application.audit(_SCHEDULED, LambdaContext("audit"))
+        except SimulatedCrash:
+            self.new_process()
+            return False
+        except Exception:
+            return False
+        return "errors" not in done
+
     def redrive(self) -> int:
         """Put the dead letters back into the queue, as the operator does."""
         count = 0
@@ -215,6 +248,8 @@ class Lab:
             self._deliver_with_backoff()
             if self.at_rest():
                 self.lifecycle_used = self.cloud.run_lifecycle()
+                publish = self.keep_up if self.stream_is_lost else self.publish
+                assert publish(), "the publisher fails without a fault"
                 return
             # The last rounds are a day long: then direct uploads that nobody finished have expired.
             self.clock.forward(SWEEP_INTERVAL_SECONDS if number < MAX_ROUNDS - 2 else 24 * 3600)

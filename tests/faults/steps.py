@@ -414,6 +414,52 @@ def rename_again(lab: Lab, file_id: str) -> None:
     assert rename(lab, file_id).status == 200, "can't be renamed afterwards"
 
 
+# ---- events ------------------------------------------------------------------------------------------------------
+def untold(lab: Lab) -> str:
+    """A file of whose life the publisher has not heard yet."""
+    file_id = completed(lab)
+    assert rename(lab, file_id).status == 200
+    return file_id
+
+
+def publish(lab: Lab, file_id: str) -> None:
+    lab.publish()
+
+
+def lost_by_the_stream(lab: Lab) -> str:
+    file_id = untold(lab)
+    lab.clock.forward(3600)
+    lab.stream_is_lost = True
+    return file_id
+
+
+def keep_up(lab: Lab, file_id: str) -> None:
+    lab.stream_is_lost = True
+    lab.keep_up()
+
+
+def download(lab: Lab, file_id: str) -> Answer:
+    return lab.people["anna"].request("GET", f"/files/{file_id}/content")
+
+
+def download_again(lab: Lab, file_id: str) -> None:
+    assert download(lab, file_id).status == 302, "can't be downloaded afterwards"
+
+
+def follow(lab: Lab, file_id: str) -> Answer:
+    return lab.people["anna"].request("GET", "/events?after=1")
+
+
+def told(lab: Lab) -> str:
+    file_id = untold(lab)
+    assert lab.publish()
+    return file_id
+
+
+def follow_again(lab: Lab, file_id: str) -> None:
+    assert len(follow(lab, file_id).body["events"]) > 1, "the events are not there"
+
+
 # ---- direct uploads ----------------------------------------------------------------------------------------------
 def start_form(lab: Lab, prepared: Any) -> Answer:
     """The client sends the bytes when it is told where to."""
