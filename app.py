@@ -56,6 +56,6 @@ def publish_events(event: DynamoDBEvent) -> dict[str, int]:
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="audit")
 def audit(event: LambdaFunctionEvent) -> dict[str, int]:
-    from chalicelib.events.upkeep import keep_up
+    from chalicelib.audit.upkeep import keep_up
 
     return keep_up(stores())

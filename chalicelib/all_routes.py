@@ -5,6 +5,7 @@ from chalicelib.accounts import routes as auth
 from chalicelib.accounts import second_factor_routes as second_factor
 from chalicelib.accounts import session_routes as sessions
 from chalicelib.api_keys import routes as api_keys
+from chalicelib.audit import routes as audit
 from chalicelib.events import routes as events
 from chalicelib.files import routes as files
 from chalicelib.health import routes as health
@@ -26,6 +27,7 @@ ROUTES = (
     uploads.routes,
     companion.routes,
     events.routes,
+    audit.routes,
     health.routes,
     openapi.routes,
 )

@@ -220,6 +220,20 @@ def parse_outbox_moment(moment: str) -> tuple[str, str]:
     return time, event_id
 
 
+def seal_prefix(organization_id: str) -> str:
+    """What the keys of an organisation's sealed events start with."""
+    return f"sealed/{organization_id}/"
+
+
+def seal_key(organization_id: str, first_sequence: int) -> str:
+    """Of the sealed file that begins with this event. In the order of the keys the files follow each other."""
+    return f"{seal_prefix(organization_id)}{first_sequence:018d}.jsonl"
+
+
+def export_key(organization_id: str, export_id: str) -> str:
+    return f"exports/{organization_id}/{export_id}.jsonl"
+
+
 def count_key(status: str, mime_type: str | None) -> str:
     """The name of an organisation's counter of files with this status and detected type."""
     return f"{status}|{mime_type or '-'}"

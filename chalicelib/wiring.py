@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from chalicelib.accounts.session_store import SessionStore
     from chalicelib.accounts.store import UserStore
     from chalicelib.api_keys.store import ApiKeyStore
+    from chalicelib.audit.archive_store import ArchiveStore
     from chalicelib.events.feed_store import FeedStore
     from chalicelib.events.outbox_store import Outbox
     from chalicelib.files.open_uploads_store import OpenUploadsStore
@@ -53,6 +54,13 @@ class Stores:
         from chalicelib.events.feed_store import FeedStore
 
         return FeedStore(self.tables, self.settings.event_retention_days)
+
+    @cached_property
+    def archive(self) -> "ArchiveStore":
+        from chalicelib.audit.archive_store import ArchiveStore
+
+        s = self.settings
+        return ArchiveStore(s.audit_bucket, s.audit_lock_days, s.s3_public_endpoint_url, s.s3_addressing_style)
 
     @cached_property
     def organizations(self) -> "OrganizationStore":

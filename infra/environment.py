@@ -25,6 +25,7 @@ _OUTPUTS = {
     "TABLE_PREFIX": "TablePrefix",
     "TEMP_BUCKET": "TempBucket",
     "PERMANENT_BUCKET": "PermanentBucket",
+    "AUDIT_BUCKET": "AuditBucket",
     "UPLOADS_QUEUE_URL": "UploadsQueueUrl",
     "DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl",
 }

@@ -67,6 +67,10 @@ class Names:
         return f"{self.stack}-permanent-{ACCOUNT}"
 
     @property
+    def audit_bucket(self) -> str:
+        return f"{self.stack}-audit-{ACCOUNT}"
+
+    @property
     def queue(self) -> str:
         return f"{self.stack}-uploads"
 
@@ -90,6 +94,7 @@ class Names:
             "TABLE_PREFIX": self.stack,
             "TEMP_BUCKET": self.temp_bucket,
             "PERMANENT_BUCKET": self.permanent_bucket,
+            "AUDIT_BUCKET": self.audit_bucket,
             "UPLOADS_QUEUE_URL": self.queue_url(self.queue),
             "DEAD_LETTER_QUEUE_URL": self.queue_url(self.dead_letter_queue),
             "BCRYPT_COST": "4",
@@ -131,6 +136,9 @@ class MotoAws:
         location: Any = {"LocationConstraint": self.names.region}
         for bucket in (self.names.temp_bucket, self.names.permanent_bucket):
             self.s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+        self.s3.create_bucket(
+            Bucket=self.names.audit_bucket, CreateBucketConfiguration=location, ObjectLockEnabledForBucket=True
+        )
         versioning: Any = self.resources["PermanentBucket"]["Properties"]["VersioningConfiguration"]
         self.s3.put_bucket_versioning(Bucket=self.names.permanent_bucket, VersioningConfiguration=versioning)
         self._create_queues()

@@ -29,6 +29,7 @@ class EventType(StrEnum):
     FILE_RETRIED = "file.retried"
     FILE_DELETED = "file.deleted"
     FILE_DOWNLOADED = "file.downloaded"
+    AUDIT_EXPORTED = "audit.exported"
 
 
 #: What one needs to see events of a thing. What is not named here is the auditor's.

@@ -65,6 +65,7 @@ class Settings:
     table_prefix: str = matching("tables are `<prefix>-files` and so on", *_TABLE_PREFIX)
     temp_bucket: str = matching("where uploads arrive", *_BUCKET)
     permanent_bucket: str = matching("where checked files stay", *_BUCKET)
+    audit_bucket: str = matching("where sealed events and exports of the audit trail are", *_BUCKET)
     uploads_queue_url: str = url("the queue that tells processing that bytes have arrived", _HTTP, required=True)
     dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
     cache_url: str | None = url(
@@ -254,6 +255,17 @@ class Settings:
         30,
         3650,
         Parameter("Days that events can be read, and audited.", functions=("publish", "audit")),
+    )
+    audit_lock_days: int = integer(
+        "how long a sealed file can be neither deleted nor replaced (S3 Object Lock); 0 for not at all, to 3650",
+        0,
+        0,
+        3650,
+        Parameter(
+            "Days that sealed events can be neither deleted nor replaced (S3 Object Lock, governance mode). 0: no lock.",
+            default=400,
+            functions=("audit",),
+        ),
     )
     log_format: str = choice("`json` or `text`", "json", ("json", "text"))
     log_level: str = choice(

@@ -24,6 +24,10 @@ def answer(body: Any, status: int = 200, headers: dict[str, Any] | None = None) 
     )
 
 
+def json_lines(text: str) -> Response:
+    return Response(body=text, status_code=200, headers={**RESPONSE_HEADERS, "Content-Type": "application/x-ndjson"})
+
+
 def no_content() -> Response:
     return Response(body="", status_code=204, headers=dict(RESPONSE_HEADERS))
 

@@ -25,6 +25,7 @@ SUBJECT = r"(events|tenants|accounts|api_keys|invitations|files|uploads|processi
 #: Logic and stores of a subject may know their own and what stands before it. Routes are where subjects meet.
 SUBJECT_ORDER = (
     "events",
+    "audit",
     "tenants",
     "files",
     "uploads",

@@ -20,7 +20,8 @@ from hypothesis.stateful import (
 )
 
 from chalicelib import wiring
-from chalicelib.events import feed_store, publishing, upkeep
+from chalicelib.audit import upkeep
+from chalicelib.events import feed_store, publishing
 from chalicelib.events.records import Event, EventType, Target
 from chalicelib.kernel import config
 from chalicelib.kernel.clock import timestamp

@@ -1,8 +1,9 @@
-"""Every hour, for each organisation: publish what a stream has lost."""
+"""Every hour, for each organisation: publish what a stream has lost, and seal what is older than an hour."""
 
 import logging
 from collections import Counter
 
+from chalicelib.audit.sealing import seal_feed
 from chalicelib.events.publishing import publish_missed
 from chalicelib.kernel import logs
 from chalicelib.kernel.errors import VersionConflict
@@ -44,3 +45,4 @@ def keep_up_feed(stores: Stores, organization_id: str) -> None:
     after = publish_missed(stores, organization_id, state)
     if after != state:
         stores.feed.set_state(organization_id, state, after)
+    seal_feed(stores, organization_id, after)

@@ -1,0 +1,1 @@
+"""Audit: who did what, from where, when; found, exported, and sealed so that a change of it can be seen."""

@@ -1,0 +1,148 @@
+"""The audit trail: the events of an organisation, all of them, newest first, as an auditor asks for them."""
+
+import fnmatch
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from chalicelib import keys
+from chalicelib.events.records import EventType, PublishedEvent
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.errors import BadInput
+from chalicelib.wiring import Stores
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 100
+#: What one request reads at most, whatever its filters leave of it. The page is short then, and its cursor goes on.
+MAX_EVENTS_READ = 3000
+#: An event is published within moments, or by the upkeep within some hours; its own time is never later.
+LATEST_PUBLICATION = timedelta(days=8)
+_EARLIEST = "0000"
+_TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What an auditor looks for; None leaves out nothing. Times are of the contract's form, both included."""
+
+    actor: str | None = None
+    target: str | None = None
+    types: tuple[str, ...] = ()
+    earliest: str | None = None
+    latest: str | None = None
+
+    @property
+    def since(self) -> str:
+        """Before this moment there can be no match. The id of a file tells when it was created (UUIDv7, RFC 9562)."""
+        earliest = self.earliest or _EARLIEST
+        if self.target is not None and keys.is_file_id(self.target) and UUID(self.target).version == 7:
+            created = datetime.fromtimestamp((UUID(self.target).int >> 80) / 1000, UTC)
+            # Ids come from another clock than times.
+            return max(earliest, timestamp(created - timedelta(minutes=1)))
+        return earliest
+
+    def match(self, event: dict[str, Any]) -> bool:
+        return (
+            self.actor in (None, event["actor"].get("id"))
+            and self.target in (None, event["target"]["id"])
+            and (not self.types or any(fnmatch.fnmatchcase(event["type"], wanted) for wanted in self.types))
+            and (self.earliest or "") <= event["time"]
+            and (self.latest is None or event["time"] <= self.latest)
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        told = {"actor": self.actor, "target": self.target, "from": self.earliest, "to": self.latest}
+        return {name: value for name, value in told.items() if value} | ({"type": self.types} if self.types else {})
+
+
+@dataclass(frozen=True)
+class Page:
+    events: list[dict[str, Any]]
+    next_cursor: str | None
+
+
+def read_filters(
+    actor: str | None, target: str | None, types: list[str] | None, earliest: str | None, latest: str | None
+) -> Filters:
+    """:raises BadInput: no such type, or no time."""
+    for kind in types or ():
+        if not fnmatch.filter(list(EventType), kind):
+            raise BadInput(
+                f"There is no type of event '{kind[:50]}'. Name one such as file.deleted, or all with file.*"
+            )
+    return Filters(actor, target, tuple(types or ()), _moment("from", earliest), _moment("to", latest))
+
+
+def list_trail(stores: Stores, caller: Caller, filters: Filters, *, limit: int, cursor: str | None) -> Page:
+    """Newest first. A page can be short, or empty, and have a next one: so much was read without a match.
+
+    :raises BadInput: a cursor that is none of ours.
+    """
+    if cursor is not None and not re.fullmatch(r"[1-9][0-9]{0,17}", cursor):
+        raise BadInput("cursor is not one of this list.")
+    limit = min(limit, MAX_LIMIT)
+    found: list[dict[str, Any]] = []
+    start = int(cursor) if cursor is not None else newest_to_read(stores, caller.organization_id, filters)
+    for read, event in enumerate(back_to(stores, caller.organization_id, filters, start), start=1):
+        told = event.to_json()
+        if filters.match(told):
+            found.append(told)
+        if len(found) >= limit or read >= MAX_EVENTS_READ:
+            return Page(found, str(event.sequence - 1) if event.sequence > 1 else None)
+    return Page(found, None)
+
+
+def back_to(stores: Stores, organization_id: str, filters: Filters, start: int | None) -> Iterator[PublishedEvent]:
+    """From this number back to where no event can match any more."""
+    since = filters.since
+    for event in stores.feed.before(organization_id, start):
+        # Published before: then it happened before, too, and so did all that come now.
+        if event.published_at < since:
+            return
+        yield event
+
+
+def newest_to_read(stores: Stores, organization_id: str, filters: Filters) -> int | None:
+    """The number after which no event can match, found by halving; None for the newest."""
+    if filters.latest is None:
+        return None
+    bound = timestamp(datetime.fromisoformat(filters.latest) + LATEST_PUBLICATION)
+    return _last_published_before(stores, organization_id, bound)
+
+
+def first_to_read(stores: Stores, organization_id: str, filters: Filters) -> int:
+    """The number from which on events can match."""
+    if filters.since == _EARLIEST:
+        return 1
+    return _last_published_before(stores, organization_id, filters.since) + 1
+
+
+def _last_published_before(stores: Stores, organization_id: str, moment: str) -> int:
+    """0 when there is none."""
+    low, high = 0, stores.feed.last_sequence(organization_id)
+    while low < high:
+        middle = (low + high + 1) // 2
+        event = stores.feed.find(organization_id, middle)
+        # Expired ones are older than anything.
+        if event is None or event.published_at < moment:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _moment(name: str, raw: str | None) -> str | None:
+    """:raises BadInput: not a time of ISO 8601."""
+    if raw is None:
+        return None
+    try:
+        if not _TIME.fullmatch(raw):
+            raise ValueError
+        moment = datetime.fromisoformat(raw)
+        return timestamp(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise BadInput(f"{name} must be a time such as 2026-11-25 or 2026-11-25T10:00:00Z.") from None
