@@ -262,7 +262,7 @@ class Settings:
         0,
         3650,
         Parameter(
-            "Days that sealed events can be neither deleted nor replaced (S3 Object Lock, governance mode). 0: no lock.",
+            "Days that sealed events can be neither deleted nor replaced (Object Lock, governance mode). 0: no lock.",
             default=400,
             functions=("audit",),
         ),

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.kernel.config import ConfigurationError, Settings, described, load
 from tests.unit.cloud import ENVIRONMENT
 
-REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "UPLOADS_QUEUE_URL")
+REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "AUDIT_BUCKET", "UPLOADS_QUEUE_URL")
 MINIMAL = {name: ENVIRONMENT[name] for name in REQUIRED}
 
 
@@ -44,6 +44,8 @@ WRONG = {
     "TABLE_PREFIX": ["a b", "x/y", "ü", "x" * 300],
     "TEMP_BUCKET": ["UPPER", "a", "with space", "s3://bucket", "x" * 64, "-start"],
     "PERMANENT_BUCKET": ["UPPER", "a/b"],
+    "AUDIT_BUCKET": ["UPPER", "a/b"],
+    "AUDIT_LOCK_DAYS": ["-1", "3651", "for ever"],
     "UPLOADS_QUEUE_URL": ["uploads", "ftp://x/y", "https://", "http://[", "https://host:port/x"],
     "DEAD_LETTER_QUEUE_URL": ["dead", "://"],
     "CACHE_URL": [

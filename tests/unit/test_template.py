@@ -202,6 +202,7 @@ REQUIRED = {
     "TABLE_PREFIX": "strongroom-prod",
     "TEMP_BUCKET": "strongroom-prod-temp-000000000000",
     "PERMANENT_BUCKET": "strongroom-prod-permanent-000000000000",
+    "AUDIT_BUCKET": "strongroom-prod-audit-000000000000",
     "UPLOADS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/strongroom-prod-uploads",
 }
 

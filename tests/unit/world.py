@@ -89,6 +89,7 @@ class World:
             **{table: self.rows(table.removeprefix(f"{STACK}-")) for table in tables},
             "temp": self.temp(),
             "permanent": self.permanent(),
+            "audit": self.objects(NAMES.audit_bucket),
         }
 
     def spoil(self, file_id: str, name: str = "Acme") -> None:
@@ -102,6 +103,10 @@ class World:
 
     def put_temp(self, key: str, body: bytes, **options: Any) -> None:
         self.s3.put_object(Bucket=TEMP_BUCKET, Key=key, Body=body, **options)
+
+    def put_audit(self, key: str, body: bytes) -> None:
+        """Past the application, as somebody who may write into the bucket."""
+        self.s3.put_object(Bucket=NAMES.audit_bucket, Key=key, Body=body)
 
     def temp_key(self, file_id: str, name: str = "Acme") -> str:
         return keys.temp_key(self.organizations[name].organization_id, file_id)
