@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.processing.ports import Objects, Queue
     from chalicelib.tenants.store import OrganizationStore
     from chalicelib.uploads.ports import DirectUploads
+    from chalicelib.webhooks.ports import Sender
 
 
 class Stores:
@@ -54,6 +55,12 @@ class Stores:
         from chalicelib.events.feed_store import FeedStore
 
         return FeedStore(self.tables, self.settings.event_retention_days)
+
+    @cached_property
+    def sender(self) -> "Sender":
+        from chalicelib.platform.outbound import OutboundSender
+
+        return OutboundSender(self.settings.webhook_allowed_hosts)
 
     @cached_property
     def archive(self) -> "ArchiveStore":

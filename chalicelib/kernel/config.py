@@ -23,6 +23,7 @@ from chalicelib.kernel.setting import (
     address,
     boolean,
     choice,
+    hosts,
     integer,
     matching,
     origins,
@@ -248,6 +249,14 @@ class Settings:
     # Lambda ends a function after at most 900 s; the lease must outlive it, or two attempts could run at once.
     processing_lease_seconds: int = integer(
         "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
+    )
+    webhook_allowed_hosts: tuple[str, ...] = hosts(
+        "hosts to which webhooks may go although they are private or have no TLS, comma separated; for developers",
+        Parameter(
+            "Hosts to which webhooks may go although they are private or have no TLS. Empty but for developers.",
+            default="",
+            functions=("api", "deliver"),
+        ),
     )
     event_retention_days: int = integer(
         "how long events can be read, and audited, 30 to 3650",

@@ -98,6 +98,7 @@ WRONG = {
     "LOG_LEVEL": ["verbose", "info"],
     "DEFAULT_QUOTA_BYTES": ["-1", "1TB"],
     "MAX_OPEN_UPLOADS_PER_USER": ["0", "1001", "many"],
+    "WEBHOOK_ALLOWED_HOSTS": ["http://x", "a b", "*"],
     "EVENT_RETENTION_DAYS": ["29", "3651", "a year"],
     "MAX_OPEN_PERCENT_PER_USER": ["0", "101", "half"],
     "DEFAULT_QUOTA_FILES": ["-1", "many"],
