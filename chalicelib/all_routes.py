@@ -13,6 +13,7 @@ from chalicelib.tenants import routes as tenants
 from chalicelib.uploads import companion_routes as companion
 from chalicelib.uploads import routes as uploads
 from chalicelib.web import openapi
+from chalicelib.webhooks import routes as webhooks
 
 ROUTES = (
     auth.routes,
@@ -26,6 +27,7 @@ ROUTES = (
     uploads.routes,
     companion.routes,
     events.routes,
+    webhooks.routes,
     health.routes,
     openapi.routes,
 )

@@ -27,6 +27,8 @@ _OUTPUTS = {
     "PERMANENT_BUCKET": "PermanentBucket",
     "UPLOADS_QUEUE_URL": "UploadsQueueUrl",
     "DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl",
+    "WEBHOOKS_QUEUE_URL": "WebhooksQueueUrl",
+    "WEBHOOKS_DEAD_LETTER_QUEUE_URL": "WebhooksDeadLetterQueueUrl",
 }
 
 

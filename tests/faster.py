@@ -89,6 +89,10 @@ def _copy_quickly() -> None:
         # What describes a table is small and flat enough for one level, and mostly never changed.
         vars(made).update({name: copy.copy(value) for name, value in vars(table).items()})
         made.items = copy.deepcopy(table.items, memo)
+        if table.stream_shard is not None:
+            # What it has told stays with the table that told it.
+            made.stream_shard = copy.copy(table.stream_shard)
+            made.stream_shard.table, made.stream_shard.items = made, list(table.stream_shard.items)
         return made
 
     setattr(Table, "__deepcopy__", copy_table)  # noqa: B010

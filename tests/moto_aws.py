@@ -74,6 +74,10 @@ class Names:
     def dead_letter_queue(self) -> str:
         return f"{self.queue}-dead"
 
+    @property
+    def webhooks_queue(self) -> str:
+        return f"{self.stack}-webhooks"
+
     def queue_url(self, queue: str) -> str:
         return f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT}/{queue}"
 
@@ -92,6 +96,7 @@ class Names:
             "PERMANENT_BUCKET": self.permanent_bucket,
             "UPLOADS_QUEUE_URL": self.queue_url(self.queue),
             "DEAD_LETTER_QUEUE_URL": self.queue_url(self.dead_letter_queue),
+            "WEBHOOKS_QUEUE_URL": self.queue_url(self.webhooks_queue),
             "BCRYPT_COST": "4",
             "S3_ADDRESSING_STYLE": "path",
         }
@@ -148,16 +153,17 @@ class MotoAws:
         )
 
     def _create_queues(self) -> None:
-        queue = self.resources["UploadsQueue"]["Properties"]
-        redrive = {
-            "deadLetterTargetArn": self.names.queue_arn(self.names.dead_letter_queue),
-            "maxReceiveCount": queue["RedrivePolicy"]["maxReceiveCount"],
-        }
-        self.sqs.create_queue(QueueName=self.names.dead_letter_queue)
-        self.sqs.create_queue(
-            QueueName=self.names.queue,
-            Attributes={"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": str(queue["VisibilityTimeout"])},
-        )
+        for name, resource in ((self.names.queue, "UploadsQueue"), (self.names.webhooks_queue, "WebhooksQueue")):
+            queue = self.resources[resource]["Properties"]
+            redrive = {
+                "deadLetterTargetArn": self.names.queue_arn(f"{name}-dead"),
+                "maxReceiveCount": queue["RedrivePolicy"]["maxReceiveCount"],
+            }
+            self.sqs.create_queue(QueueName=f"{name}-dead")
+            self.sqs.create_queue(
+                QueueName=name,
+                Attributes={"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": str(queue["VisibilityTimeout"])},
+            )
         arn = self.names.queue_arn(self.names.queue)
         self.s3.put_bucket_notification_configuration(
             Bucket=self.names.temp_bucket,

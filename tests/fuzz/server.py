@@ -37,6 +37,7 @@ ENVIRONMENT = {
     "TEMP_BUCKET": TEMP_BUCKET,
     "PERMANENT_BUCKET": PERMANENT_BUCKET,
     "UPLOADS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{QUEUE}",
+    "WEBHOOKS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{STACK}-webhooks",
     "COOKIE_SECURE": "false",
     "BCRYPT_COST": "4",
     "S3_ADDRESSING_STYLE": "path",

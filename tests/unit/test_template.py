@@ -203,6 +203,7 @@ REQUIRED = {
     "TEMP_BUCKET": "strongroom-prod-temp-000000000000",
     "PERMANENT_BUCKET": "strongroom-prod-permanent-000000000000",
     "UPLOADS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/strongroom-prod-uploads",
+    "WEBHOOKS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/strongroom-prod-webhooks",
 }
 
 

@@ -18,6 +18,7 @@ REQUIRED = {
     "TEMP_BUCKET": "temp-bucket",
     "PERMANENT_BUCKET": "permanent-bucket",
     "UPLOADS_QUEUE_URL": "https://sqs.example.com/q",
+    "WEBHOOKS_QUEUE_URL": "https://sqs.example.com/w",
 }
 
 

@@ -1,0 +1,1 @@
+"""Webhooks: an organisation's events, posted to its own programs, signed, and tried for days."""
