@@ -97,6 +97,7 @@ class Names:
             "UPLOADS_QUEUE_URL": self.queue_url(self.queue),
             "DEAD_LETTER_QUEUE_URL": self.queue_url(self.dead_letter_queue),
             "WEBHOOKS_QUEUE_URL": self.queue_url(self.webhooks_queue),
+            "WEBHOOKS_DEAD_LETTER_QUEUE_URL": self.queue_url(f"{self.webhooks_queue}-dead"),
             "BCRYPT_COST": "4",
             "S3_ADDRESSING_STYLE": "path",
         }

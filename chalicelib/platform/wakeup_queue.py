@@ -11,7 +11,7 @@ from chalicelib.platform import aws
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.webhooks.records import Wakeup
+    from chalicelib.webhooks.ports import Wakeup
 
 #: Messages of one call (AWS limit).
 BATCH = 10

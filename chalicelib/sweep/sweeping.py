@@ -39,8 +39,8 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
     One item that can't be finished is logged and left to the next sweep; it does not keep the others waiting.
 
     :returns: how often each thing was done: ``webhooks_woken``, ``requeued``, ``expired``, ``failed``,
-        ``deletions_finished``, ``completions_repeated``, ``strays_deleted``, ``given_up`` (more had arrived than there was room for), ``left``
-        (not due after all), ``errors``.
+        ``deletions_finished``, ``completions_repeated``, ``strays_deleted``, ``given_up`` (more had arrived than there
+        was room for), ``left`` (not due after all), ``errors``.
     :raises Exception: too many errors, or no access to the lists themselves.
     """
     done: Counter[str] = Counter()

@@ -112,15 +112,6 @@ class Webhooks:
     made: int
 
 
-@dataclass(frozen=True)
-class Wakeup:
-    """A message that there may be something to do for a webhook. What there is to do is in the tables."""
-
-    organization_id: str
-    webhook_id: str
-    delay_seconds: int = 0
-
-
 class DeliveryStatus(StrEnum):
     PENDING = "pending"
     DELIVERED = "delivered"

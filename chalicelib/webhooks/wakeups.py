@@ -9,9 +9,9 @@ import time
 from typing import Any
 
 from chalicelib import keys
-from chalicelib.events.outbox_store import read_records
 from chalicelib.kernel.errors import VersionConflict
-from chalicelib.webhooks.records import Progress, Wakeup, Webhook
+from chalicelib.webhooks.ports import Wakeup
+from chalicelib.webhooks.records import Progress, Webhook
 from chalicelib.wiring import Stores
 
 #: Whatever has gone wrong with messages, each enabled webhook is looked at again after this time.
@@ -43,6 +43,8 @@ def wake_for_records(stores: Stores, records: list[dict[str, Any]]) -> int:
     :returns: how many.
     :raises Exception: an outage; the same records have to come again.
     """
+    from chalicelib.events.outbox_store import read_records
+
     happened: dict[str, set[tuple[str, str]]] = {}
     for event in read_records(records):
         told = json.loads(event.told)

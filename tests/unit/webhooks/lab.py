@@ -32,7 +32,7 @@ class Lab:
         self.restart()
         self._travel = travel
         self._numbers = itertools.count(1)
-        self._told = 0
+        self.told = 0
 
     def restart(self) -> None:
         """As a new process."""
@@ -69,7 +69,7 @@ class Lab:
         """The publisher gets what the stream has told since the last time."""
         table = self.world.cloud.backend_of_tables().tables[f"{STACK}-event-outbox"]
         told = [record.to_json() for record in table.stream_shard.items]
-        new, self._told = told[self._told :], len(told)
+        new, self.told = told[self.told :], len(told)
         if new:
             records = stream_event("arn:aws:dynamodb:stream", REGION, new)["Records"]
             self.world.cloud.chalice.lambda_.invoke("publish_events", {"Records": records})
