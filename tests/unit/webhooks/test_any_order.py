@@ -12,6 +12,8 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from pynamodb.exceptions import PynamoDBException
 
 import app as application
 from chalicelib.events.records import EventType
@@ -36,7 +39,7 @@ from tests.unit.cloud import NAMES, REGION
 from tests.unit.webhooks.lab import Lab
 from tests.unit.world import World
 
-EXAMPLES, STEPS = (200, 40) if os.environ.get("FAULTS_LONG") else (15, 25)
+EXAMPLES, STEPS = (200, 12) if os.environ.get("FAULTS_LONG") else (15, 8)
 QUEUE = NAMES.webhooks_queue
 MODES = [mode for mode in Mode if mode not in (Mode.HANGS, Mode.REFUSED)]
 #: Who makes it, and what it is told.
@@ -47,11 +50,59 @@ WEBHOOKS = (
 )
 ORGANIZATION_OF = {"anna": "Acme", "berta": "Bolt"}
 #: The whole of an example is shorter than the three days after which an event is given up.
-WAITS_SECONDS = (4, 40, 400, 3 * 3600)
+WAITS_SECONDS = (1, 6, 40, 400, 3 * 3600)
 
-faults = st.one_of(st.none(), st.tuples(st.integers(0, 25), st.sampled_from(MODES)))
-numbers = st.sampled_from(range(len(WEBHOOKS)))
 Fault = tuple[int, Mode] | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    :param events: type, organisation, how many.
+    :param publishing: what goes wrong while they are published; ``sweeping`` likewise.
+    :param asked: what people ask for, of which webhook.
+    :param work: each time that a worker comes: what goes wrong, and whether another comes while it posts.
+    :param seconds: that pass then.
+    """
+
+    up: tuple[bool, ...]
+    events: list[tuple[EventType, str, int]]
+    publishing: Fault
+    asked: tuple[str, int] | None
+    messages: str
+    work: list[tuple[Fault, bool]]
+    seconds: int
+    sweeps: bool
+    sweeping: Fault
+
+
+def faults(last_call: int) -> st.SearchStrategy[Fault]:
+    return st.one_of(st.none(), st.tuples(st.integers(0, last_call), st.sampled_from(MODES)))
+
+
+steps = st.builds(
+    Step,
+    up=st.tuples(*[st.sampled_from([True, True, False])] * len(WEBHOOKS)),
+    events=st.lists(
+        st.tuples(
+            st.sampled_from([EventType.FILE_COMPLETED, EventType.FILE_DELETED, EventType.FILE_RENAMED]),
+            st.sampled_from(["Acme", "Bolt"]),
+            st.sampled_from([1, 2, 12]),
+        ),
+        min_size=1,
+        max_size=2,
+    ),
+    publishing=faults(6),
+    asked=st.one_of(
+        st.none(),
+        st.tuples(st.sampled_from(["replay", "redeliver", "rotate"]), st.sampled_from(range(len(WEBHOOKS)))),
+    ),
+    messages=st.sampled_from(["kept", "kept", "lost", "doubled"]),
+    work=st.lists(st.tuples(faults(25), st.booleans()), min_size=1, max_size=3),
+    seconds=st.sampled_from(WAITS_SECONDS),
+    sweeps=st.booleans(),
+    sweeping=faults(5),
+)
 
 
 def plan_of(fault: Fault) -> Any:
@@ -124,21 +175,30 @@ class Endpoints(RuleBasedStateMachine):
         }
         assert good & {one.removeprefix("v1,") for one in post.headers["webhook-signature"].split()}
 
-    def restart(self) -> None:
-        """The process has died: a new one knows nothing."""
-        self.world.restart()
-
     # ---- what happens --------------------------------------------------------------------------------------------
-    @rule(
-        count=st.sampled_from([1, 3, 12]),
-        kind=st.sampled_from([EventType.FILE_COMPLETED, EventType.FILE_DELETED, EventType.FILE_RENAMED]),
-        of=st.sampled_from(["Acme", "Bolt"]),
-        fault=faults,
-    )
-    def happen(self, count: int, kind: EventType, of: str, fault: Fault) -> None:
-        ids = self.lab.happen(count, kind, of, publish=False)
-        self.told += [(event_id, kind.value, of) for event_id in ids]
-        self.publish(fault)
+    @rule(step=steps)
+    def step(self, step: Step) -> None:
+        """Some time of an installation's life; whatever can go wrong in it goes wrong in any mixture."""
+        self.up = list(step.up)
+        for kind, of, count in step.events:
+            ids = self.lab.happen(count, kind, of, publish=False)
+            self.told += [(event_id, kind.value, of) for event_id in ids]
+        self.publish(step.publishing)
+        if step.asked is not None:
+            self.ask(*step.asked)
+        messages = self.world.cloud.messages(QUEUE)
+        if step.messages == "lost":
+            messages.clear()
+        if step.messages == "doubled":
+            for message in list(messages)[:5]:
+                self.world.sqs.send_message(QueueUrl=NAMES.queue_url(QUEUE), MessageBody=message.body)
+        for fault, overlap in step.work:
+            self.overlap = overlap
+            self.work_once(fault)
+        self.overlap = False
+        self.lab.forward(step.seconds)
+        if step.sweeps:
+            self.sweep(step.sweeping)
 
     def publish(self, fault: Fault) -> None:
         """As the stream does: what has failed comes again."""
@@ -148,21 +208,22 @@ class Endpoints(RuleBasedStateMachine):
                 self.lab.publish()
         except SimulatedCrash:
             self.lab.told = told
-            self.restart()
-        except (StrongroomError, ClientError, BotoCoreError, Exception):
+            self.world.restart()
+        except (StrongroomError, PynamoDBException, ClientError, BotoCoreError):
             self.lab.told = told
 
-    @rule(fault=faults)
-    def work(self, fault: Fault) -> None:
-        self.work_once(fault)
-
-    @rule(fault=faults)
-    def work_while_another_does(self, fault: Fault) -> None:
-        self.overlap = True
-        self.work_once(fault)
-        self.overlap = False
+    def sweep(self, fault: Fault) -> None:
+        try:
+            with self.wire.watched(plan_of(fault)):
+                self.lab.sweep()
+        except SimulatedCrash:
+            self.world.restart()
+        except (StrongroomError, PynamoDBException, ClientError, BotoCoreError):
+            # It runs again.
+            pass
 
     def work_once(self, fault: Fault) -> bool:
+        """One call of the function, as Lambda makes it. Whether there was a message."""
         found = self.world.sqs.receive_message(
             QueueUrl=NAMES.queue_url(QUEUE), MaxNumberOfMessages=10, AttributeNames=["All"], WaitTimeSeconds=0
         )
@@ -171,13 +232,10 @@ class Endpoints(RuleBasedStateMachine):
             return False
         event = lambda_event(NAMES.queue_arn(QUEUE), REGION, messages)
         try:
-            if fault is None:
+            with self.wire.watched(plan_of(fault)) if fault is not None else nullcontext():
                 answer = application.deliver_webhooks(event, LambdaContext("deliver"))
-            else:
-                with self.wire.watched(plan_of(fault)):
-                    answer = application.deliver_webhooks(event, LambdaContext("deliver"))
         except SimulatedCrash:
-            self.restart()
+            self.world.restart()
             return True
         kept = {failure["itemIdentifier"] for failure in answer["batchItemFailures"]}
         for message in messages:
@@ -185,51 +243,17 @@ class Endpoints(RuleBasedStateMachine):
                 self.world.sqs.delete_message(QueueUrl=NAMES.queue_url(QUEUE), ReceiptHandle=message["ReceiptHandle"])
         return True
 
-    @rule(fault=faults)
-    def sweep(self, fault: Fault) -> None:
-        try:
-            with self.wire.watched(plan_of(fault)):
-                self.lab.sweep()
-        except SimulatedCrash:
-            self.restart()
-        except Exception:
-            pass
-
-    @rule()
-    def lose_messages(self) -> None:
-        self.world.cloud.messages(QUEUE).clear()
-
-    @rule()
-    def double_messages(self) -> None:
-        for message in list(self.world.cloud.messages(QUEUE))[:5]:
-            self.world.sqs.send_message(QueueUrl=NAMES.queue_url(QUEUE), MessageBody=message.body)
-
-    @rule(seconds=st.sampled_from(WAITS_SECONDS))
-    def wait(self, seconds: int) -> None:
-        self.lab.forward(seconds)
-
-    @rule(number=numbers)
-    def break_or_mend(self, number: int) -> None:
-        self.up[number] = not self.up[number]
-
-    # ---- what people do ------------------------------------------------------------------------------------------
-    @rule(number=numbers, seconds=st.sampled_from([0, 3600]))
-    def rotate(self, number: int, seconds: int) -> None:
-        caller = self.world.caller(WEBHOOKS[number][0])
-        made = logic.rotate_secret(self.world.stores, caller, self.webhooks[number].webhook_id, seconds)
-        self.secrets[number].append(made.secret)
-
-    @rule(number=numbers, after=st.integers(0, 20))
-    def replay(self, number: int, after: int) -> None:
-        caller = self.world.caller(WEBHOOKS[number][0])
-        deliveries.replay_after(self.world.stores, caller, self.webhooks[number].webhook_id, after)
-
-    @rule(number=numbers)
-    def redeliver(self, number: int) -> None:
-        for delivery in self.lab.deliveries(self.webhooks[number])[:2]:
-            caller = self.world.caller(WEBHOOKS[number][0])
-            names = (self.webhooks[number].webhook_id, str(delivery.sequence))
-            deliveries.redeliver(self.world.stores, caller, *names)
+    def ask(self, what: str, number: int) -> None:
+        """What people do."""
+        stores, caller = self.world.stores, self.world.caller(WEBHOOKS[number][0])
+        webhook = self.webhooks[number]
+        if what == "replay":
+            deliveries.replay_after(stores, caller, webhook.webhook_id, 1)
+        if what == "redeliver":
+            for delivery in self.lab.deliveries(webhook)[:2]:
+                deliveries.redeliver(stores, caller, webhook.webhook_id, str(delivery.sequence))
+        if what == "rotate":
+            self.secrets[number].append(logic.rotate_secret(stores, caller, webhook.webhook_id, 3600).secret)
 
     # ---- what has to hold ----------------------------------------------------------------------------------------
     @invariant()
