@@ -30,12 +30,20 @@ class EventType(StrEnum):
     FILE_DELETED = "file.deleted"
     FILE_DOWNLOADED = "file.downloaded"
     AUDIT_EXPORTED = "audit.exported"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105
+    WEBHOOK_ENABLED = "webhook.enabled"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_DELETED = "webhook.deleted"
+    WEBHOOK_TEST = "webhook.test"
 
 
 #: What one needs to see events of a thing. What is not named here is the auditor's.
-VISIBLE_WITH: Final[Mapping[str, Scope]] = {"file": Scope.FILES_READ}
-#: In the audit trail only: they change nothing, so no program has to follow them.
-AUDIT_ONLY: Final = frozenset({EventType.FILE_DOWNLOADED})
+VISIBLE_WITH: Final[Mapping[str, Scope]] = {"file": Scope.FILES_READ, "webhook": Scope.WEBHOOKS_MANAGE}
+#: In the audit trail only: they change nothing, so no program has to follow them. A test goes to the endpoint that is
+#: tested besides.
+AUDIT_ONLY: Final = frozenset({EventType.FILE_DOWNLOADED, EventType.WEBHOOK_TEST})
 
 
 def scope_of(event_type: str) -> Scope:

@@ -69,6 +69,8 @@ class Settings:
     audit_bucket: str = matching("where sealed events and exports of the audit trail are", *_BUCKET)
     uploads_queue_url: str = url("the queue that tells processing that bytes have arrived", _HTTP, required=True)
     dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
+    webhooks_queue_url: str = url("the queue that wakes what delivers to webhooks", _HTTP, required=True)
+    webhooks_dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
     cache_url: str | None = url(
         "`redis://` or `rediss://`; without it each process has its own rate counters",
         ("redis", "rediss"),

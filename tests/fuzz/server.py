@@ -38,6 +38,7 @@ ENVIRONMENT = {
     "PERMANENT_BUCKET": PERMANENT_BUCKET,
     "AUDIT_BUCKET": f"{STACK}-audit",
     "UPLOADS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{QUEUE}",
+    "WEBHOOKS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{STACK}-webhooks",
     "COOKIE_SECURE": "false",
     "BCRYPT_COST": "4",
     "S3_ADDRESSING_STYLE": "path",

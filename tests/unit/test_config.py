@@ -9,7 +9,9 @@ import pytest
 from chalicelib.kernel.config import ConfigurationError, Settings, described, load
 from tests.unit.cloud import ENVIRONMENT
 
-REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "AUDIT_BUCKET", "UPLOADS_QUEUE_URL")
+REQUIRED = (
+    *("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "AUDIT_BUCKET", "UPLOADS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"),
+)
 MINIMAL = {name: ENVIRONMENT[name] for name in REQUIRED}
 
 
@@ -48,6 +50,8 @@ WRONG = {
     "AUDIT_LOCK_DAYS": ["-1", "3651", "for ever"],
     "UPLOADS_QUEUE_URL": ["uploads", "ftp://x/y", "https://", "http://[", "https://host:port/x"],
     "DEAD_LETTER_QUEUE_URL": ["dead", "://"],
+    "WEBHOOKS_QUEUE_URL": ["webhooks", "ftp://x/y"],
+    "WEBHOOKS_DEAD_LETTER_QUEUE_URL": ["dead", "://"],
     "CACHE_URL": [
         "localhost:6379",
         "http://localhost",

@@ -14,6 +14,7 @@ from chalicelib.kernel import config
 from chalicelib.kernel.caller import Caller
 from chalicelib.tenants.organization import Organization
 from infra.local.consumer import lambda_event, stream_event
+from tests.memory.endpoints import MemoryEndpoints
 from tests.moto_aws import backend_of_objects, s3_notification
 from tests.unit.cloud import (
     DEAD_LETTER_QUEUE,
@@ -36,6 +37,7 @@ class World:
         self.s3 = cloud.s3
         self.sqs = cloud.sqs
         self.queue_url = ENVIRONMENT["UPLOADS_QUEUE_URL"]
+        self.endpoints = MemoryEndpoints()
         self.organizations: dict[str, Organization] = {o.name: o for o in cloud.organizations}
 
     @property
@@ -45,11 +47,12 @@ class World:
     def restart(self) -> None:
         """As a new process: settings read again, nothing in memory; only the tables' client is kept."""
         config.settings.cache_clear()
-        wiring.install(wiring.Stores(config.settings(), tables=self.cloud.tables))
+        self.use()
 
     def use(self, **given: Any) -> None:
         """Put other stores in the place of those of this process."""
-        wiring.install(wiring.Stores(config.settings(), **{"tables": self.cloud.tables, **given}))
+        standing = {"tables": self.cloud.tables, "sender": self.endpoints}
+        wiring.install(wiring.Stores(config.settings(), **{**standing, **given}))
 
     def token(self, username: str) -> str:
         """Of a session of this user that was started once for the whole run."""

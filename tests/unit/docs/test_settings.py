@@ -19,6 +19,7 @@ REQUIRED = {
     "PERMANENT_BUCKET": "permanent-bucket",
     "AUDIT_BUCKET": "audit-bucket",
     "UPLOADS_QUEUE_URL": "https://sqs.example.com/q",
+    "WEBHOOKS_QUEUE_URL": "https://sqs.example.com/w",
 }
 
 
