@@ -26,6 +26,7 @@ faster.speed_up_moto()
 
 from tests.unit.api import Api, Session  # noqa: E402
 from tests.unit.logbook import Logbook, Watch, kept_in_place  # noqa: E402
+from tests.unit.webhooks.lab import Lab, lab_of  # noqa: E402
 
 # No deadline: the machine may be busy with other things. `HYPOTHESIS_EXAMPLES=10000` looks harder.
 settings.register_profile(
@@ -77,6 +78,13 @@ def world(cloud: Cloud) -> Iterator[World]:
     world.restart()
     yield world
     world.restart()
+
+
+@pytest.fixture
+def lab(world: World) -> Iterator[Lab]:
+    """For webhooks: endpoints, their wake-ups, and time."""
+    with lab_of(world) as lab:
+        yield lab
 
 
 @pytest.fixture

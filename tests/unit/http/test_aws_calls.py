@@ -15,6 +15,7 @@ from tests.unit.calls import aws_calls
 from tests.unit.contract import check_success
 from tests.unit.http.test_listing import add
 from tests.unit.keys import make_key
+from tests.unit.webhooks.lab import lab_of
 from tests.unit.world import World
 
 SIZES = [0, 10, 5_000_000]
@@ -66,6 +67,46 @@ def test_keys_cost_the_same_however_many_there_are(api: Api, anna: Session, keys
     assert made == [READ, READ, write, write, READ]
     made = calls_of(lambda: check_success(api.delete(path, anna), 204))
     assert made == [session, READ, write, READ, "dynamodb.DeleteItem"]
+
+
+@pytest.mark.parametrize("webhooks", [1, 15])
+def test_webhooks_cost_the_same_however_many_there_are(api: Api, anna: Session, webhooks: int) -> None:
+    session, query, write = "dynamodb.GetItem", "dynamodb.Query", "dynamodb.TransactWriteItems"
+    body = {"url": "https://hooks.example.com/", "types": ["file.completed"]}
+    for _ in range(webhooks):
+        made = api.post("/webhooks", anna, json_body=body).json
+    path = f"/webhooks/{made['id']}"
+    assert calls_of(lambda: check_success(api.get("/webhooks", anna))) == [session, query]
+    # The end of the feed, and the list.
+    assert calls_of(lambda: check_success(api.post("/webhooks", anna, json_body=body), 201)) == [
+        session, query, query, write,
+    ]  # fmt: skip
+    assert calls_of(lambda: check_success(api.get(path, anna))) == [session, READ]
+    assert calls_of(lambda: check_success(api.get(f"{path}/deliveries?limit=100", anna))) == [
+        session, READ, READ, query,
+    ]  # fmt: skip
+    change = {"description": "changed"}
+    made_calls = calls_of(lambda: check_success(api.request("PATCH", path, session=anna, json_body=change)))
+    assert made_calls == [session, READ, READ, write]
+    replay = {"after": 0}
+    made_calls = calls_of(lambda: check_success(api.post(f"{path}/replay", anna, json_body=replay), 202))
+    assert made_calls == [session, READ, READ, "dynamodb.UpdateItem", "sqs.SendMessageBatch"]
+
+
+@pytest.mark.parametrize("events", [1, 5, 50])
+def test_delivering_costs_one_write_an_event_and_the_rest_once(
+    api: Api, anna: Session, world: World, events: int
+) -> None:
+    api.post("/webhooks", anna, json_body={"url": "https://hooks.example.com/", "types": ["file.completed"]})
+    with lab_of(world) as lab:
+        lab.happen(events)
+        made = sorted(calls_of(lab.work))
+    puts = [call for call in made if call == "dynamodb.PutItem"]
+    assert len(puts) == events
+    # The lease, the position, the end; the feed and what is due.
+    assert sorted(set(made)) == ["dynamodb.PutItem", "dynamodb.Query", "dynamodb.UpdateItem"]
+    assert made.count("dynamodb.UpdateItem") == 3
+    assert made.count("dynamodb.Query") <= 4
 
 
 def test_download_costs_details_and_its_event(api: Api, anna: Session, world: World) -> None:

@@ -18,7 +18,6 @@ from tests.unit.keys import make_key
 from tests.unit.webhooks.lab import URL, Lab
 from tests.unit.world import World
 
-pytest_plugins = ("tests.unit.webhooks.conftest",)
 ABSENT = "01890000-0000-7000-8000-000000000000"
 KEYS = {
     *("id", "url", "types", "description", "enabled", "disabled_at", "disabled_reason", "failing_since", "position"),

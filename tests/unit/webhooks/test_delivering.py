@@ -92,6 +92,7 @@ def test_failed_event_is_tried_over_three_days_and_then_failed(lab: Lab) -> None
     lab.work()
     waits = []
     while (delivery := lab.deliveries(webhook)[0]).next_try_at is not None:
+        assert delivery.attempts == len(waits) + 1, "it was not tried when it was due"
         waits.append(delivery.next_try_at - time.time())
         lab.forward(max(waits[-1], lab.now(webhook).progress.quiet_until - time.time(), 0) + 1)
         lab.sweep()
