@@ -10,6 +10,9 @@ from contextlib import contextmanager
 import time_machine
 
 from chalicelib.events.records import Event, EventType, Target
+from chalicelib.kernel.caller import Caller
+from chalicelib.kernel.permissions import Role
+from chalicelib.tenants import organizations as tenants
 from chalicelib.webhooks import logic
 from chalicelib.webhooks.batches import deliver_batch
 from chalicelib.webhooks.records import Delivery, Webhook
@@ -38,9 +41,17 @@ class Lab:
         """As a new process."""
         self.world.use(wakeups=self.wakeups)
 
-    def webhook(self, url: str = URL, types: Iterable[str] | None = None, by: str = "anna") -> Webhook:
+    def webhook(self, url: str = URL, types: Iterable[str] | None = None, by: str | Caller = "anna") -> Webhook:
         chosen = list(types) if types is not None else None
-        return logic.create_webhook(self.world.stores, self.world.caller(by), url, chosen).webhook
+        caller = by if isinstance(by, Caller) else self.world.caller(by)
+        return logic.create_webhook(self.world.stores, caller, url, chosen).webhook
+
+    def owner(self, organization: str) -> Caller:
+        """Somebody of this organisation, which is made when there is none."""
+        known = self.world.organizations
+        if organization not in known:
+            known[organization] = tenants.create_organization(self.world.stores, organization)
+        return Caller.of_user(known[organization].organization_id, "owner-id", "owner", Role.OWNER)
 
     def now(self, webhook: Webhook) -> Webhook:
         """As it is now."""
