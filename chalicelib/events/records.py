@@ -135,7 +135,7 @@ class PublishedEvent:
         head = {"id": told.pop("id"), "version": told.pop("version"), "sequence": self.sequence}
         head |= {"type": told.pop("type"), "time": told.pop("time"), "organization_id": self.organization_id}
         if not with_origin:
-            told["actor"] = {key: told["actor"][key] for key in told["actor"].keys() - {"address", "program"}}
+            told["actor"] = {key: value for key, value in told["actor"].items() if key not in ("address", "program")}
         return head | {"request_id": None} | told
 
 

@@ -187,6 +187,10 @@ def test_deleted_stack_leaves_its_data_behind(stack: DeployedStack) -> None:
             "api-keys",
             "invitations",
             "files",
+            "event-outbox",
+            "events",
+            "webhooks",
+            "webhook-deliveries",
             "migrations",
         )
     }
@@ -196,8 +200,10 @@ def test_deleted_stack_leaves_its_data_behind(stack: DeployedStack) -> None:
     )
     assert kept["KeyCount"] == 1
     assert s3.head_bucket(Bucket=stack.outputs["TempBucket"])
+    assert s3.head_bucket(Bucket=stack.outputs["AuditBucket"])
     queues = stack.session.client("sqs").list_queues(QueueNamePrefix="strongroom-prod").get("QueueUrls", [])
-    assert [url.rsplit("/", 1)[-1] for url in queues] == ["strongroom-prod-uploads-dead"]
+    kept_queues = {url.rsplit("/", 1)[-1] for url in queues}
+    assert kept_queues == {"strongroom-prod-uploads-dead", "strongroom-prod-webhooks-dead"}
     functions = stack.session.client("lambda").list_functions()["Functions"]
     assert [f["FunctionName"] for f in functions if f["FunctionName"].startswith("strongroom-prod-")] == []
 
