@@ -82,6 +82,8 @@ class _Attempt:
     connection: "HTTPConnection | None" = None
     status: int | None = None
     body: bytes = b""
+    #: Its time is over, and that was told: nothing may be sent any more.
+    is_given_up: bool = False
     outcome: "Future[str | None]" = field(default_factory=Future)
 
 
@@ -111,6 +113,7 @@ class OutboundSender:
             error = attempt.outcome.result(timeout=ATTEMPT_SECONDS)
         except TimeoutError:
             error = TIMED_OUT
+            attempt.is_given_up = True
             _cut(attempt.connection)
         milliseconds = round((time.monotonic() - started) * 1000)
         return Answer(attempt.status, milliseconds, attempt.body.decode(errors="replace"), error)
@@ -126,6 +129,10 @@ class OutboundSender:
         target = self._target(url)
         connection = attempt.connection = self._connection(target, _resolve(target))
         try:
+            if not attempt.is_given_up:
+                connection.connect()
+            if attempt.is_given_up:
+                raise _Refusal(TIMED_OUT)
             sent = {"Host": target.host_header, "User-Agent": "Strongroom-Webhooks/1", "Connection": "close", **headers}
             connection.request("POST", target.path, body, sent, preload_content=False, decode_content=False)
             response: Any = connection.getresponse()

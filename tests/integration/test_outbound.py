@@ -109,6 +109,23 @@ def test_dns_that_does_not_answer(server: Receiver, monkeypatch: pytest.MonkeyPa
     assert OutboundSender(LOCAL).send(server.url(), HEADERS, b"{}").error == TIMED_OUT
 
 
+def test_nothing_is_sent_when_the_dns_answers_too_late(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was told to have timed out must not arrive afterwards."""
+    ask, released, threads = socket.getaddrinfo, threading.Event(), []
+
+    def getaddrinfo(host: str, *arguments: Any, **options: Any) -> Any:
+        threads.append(threading.current_thread())
+        released.wait(5)
+        return ask(host, *arguments, **options)
+
+    monkeypatch.setattr(outbound, "ATTEMPT_SECONDS", 0.3)
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+    assert OutboundSender(LOCAL).send(server.url(), HEADERS, b"{}").error == TIMED_OUT
+    released.set()
+    threads[0].join(5)
+    assert server.received == []
+
+
 def test_odd_answers(server: Receiver) -> None:
     sender = OutboundSender(LOCAL)
     for raw, errors in (

@@ -196,8 +196,8 @@ def test_no_cycles() -> None:
         visit(module, ())
 
 
-#: ETags of parts are what clients list; logic compares them. Webhooks are signed by headers, whoever sends them. The rest
-#: are names of what stores offer.
+#: ETags of parts are what clients list; logic compares them. Webhooks are signed by headers. The rest are names of
+#: what stores offer.
 KNOWN_TO_LOGIC = {"etag", "is_temp_bucket", "headers"}
 FOREIGN_WORDS = {"s3", "sqs", "dynamodb", "boto3", "bucket", "etag", "cookie", "header", "headers"}
 
