@@ -147,6 +147,7 @@ MENDED |= {"role": b'"member"'}
 def concrete(site: Site, path: str, file_id: str, key_id: str = "k") -> str:
     """The path with an id that exists where it wants a file's or a key's, so that the body is looked at."""
     ids = {"file_id": file_id, "key_id": key_id, "user_id": site.user_id, "upload_id": "u", "ticket": "t"}
+    ids |= {"webhook_id": "w", "delivery_id": "1"}
     return path.format(**ids)
 
 
