@@ -28,7 +28,9 @@ _READS_STREAMS = {
                 "Effect": "Allow",
                 "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
                 "Resource": "*",
-            }
+            },
+            # On AWS a batch needs sqs:SendMessage, which the roles have; the emulator asks for an action of its own.
+            {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": "*"},
         ],
     },
 }
