@@ -69,6 +69,9 @@ class Publishing(RuleBasedStateMachine):
     # ---- what writes -----------------------------------------------------------------------------------------------
     def _event(self, name: str, thing: str) -> Event:
         self.number += 1
+        # No two changes of one thing are made in the same millisecond.
+        self.now += timedelta(milliseconds=1)
+        self.clock.move_to(self.now)
         return Event(
             organization_id=self._organization(name),
             type=EventType.FILE_RENAMED,
@@ -150,18 +153,23 @@ class Publishing(RuleBasedStateMachine):
     def publish_an_old_batch_again(self, publisher: int, data: st.DataObject) -> None:
         self._publish(publisher, data.draw(st.sampled_from(self.batches)))
 
-    @rule(size=st.integers(1, 10), other_size=st.integers(1, 10), same=st.booleans())
-    def publish_two_at_once(self, size: int, other_size: int, same: bool) -> None:
-        """The second goes through whole at the moment when the first is about to write."""
+    @rule(size=st.integers(1, 10), same=st.booleans())
+    def publish_two_at_once(self, size: int, same: bool) -> None:
+        """The second goes through whole at the moment when the first is about to write: of the same batch, or of
+        another partition. Batches of one partition come one after the other.
+        """
         records = self._next_batch(size)
-        other = records if same else self._next_batch(other_size)
-        if records:
-            before_it_writes = calls.just_before(PUT, lambda: self._publish(1, other))
-            with before_it_writes:
-                # Something to write even if all of the batch is published.
-                extra = self._event("Acme", "a")
-                self._write(extra)
-                self._publish(0, [*records, self.world.stream_records()[-1]])
+        if not records:
+            return
+        # Things of their own; something to write even if all of the batch is published.
+        mine, others = self._record_of_a_new_thing(), self._record_of_a_new_thing()
+        other = [*records, mine] if same else [others]
+        with calls.just_before(PUT, lambda: self._publish(1, other)):
+            self._publish(0, [*records, mine])
+
+    def _record_of_a_new_thing(self) -> dict[str, Any]:
+        self._write(self._event("Acme", f"thing-{self.number}"))
+        return self.world.stream_records()[-1]
 
     @rule(size=st.integers(1, 20))
     def lose_records(self, size: int) -> None:
