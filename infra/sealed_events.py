@@ -84,7 +84,8 @@ def _faults_of_seal(
 
 
 def _read_lines(key: str, seal: Seal, body: bytes, lines: dict[int, str], checked: Checked) -> None:
-    told = body.decode(errors="replace").splitlines()[1:]
+    # Not splitlines, which also splits at characters that JSON leaves as they are, such as U+2028.
+    told = body.decode(errors="replace").removesuffix("\n").split("\n")[1:]
     expected = list(range(seal.first, seal.last + 1))
     found = []
     for number, line in enumerate(told, start=2):

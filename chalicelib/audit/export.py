@@ -60,14 +60,16 @@ def _write(
 ) -> tuple[int, int | None]:
     """How many events were written, and where to go on when it is not all."""
     after = max(after, first_to_read(stores, organization_id, filters) - 1)
-    until, written = time.monotonic() + MAX_READING_SECONDS, 0
+    deadline, published_until, written = time.monotonic() + MAX_READING_SECONDS, filters.published_until, 0
     while events := stores.feed.after(organization_id, after, READ_AT_ONCE):
         for event in events:
+            if published_until is not None and event.published_at > published_until:
+                return written, None
             after = event.sequence
             told = event.to_json()
             if filters.match(told):
                 lines.write(json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
                 written += 1
-        if written >= MAX_FILE_EVENTS or time.monotonic() > until:
+        if written >= MAX_FILE_EVENTS or time.monotonic() > deadline:
             return written, after
     return written, None

@@ -19,9 +19,10 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 #: What one request reads at most, whatever its filters leave of it. The page is short then, and its cursor goes on.
 MAX_EVENTS_READ = 3000
-#: An event is published within moments, or by the upkeep within some hours; its own time is never later.
+#: An event is published within moments, or by the upkeep within some hours.
 LATEST_PUBLICATION = timedelta(days=8)
-_EARLIEST = "0000"
+#: The clock of a publisher may be a minute behind that of who wrote the event, and of the publisher before it.
+CLOCK_SKEW = timedelta(minutes=2)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:\d\d)?)?")
 
 
@@ -36,14 +37,15 @@ class Filters:
     latest: str | None = None
 
     @property
-    def since(self) -> str:
-        """Before this moment there can be no match. The id of a file tells when it was created (UUIDv7, RFC 9562)."""
-        earliest = self.earliest or _EARLIEST
-        if self.target is not None and keys.is_file_id(self.target) and UUID(self.target).version == 7:
-            created = datetime.fromtimestamp((UUID(self.target).int >> 80) / 1000, UTC)
-            # Ids come from another clock than times.
-            return max(earliest, timestamp(created - timedelta(minutes=1)))
-        return earliest
+    def published_from(self) -> str | None:
+        """What was published before this moment does not match; None when that is not known."""
+        moments = [moment for moment in (self.earliest, _created(self.target)) if moment is not None]
+        return _shifted(max(moments), -CLOCK_SKEW) if moments else None
+
+    @property
+    def published_until(self) -> str | None:
+        """As :attr:`published_from`, of what was published after this moment."""
+        return _shifted(self.latest, LATEST_PUBLICATION) if self.latest is not None else None
 
     def match(self, event: dict[str, Any]) -> bool:
         return (
@@ -97,9 +99,8 @@ def list_trail(stores: Stores, caller: Caller, filters: Filters, *, limit: int, 
 
 def back_to(stores: Stores, organization_id: str, filters: Filters, start: int | None) -> Iterator[PublishedEvent]:
     """From this number back to where no event can match any more."""
-    since = filters.since
+    since = filters.published_from or ""
     for event in stores.feed.before(organization_id, start):
-        # Published before: then it happened before, too, and so did all that come now.
         if event.published_at < since:
             return
         yield event
@@ -107,17 +108,14 @@ def back_to(stores: Stores, organization_id: str, filters: Filters, start: int |
 
 def newest_to_read(stores: Stores, organization_id: str, filters: Filters) -> int | None:
     """The number after which no event can match, found by halving; None for the newest."""
-    if filters.latest is None:
-        return None
-    bound = timestamp(datetime.fromisoformat(filters.latest) + LATEST_PUBLICATION)
-    return _last_published_before(stores, organization_id, bound)
+    until = filters.published_until
+    return _last_published_before(stores, organization_id, until) if until is not None else None
 
 
 def first_to_read(stores: Stores, organization_id: str, filters: Filters) -> int:
     """The number from which on events can match."""
-    if filters.since == _EARLIEST:
-        return 1
-    return _last_published_before(stores, organization_id, filters.since) + 1
+    since = filters.published_from
+    return _last_published_before(stores, organization_id, since) + 1 if since is not None else 1
 
 
 def _last_published_before(stores: Stores, organization_id: str, moment: str) -> int:
@@ -132,6 +130,25 @@ def _last_published_before(stores: Stores, organization_id: str, moment: str) ->
         else:
             high = middle - 1
     return low
+
+
+def _created(target: str | None) -> str | None:
+    """When a file was created, by its id (UUIDv7, RFC 9562); None for what is no such id."""
+    if target is None or not keys.is_file_id(target) or UUID(target).version != 7:
+        return None
+    try:
+        return timestamp(datetime.fromtimestamp((UUID(target).int >> 80) / 1000, UTC))
+    except (ValueError, OverflowError):
+        # An id has room for years after 9999, which a datetime has not. Nothing has such an id.
+        return None
+
+
+def _shifted(moment: str, by: timedelta) -> str:
+    """Where the calendar ends, the moment itself: there is nothing beyond it."""
+    try:
+        return timestamp(datetime.fromisoformat(moment) + by)
+    except OverflowError:
+        return moment
 
 
 def _moment(name: str, raw: str | None) -> str | None:

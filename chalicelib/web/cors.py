@@ -10,7 +10,7 @@ from chalicelib.wiring import stores
 
 PREFLIGHT_MAX_AGE_SECONDS = "600"
 ALLOWED_HEADERS = "Authorization, Content-Type"
-EXPOSED_HEADERS = "Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+EXPOSED_HEADERS = "Location, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Next-After"
 
 
 def register_preflight(app: Chalice) -> None:

@@ -76,7 +76,7 @@ def test_ended_keys_vanish_by_themselves() -> None:
     assert expiry == {"AttributeName": "vanishes_at", "Enabled": True}
 
 
-@pytest.mark.parametrize("name", ["TempBucket", "PermanentBucket"])
+@pytest.mark.parametrize("name", ["TempBucket", "PermanentBucket", "AuditBucket"])
 def test_bucket_is_private_and_encrypted(name: str) -> None:
     properties = RESOURCES[name]["Properties"]
     assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
@@ -100,6 +100,25 @@ def test_lifecycle_of_both_buckets() -> None:
     }
     assert not any("ExpirationInDays" in rule for rule in permanent.values()), "kept files must never expire"
     assert RESOURCES["PermanentBucket"]["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+def test_audit_bucket_can_lock_and_keeps_all_but_exports() -> None:
+    properties = RESOURCES["AuditBucket"]["Properties"]
+    assert properties["ObjectLockEnabled"] is True
+    assert properties["VersioningConfiguration"] == {"Status": "Enabled"}
+    # A default lock would hold exports as long as what is sealed.
+    assert "ObjectLockConfiguration" not in properties
+    [rule] = properties["LifecycleConfiguration"]["Rules"]
+    assert (rule["Prefix"], rule["ExpirationInDays"]) == ("exports/", 1)
+
+
+def test_nobody_deletes_what_is_sealed_nor_shortens_its_lock() -> None:
+    for name in (function.role for function in functions.FUNCTIONS):
+        [policy] = RESOURCES[name]["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if "-audit-${AWS::AccountId}" in json.dumps(statement):
+                assert not any(word in json.dumps(statement["Action"]) for word in ("Delete", "Bypass", "*"))
+                assert name == "AuditRole" or statement["Resource"]["Fn::Sub"].endswith("/exports/*")
 
 
 def test_pages_of_allowed_origins_can_read_the_etag_of_a_part() -> None:
@@ -144,6 +163,15 @@ def test_what_posts_to_customers_reads_nothing_of_theirs_but_events() -> None:
         if isinstance(node, dict) and "Fn::GetAtt" in node
     }
     assert reached == {"EventsTable", "WebhooksTable", "WebhookDeliveriesTable", "EventOutboxTable", "WebhooksQueue"}
+
+
+def test_network_passes_what_the_api_may_do_with_buckets() -> None:
+    [policy] = RESOURCES["ApiRole"]["Properties"]["Policies"]
+    [passed] = RESOURCES["S3Endpoint"]["Properties"]["PolicyDocument"]["Statement"]
+    allowed = [s for s in policy["PolicyDocument"]["Statement"] if "s3:" in json.dumps(s.get("Action", ""))]
+    wanted = [r for s in allowed for r in (s["Resource"] if isinstance(s["Resource"], list) else [s["Resource"]])]
+    assert wanted
+    assert [resource for resource in wanted if resource not in passed["Resource"]] == []
 
 
 def test_queue_gives_up_when_processing_says_so() -> None:

@@ -14,11 +14,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import keys
 from chalicelib.audit import sealing, upkeep
-from chalicelib.audit.sealing import seal_feed
+from chalicelib.audit.sealing import Seal, canonical, seal_feed
+from chalicelib.events.outbox_store import read_records
 from infra.sealed_events import check_sealed_events
 from tests.unit import calls
-from tests.unit.audit.test_trail import START, write
-from tests.unit.cloud import NAMES
+from tests.unit.audit.test_trail import START, date_segment, write
+from tests.unit.cloud import NAMES, STACK
 from tests.unit.conftest import Configure
 from tests.unit.world import World
 
@@ -108,6 +109,59 @@ def test_two_runs_at_once_make_one_chain(world: World, clock: Any, acme: str) ->
     assert faults(world, acme) == []
 
 
+def test_event_that_is_due_before_an_earlier_one_waits_for_it(world: World, clock: Any, acme: str) -> None:
+    for _ in range(3):
+        write(world, 1)
+    date_segment(world, 2, START + timedelta(seconds=2))
+    clock.shift(3601)
+    upkeep.keep_up(world.stores)
+    assert world.stores.feed.state(acme).sealed_sequence == 1
+    clock.shift(2)
+    upkeep.keep_up(world.stores)
+    assert world.stores.feed.state(acme).sealed_sequence == 3
+    assert faults(world, acme) == []
+
+
+OTHER_FILES: dict[str, Callable[[list[str]], list[str]]] = {
+    "another event": lambda text: [text[0], text[1].replace('"thing"', '"other"'), *text[2:]],
+    "more events": lambda text: [text[0].replace('"last":3', '"last":4'), *text[1:], text[3].replace(":3", ":4")],
+    "an end before its beginning": lambda text: [text[0].replace('"last":3', '"last":0')],
+    "another chain": lambda text: [text[0].replace("null", '"0"'), *text[1:]],
+    "nothing": lambda text: [],
+}
+
+
+@pytest.mark.parametrize("other", OTHER_FILES)
+def test_file_of_somebody_else_is_not_taken_for_a_seal(world: World, clock: Any, acme: str, other: str) -> None:
+    write(world, 3)
+    events = world.stores.feed.after(acme, 0, 3)
+    text = [Seal(acme, 1, 3, None).line, *(canonical(event.to_json()) for event in events)]
+    world.put_audit(keys.seal_key(acme, 1), "\n".join([*OTHER_FILES[other](text), ""]).encode())
+    clock.shift(3601)
+    assert upkeep.keep_up(world.stores)["errors"] == 1
+    assert world.stores.feed.state(acme).sealed_sequence == 0
+
+
+def test_numbering_goes_on_after_all_has_expired(world: World, clock: Any, acme: str) -> None:
+    write(world, 3)
+    clock.shift(3601)
+    upkeep.keep_up(world.stores)
+    expire(world)
+    [late] = world.stores.feed.publish(acme, [read_records(world.stream_records())[-1]])
+    assert late.sequence == 4
+    clock.shift(3601)
+    upkeep.keep_up(world.stores)
+    assert world.stores.feed.state(acme).sealed_sequence == 4
+    assert faults(world, acme) == []
+
+
+def test_signs_that_end_lines_elsewhere_end_none(world: World, clock: Any, acme: str) -> None:
+    write(world, 1, target="a\u2028b\x85c")
+    clock.shift(3601)
+    upkeep.keep_up(world.stores)
+    assert faults(world, acme) == []
+
+
 def test_locked_where_it_is_asked_for(world: World, clock: Any, acme: str, configure: Configure) -> None:
     configure(AUDIT_LOCK_DAYS=30)
     write(world, 1)
@@ -125,6 +179,15 @@ def rewrite(world: World, key: str, change: Callable[[list[str]], list[str]]) ->
     for version in world.s3.list_object_versions(Bucket=NAMES.audit_bucket, Prefix=key)["Versions"]:
         world.s3.delete_object(Bucket=NAMES.audit_bucket, Key=key, VersionId=version["VersionId"])
     world.put_audit(key, "\n".join([*change(text), ""]).encode())
+
+
+def expire(world: World) -> None:
+    """All events, by DynamoDB's TTL. The state of a feed never does."""
+    table: Any = world.cloud.backend_of_tables().tables[f"{STACK}-events"]
+    for item in table.all_items():
+        if item.range_key.value != "0":
+            del table.items[item.hash_key][item.range_key]
+    world.restart()
 
 
 CHANGES: dict[str, Callable[[list[str]], list[str]]] = {
@@ -146,6 +209,17 @@ def test_changed_file_is_found(world: World, acme: str, sealed: list[str], chang
     assert faults(world, acme)
 
 
+@pytest.mark.parametrize(("file", "found_by"), [(0, "names the hash"), (1, "names the hash"), (2, "state")])
+def test_changed_file_is_found_when_its_events_have_expired(
+    world: World, acme: str, sealed: list[str], file: int, found_by: str
+) -> None:
+    expire(world)
+    assert faults(world, acme) == []
+    rewrite(world, sealed[file], CHANGES["changed"])
+    [fault] = faults(world, acme)
+    assert found_by in fault
+
+
 def test_missing_file_is_found(world: World, acme: str, sealed: list[str]) -> None:
     for key in sealed:
         [version] = world.s3.list_object_versions(Bucket=NAMES.audit_bucket, Prefix=key)["Versions"]
@@ -164,7 +238,7 @@ def test_file_that_was_written_over_or_deleted_is_found(world: World, acme: str,
 
 
 def test_changed_feed_is_found(world: World, acme: str, sealed: list[str]) -> None:
-    table: Any = world.cloud.backend_of_tables().tables["strongroom-test-events"]
+    table: Any = world.cloud.backend_of_tables().tables[f"{STACK}-events"]
     [item] = [row for row in table.all_items() if row.range_key.value == "1"]
     line = item.attrs["lines"].value[4]
     line.value = line.value.replace('"thing"', '"other"')

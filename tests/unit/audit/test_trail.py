@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +13,10 @@ import time_machine
 
 from chalicelib.audit import export, trail
 from chalicelib.events.records import Event, EventType, Target
+from chalicelib.kernel.clock import timestamp
 from tests.unit import calls
 from tests.unit.api import Api, Session
-from tests.unit.cloud import NAMES
+from tests.unit.cloud import NAMES, STACK
 from tests.unit.conftest import SignIn
 from tests.unit.contract import check_error, check_success
 from tests.unit.world import World
@@ -42,6 +43,13 @@ def write(world: World, count: int, kind: EventType = EventType.FILE_CREATED, ta
             )
         )
     world.publish()
+
+
+def date_segment(world: World, first: int, published_at: datetime) -> None:
+    """As if it had been published by the clock of another process."""
+    table: Any = world.cloud.backend_of_tables().tables[f"{STACK}-events"]
+    [item] = [row for row in table.all_items() if row.range_key.value == str(first)]
+    item.attrs["published_at"].value = timestamp(published_at)
 
 
 def found(api: Api, session: Session, query: str = "") -> list[int]:
@@ -121,6 +129,29 @@ def test_nothing_before_the_time_is_read(api: Api, anna: Session, world: World, 
     assert made.count("dynamodb.Query") <= 2 * 6 + 3, "found by halving"
 
 
+def test_event_is_found_whose_publisher_has_a_clock_that_is_behind(
+    api: Api, anna: Session, world: World, clock: Any
+) -> None:
+    write(world, 1)
+    date_segment(world, 1, START - timedelta(milliseconds=50))
+    assert found(api, anna, f"?from={timestamp(START)}") == [1]
+    assert len(api.get(f"/audit/export?from={timestamp(START)}", anna).body.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("?from=0001-01-01", "?from=9999-12-31T23:59:59Z", "?to=0001-01-01", "?to=9999-12-31"),
+        # UUIDv7 of the year 10889, and of 1970.
+        *("?target=ffffffff-ffff-7fff-bfff-ffffffffffff", "?target=00000000-0000-7000-8000-000000000000"),
+    ],
+)
+def test_times_at_the_end_of_the_calendar(api: Api, anna: Session, world: World, query: str) -> None:
+    write(world, 1)
+    assert found(api, anna, query) == ([1] if query in ("?from=0001-01-01", "?to=9999-12-31") else [])
+    assert api.get(f"/audit/export{query}", anna).status == 200
+
+
 def test_filters_that_leave_little_read_no_more_than_others(
     api: Api, anna: Session, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -187,6 +218,20 @@ def test_export_that_is_cut_says_where_it_goes_on(
             break
         after = answer.headers["X-Next-After"]
     assert seen == list(range(1, 10))
+
+
+def test_export_of_a_past_time_reads_nothing_that_came_long_after(
+    api: Api, anna: Session, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(30):
+        write(world, 2)
+        clock.shift(3600 * 24)
+    monkeypatch.setattr(export, "READ_AT_ONCE", 20)
+    # Time for one page.
+    monkeypatch.setattr(export, "MAX_READING_SECONDS", -1.0)
+    answer = api.get("/audit/export?to=2026-03-02", anna)
+    assert len(answer.body.splitlines()) == 2
+    assert "X-Next-After" not in answer.headers, "all that can match was read"
 
 
 def test_export_that_cannot_be_told_is_refused(api: Api, anna: Session, world: World) -> None:

@@ -1,0 +1,66 @@
+"""The audit trail: who reads it, and that what is sealed stays as it was."""
+
+from __future__ import annotations
+
+from tests.protections.catalogue.places import CLI_AUDIT_TESTS, SEALING_TESTS, TRAIL_TESTS
+from tests.protections.catalogue.protection import Protection
+
+AUDIT = (
+    Protection(
+        "A sealed file is written once",
+        "ArchiveStore.seal",
+        "IfNoneMatch='*'",
+        "pass",
+        (
+            f"{SEALING_TESTS}::test_two_runs_at_once_make_one_chain",
+            f"{SEALING_TESTS}::test_run_that_died_after_writing_is_taken_up",
+        ),
+    ),
+    Protection(
+        "A file that somebody else has put is not taken for a seal",
+        "_sealed_before",
+        "not events or body != _file(seal, events)",
+        "False",
+        (f"{SEALING_TESTS}::test_file_of_somebody_else_is_not_taken_for_a_seal",),
+    ),
+    Protection(
+        "No event is left out of what is sealed",
+        "_due_events",
+        "list(takewhile(lambda event: event.published_at < due, read))",
+        "[event for event in read if event.published_at < due]",
+        (f"{SEALING_TESTS}::test_event_that_is_due_before_an_earlier_one_waits_for_it",),
+    ),
+    Protection(
+        "Each sealed file names the hash of the one before",
+        "_faults_of_seal",
+        "seal.previous_sha256 != sha256",
+        "False",
+        (f"{SEALING_TESTS}::test_changed_file_is_found_when_its_events_have_expired",),
+    ),
+    Protection(
+        "A verification that finds a fault fails",
+        "verify",
+        "raise click.ClickException(f'What is sealed and what is stored differ in {faults} places.')",
+        "pass",
+        (f"{CLI_AUDIT_TESTS}::test_changed_seal_fails_the_command_and_is_named",),
+    ),
+    Protection(
+        "An export has the events of its organisation only",
+        "_write",
+        "stores.feed.after(organization_id, after, READ_AT_ONCE)",
+        "[e for o in stores.organizations.ids() for e in stores.feed.after(o, after, READ_AT_ONCE)]",
+        (f"{TRAIL_TESTS}::test_others_organisation_has_its_own",),
+    ),
+    Protection(
+        "An export that is not told in the trail is not given",
+        "export_trail",
+        "stores.outbox.put(Event(organization_id=organization_id, type=EventType.AUDIT_EXPORTED, "
+        "target=Target('audit', export_id), occasion=export_id, "
+        "data={'filters': filters.to_json(), 'events': events}))",
+        "pass",
+        (
+            f"{TRAIL_TESTS}::test_export_is_part_of_the_trail",
+            f"{TRAIL_TESTS}::test_export_that_cannot_be_told_is_refused",
+        ),
+    ),
+)
