@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import time_machine
 from botocore.exceptions import EndpointConnectionError
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -33,6 +34,9 @@ PUT, QUERY = "dynamodb.PutItem", "dynamodb.Query"
 #: Two organisations, and a few things that things happen to.
 NAMES, THINGS = ("Acme", "Bolt"), ("a", "b", "c")
 PUBLISHERS = 3
+EXAMPLES = 200 if os.environ.get("FAULTS_LONG") else 15
+#: Making a failing example smaller takes minutes.
+PHASES = [Phase.generate]
 
 
 class Crash(BaseException):
@@ -229,7 +233,7 @@ def test_every_event_once_in_one_order(world: World, monkeypatch: pytest.MonkeyP
             pass
 
         Case.world, Case.clock = world, clock
-        run_state_machine_as_test(Case, settings=settings(max_examples=40, stateful_step_count=25))
+        run_state_machine_as_test(Case, settings=settings(max_examples=EXAMPLES, stateful_step_count=25, phases=PHASES))
 
 
 def batch(world: World, *things: str) -> list[dict[str, Any]]:
