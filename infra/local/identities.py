@@ -29,8 +29,6 @@ _READS_STREAMS = {
                 "Action": ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"],
                 "Resource": "*",
             },
-            # On AWS a batch needs sqs:SendMessage, which the roles have; the emulator asks for an action of its own.
-            {"Effect": "Allow", "Action": "sqs:SendMessageBatch", "Resource": "*"},
         ],
     },
 }

@@ -94,6 +94,8 @@ def stack(endpoint: str, cache_port: int, package: packaging.Package) -> Iterato
             "RateLimitLoginPerAddress": "1000/minute",
             "RateLimitAnonymous": "100000/day",
             "RateLimitUploads": "1000/minute",
+            # The receivers of the tests.
+            "WebhookAllowedHosts": "127.0.0.1",
         },
         made=package,
     )
