@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from chalicelib.accounts import codes, limits
 from chalicelib.accounts.passwords import password_matches
-from chalicelib.accounts.records import SecondFactor, User
+from chalicelib.accounts.records import EndReason, SecondFactor, User
 from chalicelib.accounts.sessions import open_sessions
 from chalicelib.accounts.users import write_user
 from chalicelib.kernel.caller import ActorType, Caller
@@ -180,7 +180,7 @@ def _end_sessions_of(stores: Stores, read: User) -> bool:
         found = stores.sessions.find_many(open_sessions(user))
         ended = [session.token_hash for session in found if not session.caller.must_set_up_second_factor]
         if ended:
-            write_user(stores, user, ended=ended)
+            write_user(stores, user, ended=ended, reason=EndReason.SECOND_FACTOR_REQUIRED)
         return bool(ended)
 
     return compare_and_swap(
