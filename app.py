@@ -50,8 +50,18 @@ def sweep(event: LambdaFunctionEvent) -> dict[str, int]:
 @app.on_dynamodb_record(stream_arn="event-outbox", name="publish_events", starting_position="TRIM_HORIZON")
 def publish_events(event: DynamoDBEvent) -> dict[str, int]:
     from chalicelib.events.publishing import publish_records
+    from chalicelib.webhooks.wakeups import wake_for_records
 
-    return {"published": publish_records(stores(), event.to_dict()["Records"])}
+    records = event.to_dict()["Records"]
+    published = publish_records(stores(), records)
+    return {"published": published, "woken": wake_for_records(stores(), records)}
+
+
+@app.on_sqs_message(queue="webhooks", name="deliver_webhooks", batch_size=10)
+def deliver_webhooks(event: SQSEvent) -> dict[str, Any]:
+    from chalicelib.webhooks.batches import deliver_batch, read_batch
+
+    return deliver_batch(stores(), read_batch(event.to_dict()))
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="audit")

@@ -14,6 +14,7 @@ from chalicelib.tenants import routes as tenants
 from chalicelib.uploads import companion_routes as companion
 from chalicelib.uploads import routes as uploads
 from chalicelib.web import openapi
+from chalicelib.webhooks import routes as webhooks
 
 ROUTES = (
     auth.routes,
@@ -28,6 +29,7 @@ ROUTES = (
     companion.routes,
     events.routes,
     audit.routes,
+    webhooks.routes,
     health.routes,
     openapi.routes,
 )

@@ -27,6 +27,11 @@ UNFINISHED_SHARDS = 8
 #: Spreads one organisation's events that are not published yet: a partition takes 1,000 write units a second (AWS
 #: limit), and an event in a transaction takes two.
 OUTBOX_SHARDS = 4
+#: Spreads the webhooks over partitions of the index that the sweep reads.
+WEBHOOK_SHARDS = 4
+#: More than any sequence has, so that sequences sort as texts; ``_MOMENT_DIGITS`` likewise of epoch seconds.
+_SEQUENCE_DIGITS = 15
+_MOMENT_DIGITS = 12
 FALLBACK_FILENAME = "unnamed"
 #: Windows opens a device for these, whatever follows the first dot, also after spaces (Microsoft, "Naming Files, Paths,
 #: and Namespaces"). CONIN$ and CONOUT$ lose their sign before.
@@ -51,6 +56,15 @@ def new_user_id() -> str:
 def new_file_id() -> str:
     """A UUIDv7 (RFC 9562): its order is the order of creation, also within one millisecond of one process."""
     return str(uuid6.uuid7())
+
+
+def new_webhook_id() -> str:
+    """A UUIDv7, as of files."""
+    return str(uuid6.uuid7())
+
+
+def is_webhook_id(text: str) -> bool:
+    return re.fullmatch(_UUID, text) is not None
 
 
 def is_user_id(text: str) -> bool:
@@ -232,6 +246,42 @@ def seal_key(organization_id: str, first_sequence: int) -> str:
 
 def export_key(organization_id: str, export_id: str) -> str:
     return f"exports/{organization_id}/{export_id}.jsonl"
+
+
+def webhook_shard(webhook_id: str) -> str:
+    return f"shard-{zlib.crc32(webhook_id.encode()) % WEBHOOK_SHARDS}"
+
+
+def webhook_shards() -> list[str]:
+    return [f"shard-{number}" for number in range(WEBHOOK_SHARDS)]
+
+
+def deliveries_partition(organization_id: str, webhook_id: str) -> str:
+    return f"{organization_id}#{webhook_id}"
+
+
+def due_partition(organization_id: str, webhook_id: str) -> str:
+    """Where it is noted when deliveries are to be tried again: no listing of deliveries reads it."""
+    return f"due#{organization_id}#{webhook_id}"
+
+
+def delivery_place(sequence: int) -> str:
+    return f"{sequence:0{_SEQUENCE_DIGITS}d}"
+
+
+def parse_delivery_id(text: str) -> int | None:
+    """The sequence of the event that a delivery is of; None when it can't be one."""
+    return int(text) if re.fullmatch(rf"[1-9][0-9]{{0,{_SEQUENCE_DIGITS - 1}}}", text) else None
+
+
+def due_place(moment: int, sequence: int) -> str:
+    return f"{moment:0{_MOMENT_DIGITS}d}#{delivery_place(sequence)}"
+
+
+def parse_due_place(place: str) -> tuple[int, int]:
+    """``(moment, sequence)``"""
+    moment, _, sequence = place.partition("#")
+    return int(moment), int(sequence)
 
 
 def count_key(status: str, mime_type: str | None) -> str:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from chalicelib.processing.ports import Objects, Queue
     from chalicelib.tenants.store import OrganizationStore
     from chalicelib.uploads.ports import DirectUploads
+    from chalicelib.webhooks.delivery_store import DeliveryStore
+    from chalicelib.webhooks.ports import Sender, WakeupQueue
+    from chalicelib.webhooks.store import WebhookStore
 
 
 class Stores:
@@ -54,6 +57,30 @@ class Stores:
         from chalicelib.events.feed_store import FeedStore
 
         return FeedStore(self.tables, self.settings.event_retention_days)
+
+    @cached_property
+    def webhooks(self) -> "WebhookStore":
+        from chalicelib.webhooks.store import WebhookStore
+
+        return WebhookStore(self.tables)
+
+    @cached_property
+    def deliveries(self) -> "DeliveryStore":
+        from chalicelib.webhooks.delivery_store import DeliveryStore
+
+        return DeliveryStore(self.tables)
+
+    @cached_property
+    def wakeups(self) -> "WakeupQueue":
+        from chalicelib.platform.wakeup_queue import SqsWakeupQueue
+
+        return SqsWakeupQueue(self.settings.webhooks_queue_url)
+
+    @cached_property
+    def sender(self) -> "Sender":
+        from chalicelib.platform.outbound import OutboundSender
+
+        return OutboundSender(self.settings.webhook_allowed_hosts)
 
     @cached_property
     def archive(self) -> "ArchiveStore":

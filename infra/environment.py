@@ -28,6 +28,8 @@ _OUTPUTS = {
     "AUDIT_BUCKET": "AuditBucket",
     "UPLOADS_QUEUE_URL": "UploadsQueueUrl",
     "DEAD_LETTER_QUEUE_URL": "DeadLetterQueueUrl",
+    "WEBHOOKS_QUEUE_URL": "WebhooksQueueUrl",
+    "WEBHOOKS_DEAD_LETTER_QUEUE_URL": "WebhooksDeadLetterQueueUrl",
 }
 
 

@@ -77,9 +77,19 @@ SWEEP = Function("sweep", "sweep", memory_mb=512, timeout_seconds=300, local_par
 PUBLISH = Function(
     "publish", "publish_events", memory_mb=512, timeout_seconds=60, local_part="consumer", stream="event-outbox"
 )
+DELIVER = Function(
+    "deliver",
+    "deliver_webhooks",
+    memory_mb=512,
+    timeout_seconds=120,
+    local_part="consumer",
+    queue=Queue(
+        "webhooks_queue_url", "webhooks_dead_letter_queue_url", "Webhooks queue", "Dead letters of the webhooks queue"
+    ),
+)
 AUDIT = Function("audit", "audit", memory_mb=512, timeout_seconds=900, local_part="consumer")
 
-FUNCTIONS = (API, PROCESS, SWEEP, PUBLISH, AUDIT)
+FUNCTIONS = (API, PROCESS, SWEEP, PUBLISH, DELIVER, AUDIT)
 #: The queues that trigger functions.
 QUEUES = tuple(function.queue for function in FUNCTIONS if function.queue is not None)
 

@@ -78,6 +78,10 @@ class Names:
     def dead_letter_queue(self) -> str:
         return f"{self.queue}-dead"
 
+    @property
+    def webhooks_queue(self) -> str:
+        return f"{self.stack}-webhooks"
+
     def queue_url(self, queue: str) -> str:
         return f"https://sqs.{self.region}.amazonaws.com/{ACCOUNT}/{queue}"
 
@@ -97,6 +101,8 @@ class Names:
             "AUDIT_BUCKET": self.audit_bucket,
             "UPLOADS_QUEUE_URL": self.queue_url(self.queue),
             "DEAD_LETTER_QUEUE_URL": self.queue_url(self.dead_letter_queue),
+            "WEBHOOKS_QUEUE_URL": self.queue_url(self.webhooks_queue),
+            "WEBHOOKS_DEAD_LETTER_QUEUE_URL": self.queue_url(f"{self.webhooks_queue}-dead"),
             "BCRYPT_COST": "4",
             "S3_ADDRESSING_STYLE": "path",
         }
@@ -156,16 +162,17 @@ class MotoAws:
         )
 
     def _create_queues(self) -> None:
-        queue = self.resources["UploadsQueue"]["Properties"]
-        redrive = {
-            "deadLetterTargetArn": self.names.queue_arn(self.names.dead_letter_queue),
-            "maxReceiveCount": queue["RedrivePolicy"]["maxReceiveCount"],
-        }
-        self.sqs.create_queue(QueueName=self.names.dead_letter_queue)
-        self.sqs.create_queue(
-            QueueName=self.names.queue,
-            Attributes={"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": str(queue["VisibilityTimeout"])},
-        )
+        for name, resource in ((self.names.queue, "UploadsQueue"), (self.names.webhooks_queue, "WebhooksQueue")):
+            queue = self.resources[resource]["Properties"]
+            redrive = {
+                "deadLetterTargetArn": self.names.queue_arn(f"{name}-dead"),
+                "maxReceiveCount": queue["RedrivePolicy"]["maxReceiveCount"],
+            }
+            self.sqs.create_queue(QueueName=f"{name}-dead")
+            self.sqs.create_queue(
+                QueueName=name,
+                Attributes={"RedrivePolicy": json.dumps(redrive), "VisibilityTimeout": str(queue["VisibilityTimeout"])},
+            )
         arn = self.names.queue_arn(self.names.queue)
         self.s3.put_bucket_notification_configuration(
             Bucket=self.names.temp_bucket,

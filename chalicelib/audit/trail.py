@@ -71,9 +71,8 @@ def read_filters(
     """:raises BadInput: no such type, or no time."""
     for kind in types or ():
         if not fnmatch.filter(list(EventType), kind):
-            raise BadInput(
-                f"There is no type of event '{kind[:50]}'. Name one such as file.deleted, or all with file.*"
-            )
+            sentence = "Name one such as file.deleted, or several with a star such as file.*"
+            raise BadInput(f"There is no type of event '{kind[:50]}'. {sentence}.")
     return Filters(actor, target, tuple(types or ()), _moment("from", earliest), _moment("to", latest))
 
 

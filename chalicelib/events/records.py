@@ -30,6 +30,13 @@ class EventType(StrEnum):
     FILE_DELETED = "file.deleted"
     FILE_DOWNLOADED = "file.downloaded"
     AUDIT_EXPORTED = "audit.exported"
+    WEBHOOK_CREATED = "webhook.created"
+    WEBHOOK_CHANGED = "webhook.changed"
+    WEBHOOK_SECRET_ROTATED = "webhook.secret_rotated"  # noqa: S105
+    WEBHOOK_ENABLED = "webhook.enabled"
+    WEBHOOK_DISABLED = "webhook.disabled"
+    WEBHOOK_DELETED = "webhook.deleted"
+    WEBHOOK_TEST = "webhook.test"
     USER_CREATED = "user.created"
     USER_ROLE_CHANGED = "user.role_changed"
     USER_DISABLED = "user.disabled"
@@ -64,12 +71,14 @@ VISIBLE_WITH: Final[Mapping[str, Scope]] = {
     "file": Scope.FILES_READ,
     "user": Scope.USERS_READ,
     "invitation": Scope.USERS_MANAGE,
+    "webhook": Scope.WEBHOOKS_MANAGE,
 }
 #: Whose events tell of what happens before it is known whose it is, such as a login with an unknown name, or of all
 #: organisations at once. Nobody can be a member of it, because ids of organisations are UUIDs.
 NOBODYS_ORGANIZATION: Final = "nobody"
-#: In the audit trail only: they change nothing, so no program has to follow them.
-AUDIT_ONLY: Final = frozenset({EventType.FILE_DOWNLOADED})
+#: In the audit trail only: they change nothing, so no program has to follow them; and who has no account must not be able
+#: to fill the feed, and webhooks, with failed logins. A test goes to the endpoint that is tested besides.
+AUDIT_ONLY: Final = frozenset({EventType.FILE_DOWNLOADED, EventType.SESSION_FAILED, EventType.WEBHOOK_TEST})
 
 
 def scope_of(event_type: str) -> Scope:

@@ -23,6 +23,7 @@ from chalicelib.kernel.setting import (
     address,
     boolean,
     choice,
+    hosts,
     integer,
     matching,
     origins,
@@ -68,6 +69,8 @@ class Settings:
     audit_bucket: str = matching("where sealed events and exports of the audit trail are", *_BUCKET)
     uploads_queue_url: str = url("the queue that tells processing that bytes have arrived", _HTTP, required=True)
     dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
+    webhooks_queue_url: str = url("the queue that wakes what delivers to webhooks", _HTTP, required=True)
+    webhooks_dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
     cache_url: str | None = url(
         "`redis://` or `rediss://`; without it each process has its own rate counters",
         ("redis", "rediss"),
@@ -249,6 +252,14 @@ class Settings:
     processing_lease_seconds: int = integer(
         "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
     )
+    webhook_allowed_hosts: tuple[str, ...] = hosts(
+        "hosts to which webhooks may go although they are private or have no TLS, comma separated; for developers",
+        Parameter(
+            "Hosts to which webhooks may go although they are private or have no TLS. Empty but for developers.",
+            default="",
+            functions=("api", "deliver"),
+        ),
+    )
     event_retention_days: int = integer(
         "how long events can be read, and audited, 30 to 3650",
         400,
@@ -262,7 +273,7 @@ class Settings:
         0,
         3650,
         Parameter(
-            "Days that sealed events can be neither deleted nor replaced (S3 Object Lock, governance mode). 0: no lock.",
+            "Days that sealed events can be neither deleted nor replaced (Object Lock, governance mode). 0: no lock.",
             default=400,
             functions=("audit",),
         ),

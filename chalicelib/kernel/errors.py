@@ -104,6 +104,22 @@ class ApiKeyNotFound(StrongroomError):
     sentence = "There is no such API key."
 
 
+class WebhookNotFound(StrongroomError):
+    """The webhook is absent, or of another organisation: the caller can't tell which."""
+
+    status = 404
+    code = "webhook_not_found"
+    sentence = "There is no such webhook."
+
+
+class DeliveryNotFound(StrongroomError):
+    """The event was not sent to this webhook, or so long ago that it is forgotten."""
+
+    status = 404
+    code = "delivery_not_found"
+    sentence = "There is no such delivery."
+
+
 class InvitationNotFound(StrongroomError):
     """One sentence for what never was one and for one that is used, deleted, replaced or expired."""
 
@@ -141,6 +157,16 @@ class Conflict(StrongroomError):
 class TooManyApiKeys(Conflict):
     code = "too_many_api_keys"
     sentence = "The organisation has as many API keys as it may have. Delete one that is not needed any more."
+
+
+class TooManyWebhooks(Conflict):
+    code = "too_many_webhooks"
+    sentence = "The organisation has as many webhooks as it may have. Delete one that is not needed any more."
+
+
+class WebhookDisabled(Conflict):
+    code = "webhook_disabled"
+    sentence = "The webhook is disabled. Enable it first."
 
 
 class UsernameTaken(StrongroomError):

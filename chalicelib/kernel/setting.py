@@ -217,6 +217,20 @@ def origins(about: str) -> Any:
     return _field(Setting(about, parse, ()))
 
 
+def hosts(about: str, parameter: Parameter | None = None) -> Any:
+    """Host names or addresses, comma separated; none without the variable."""
+
+    def parse(variable: str, raw: str) -> tuple[str, ...]:
+        found = tuple(part.strip().lower() for part in raw.split(",") if part.strip())
+        for host in found:
+            if not re.fullmatch(r"[a-z0-9._:-]{1,253}", host):
+                wanted = "a comma-separated list of hosts such as hooks.example.com"
+                raise ConfigurationError(f"{variable} must be {wanted}, not {host!r}")
+        return found
+
+    return _field(Setting(about, parse, (), parameter=parameter))
+
+
 def _is_url(raw: str, schemes: tuple[str, ...]) -> bool:
     try:
         parts = urlsplit(raw)

@@ -19,6 +19,7 @@ from chalicelib.kernel.errors import Conflict, ObjectMissing, QuotaExceeded, Too
 from chalicelib.processing.processing import GAVE_UP, MAX_STARTS, end_as_failed, remove_leftovers
 from chalicelib.uploads.direct_uploads import complete_again
 from chalicelib.uploads.part_limits import count_arrived
+from chalicelib.webhooks.wakeups import wake_overdue
 from chalicelib.wiring import Stores
 
 #: A form upload takes seconds; after this time without a change it needs the sweep.
@@ -37,14 +38,16 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
 
     One item that can't be finished is logged and left to the next sweep; it does not keep the others waiting.
 
-    :returns: how often each thing was done: ``requeued``, ``expired``, ``failed``, ``deletions_finished``,
-        ``completions_repeated``, ``strays_deleted``, ``given_up`` (more had arrived than there was room for), ``left``
-        (not due after all), ``errors``.
+    :returns: how often each thing was done: ``webhooks_woken``, ``requeued``, ``expired``, ``failed``,
+        ``deletions_finished``, ``completions_repeated``, ``strays_deleted``, ``given_up`` (more had arrived than there
+        was room for), ``left`` (not due after all), ``errors``.
     :raises Exception: too many errors, or no access to the lists themselves.
     """
     done: Counter[str] = Counter()
     now = datetime.now(UTC)
     moment = now - timedelta(seconds=stale_seconds)
+    # First because it takes least.
+    _do(done, partial(_wake_webhooks, stores, done))
     waiting: list[File] = []
     for item in stores.files.unfinished(timestamp(max(moment, now))):
         file = item.file if isinstance(item, RemovedFile) else item
@@ -80,6 +83,11 @@ def _do(done: Counter[str], step: Callable[[], str | None]) -> str | None:
     if outcome is not None:
         done[outcome] += 1
     return outcome
+
+
+def _wake_webhooks(stores: Stores, done: Counter[str]) -> None:
+    if woken := wake_overdue(stores, int(time.time())):
+        done["webhooks_woken"] += woken
 
 
 def _finish(stores: Stores, item: File | RemovedFile) -> str:

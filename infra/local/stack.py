@@ -78,6 +78,8 @@ def functions_environment(
         "MAX_UPLOAD_BYTES": str(50 * 1024 * 1024),
         "LOG_FORMAT": "text",
         "LOG_LEVEL": "INFO",
+        # The programs that are being developed against it.
+        "WEBHOOK_ALLOWED_HOSTS": "localhost,127.0.0.1",
         "COOKIE_SECURE": "false",
     }
     return {

@@ -36,7 +36,9 @@ ENVIRONMENT = {
     "TABLE_PREFIX": STACK,
     "TEMP_BUCKET": TEMP_BUCKET,
     "PERMANENT_BUCKET": PERMANENT_BUCKET,
+    "AUDIT_BUCKET": f"{STACK}-audit",
     "UPLOADS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{QUEUE}",
+    "WEBHOOKS_QUEUE_URL": f"https://sqs.{REGION}.amazonaws.com/123456789012/{STACK}-webhooks",
     "COOKIE_SECURE": "false",
     "BCRYPT_COST": "4",
     "S3_ADDRESSING_STYLE": "path",
@@ -73,7 +75,7 @@ def build_aws() -> None:
         if not bound.exists():
             bound.create_table(billing_mode="PAY_PER_REQUEST", wait=True)
     s3: Any = boto3.client("s3")
-    for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):
+    for bucket in (TEMP_BUCKET, PERMANENT_BUCKET, f"{STACK}-audit"):
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=PERMANENT_BUCKET, VersioningConfiguration={"Status": "Enabled"})
     sqs: Any = boto3.client("sqs")

@@ -21,11 +21,12 @@ MODULES = {
     for path in [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 }
 #: The packages that are about a subject of the product, each with routes -> logic -> store inside.
-SUBJECT = r"(events|tenants|accounts|api_keys|invitations|files|uploads|processing|sweep|health)"
+SUBJECT = r"(events|audit|webhooks|tenants|accounts|api_keys|invitations|files|uploads|processing|sweep|health)"
 #: Logic and stores of a subject may know their own and what stands before it. Routes are where subjects meet.
 SUBJECT_ORDER = (
     "events",
     "audit",
+    "webhooks",
     "tenants",
     "files",
     "uploads",

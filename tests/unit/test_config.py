@@ -9,7 +9,9 @@ import pytest
 from chalicelib.kernel.config import ConfigurationError, Settings, described, load
 from tests.unit.cloud import ENVIRONMENT
 
-REQUIRED = ("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "UPLOADS_QUEUE_URL")
+REQUIRED = (
+    *("TABLE_PREFIX", "TEMP_BUCKET", "PERMANENT_BUCKET", "AUDIT_BUCKET", "UPLOADS_QUEUE_URL", "WEBHOOKS_QUEUE_URL"),
+)
 MINIMAL = {name: ENVIRONMENT[name] for name in REQUIRED}
 
 
@@ -44,8 +46,12 @@ WRONG = {
     "TABLE_PREFIX": ["a b", "x/y", "ü", "x" * 300],
     "TEMP_BUCKET": ["UPPER", "a", "with space", "s3://bucket", "x" * 64, "-start"],
     "PERMANENT_BUCKET": ["UPPER", "a/b"],
+    "AUDIT_BUCKET": ["UPPER", "a/b"],
+    "AUDIT_LOCK_DAYS": ["-1", "3651", "for ever"],
     "UPLOADS_QUEUE_URL": ["uploads", "ftp://x/y", "https://", "http://[", "https://host:port/x"],
     "DEAD_LETTER_QUEUE_URL": ["dead", "://"],
+    "WEBHOOKS_QUEUE_URL": ["webhooks", "ftp://x/y"],
+    "WEBHOOKS_DEAD_LETTER_QUEUE_URL": ["dead", "://"],
     "CACHE_URL": [
         "localhost:6379",
         "http://localhost",
@@ -96,6 +102,7 @@ WRONG = {
     "LOG_LEVEL": ["verbose", "info"],
     "DEFAULT_QUOTA_BYTES": ["-1", "1TB"],
     "MAX_OPEN_UPLOADS_PER_USER": ["0", "1001", "many"],
+    "WEBHOOK_ALLOWED_HOSTS": ["http://x", "a b", "*"],
     "EVENT_RETENTION_DAYS": ["29", "3651", "a year"],
     "MAX_OPEN_PERCENT_PER_USER": ["0", "101", "half"],
     "DEFAULT_QUOTA_FILES": ["-1", "many"],

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import app
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
@@ -17,6 +18,7 @@ from chalicelib.kernel.setting import EVERY_FUNCTION
 from chalicelib.processing import announcements as events
 from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
+from chalicelib.webhooks import batches, delivering
 from infra import functions, gateway
 from infra.packaging import ROOT
 from infra.template import FOLDER, Template, data_plane, everything_but_chalice, generated, load, merge
@@ -120,6 +122,30 @@ def test_queue_waits_six_times_as_long_as_a_function_may_run() -> None:
     assert config.load(REQUIRED).processing_lease_seconds > timeout_seconds
 
 
+def test_webhooks_queue_waits_six_times_as_long_and_a_lease_outlives_the_function() -> None:
+    timeout_seconds = RESOURCES["DeliverWebhooks"]["Properties"]["Timeout"]
+    assert timeout_seconds == functions.DELIVER.timeout_seconds
+    assert RESOURCES["WebhooksQueue"]["Properties"]["VisibilityTimeout"] >= 6 * timeout_seconds
+    assert timeout_seconds < delivering.LEASE_SECONDS
+    trigger = RESOURCES["DeliverWebhooks"]["Properties"]["Events"]["DeliverWebhooksSqsEventSource"]["Properties"]
+    assert trigger["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert trigger["ScalingConfig"]["MaximumConcurrency"]
+
+
+def test_each_message_of_a_batch_has_a_thread_of_its_own() -> None:
+    (source,) = [source for source in app.app.event_sources if source.name == "deliver_webhooks"]
+    assert source.batch_size == batches.BATCH
+
+
+def test_what_posts_to_customers_reads_nothing_of_theirs_but_events() -> None:
+    reached = {
+        node["Fn::GetAtt"][0]
+        for node in walk(RESOURCES["DeliverRole"])
+        if isinstance(node, dict) and "Fn::GetAtt" in node
+    }
+    assert reached == {"EventsTable", "WebhooksTable", "WebhookDeliveriesTable", "EventOutboxTable", "WebhooksQueue"}
+
+
 def test_queue_gives_up_when_processing_says_so() -> None:
     redrive = RESOURCES["UploadsQueue"]["Properties"]["RedrivePolicy"]
     assert redrive["maxReceiveCount"] == events.MAX_RECEIVES
@@ -202,7 +228,9 @@ REQUIRED = {
     "TABLE_PREFIX": "strongroom-prod",
     "TEMP_BUCKET": "strongroom-prod-temp-000000000000",
     "PERMANENT_BUCKET": "strongroom-prod-permanent-000000000000",
+    "AUDIT_BUCKET": "strongroom-prod-audit-000000000000",
     "UPLOADS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/strongroom-prod-uploads",
+    "WEBHOOKS_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/strongroom-prod-webhooks",
 }
 
 
@@ -396,7 +424,7 @@ def test_every_log_is_kept_for_a_stated_time() -> None:
 
 def test_dashboard_is_valid_json() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 9
+    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 10
 
 
 def test_upload_in_parts_ends_before_the_bucket_aborts_it() -> None:
@@ -416,7 +444,13 @@ OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 def test_parameter_is_in_the_table_of_the_operations_page(name: str) -> None:
     [row] = [line for line in OPERATIONS.splitlines() if line.startswith("|") and f"`{name}`" in line.split("|")[1]]
     default = str(PROD["Parameters"][name].get("Default", ""))
-    if default and name not in ("Stage", "DefaultQuotaBytes", "DefaultQuotaFiles", "MaxProcessConcurrency"):
+    if default and name not in (
+        "Stage",
+        "DefaultQuotaBytes",
+        "DefaultQuotaFiles",
+        "MaxProcessConcurrency",
+        "MaxDeliverConcurrency",
+    ):
         assert default in row.replace("empty", "").replace("`", "")
 
 

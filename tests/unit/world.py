@@ -14,6 +14,7 @@ from chalicelib.kernel import config
 from chalicelib.kernel.caller import Caller
 from chalicelib.tenants.organization import Organization
 from infra.local.consumer import lambda_event, stream_event
+from tests.memory.endpoints import MemoryEndpoints
 from tests.moto_aws import backend_of_objects, s3_notification
 from tests.unit.cloud import (
     DEAD_LETTER_QUEUE,
@@ -36,6 +37,7 @@ class World:
         self.s3 = cloud.s3
         self.sqs = cloud.sqs
         self.queue_url = ENVIRONMENT["UPLOADS_QUEUE_URL"]
+        self.endpoints = MemoryEndpoints()
         self.organizations: dict[str, Organization] = {o.name: o for o in cloud.organizations}
 
     @property
@@ -45,11 +47,12 @@ class World:
     def restart(self) -> None:
         """As a new process: settings read again, nothing in memory; only the tables' client is kept."""
         config.settings.cache_clear()
-        wiring.install(wiring.Stores(config.settings(), tables=self.cloud.tables))
+        self.use()
 
     def use(self, **given: Any) -> None:
         """Put other stores in the place of those of this process."""
-        wiring.install(wiring.Stores(config.settings(), **{"tables": self.cloud.tables, **given}))
+        standing = {"tables": self.cloud.tables, "sender": self.endpoints}
+        wiring.install(wiring.Stores(config.settings(), **{**standing, **given}))
 
     def token(self, username: str) -> str:
         """Of a session of this user that was started once for the whole run."""
@@ -89,6 +92,7 @@ class World:
             **{table: self.rows(table.removeprefix(f"{STACK}-")) for table in tables},
             "temp": self.temp(),
             "permanent": self.permanent(),
+            "audit": self.objects(NAMES.audit_bucket),
         }
 
     def spoil(self, file_id: str, name: str = "Acme") -> None:
@@ -102,6 +106,10 @@ class World:
 
     def put_temp(self, key: str, body: bytes, **options: Any) -> None:
         self.s3.put_object(Bucket=TEMP_BUCKET, Key=key, Body=body, **options)
+
+    def put_audit(self, key: str, body: bytes) -> None:
+        """Past the application, as somebody who may write into the bucket."""
+        self.s3.put_object(Bucket=NAMES.audit_bucket, Key=key, Body=body)
 
     def temp_key(self, file_id: str, name: str = "Acme") -> str:
         return keys.temp_key(self.organizations[name].organization_id, file_id)

@@ -17,7 +17,9 @@ REQUIRED = {
     "TABLE_PREFIX": "x",
     "TEMP_BUCKET": "temp-bucket",
     "PERMANENT_BUCKET": "permanent-bucket",
+    "AUDIT_BUCKET": "audit-bucket",
     "UPLOADS_QUEUE_URL": "https://sqs.example.com/q",
+    "WEBHOOKS_QUEUE_URL": "https://sqs.example.com/w",
 }
 
 

@@ -126,6 +126,9 @@ RIGHT_BODIES = {
     ("PATCH", "/files/{file_id}"): b'{"filename": "mine.txt"}',
     ("PATCH", "/api-keys/{key_id}"): b'{"name": "mine"}',
     ("POST", "/api-keys/{key_id}/rotate"): b'{"old_secret_seconds": 0}',
+    ("PATCH", "/webhooks/{webhook_id}"): b'{"enabled": false}',
+    ("POST", "/webhooks/{webhook_id}/rotate-secret"): b'{"old_secret_seconds": 0}',
+    ("POST", "/webhooks/{webhook_id}/replay"): b'{"after": 0}',
 }
 
 
@@ -138,6 +141,7 @@ def test_what_another_organization_has_is_404_for_a_key_of_the_scope(
         "user_id": anna.caller.user_id,
         "key_id": make_key(api, anna).caller.user_id,
         "file_id": api.upload(anna).json["id"],
+        "webhook_id": api.post("/webhooks", anna, json_body={"url": "https://hooks.example.com/"}).json["id"],
     }
     kind = operation.path.removeprefix("/t/{ticket}").partition("{")[2].partition("}")[0]
     target = theirs.get(kind, theirs["file_id"])
@@ -153,6 +157,9 @@ def test_what_another_organization_has_is_404_for_a_key_of_the_scope(
     assert world.stores.users.find(anna.caller.organization_id, anna.caller.user_id) is not None
     assert world.file(theirs["file_id"]) is not None
     assert world.stores.api_keys.find(anna.caller.organization_id, theirs["key_id"]) is not None
+    webhook = world.stores.webhooks.find(anna.caller.organization_id, theirs["webhook_id"])
+    assert webhook is not None
+    assert (webhook.enabled, webhook.version) == (True, 1)
 
 
 @pytest.mark.parametrize("operation", [o for o in OPERATIONS if o.needs in PERSONAL], ids=name_of)

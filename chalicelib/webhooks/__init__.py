@@ -1,0 +1,1 @@
+"""Webhooks: events are posted to the customer's own server, signed."""

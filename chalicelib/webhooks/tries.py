@@ -1,0 +1,144 @@
+"""One try at a delivery: the event signed, posted, and the outcome written down with the moment of the next try."""
+
+import json
+import logging
+import random
+import time
+from dataclasses import dataclass, replace
+
+from chalicelib.events.records import PublishedEvent
+from chalicelib.kernel.clock import timestamp
+from chalicelib.webhooks.payload import payload_of
+from chalicelib.webhooks.records import MAX_KEPT_TRIES, Delivery, DeliveryStatus, Due, Try, Webhook
+from chalicelib.webhooks.signatures import sign
+from chalicelib.wiring import Stores
+
+_MINUTE, _HOUR = 60, 3600
+#: Before the second try, the third and so on: three days in all, as the specification of Standard Webhooks advises.
+WAITS_SECONDS = (5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, *[10 * _HOUR] * 7)
+#: By so much each wait is longer or shorter, so that what has failed together is not tried together again.
+JITTER = 0.2
+_EXPIRED = "The event is not kept any more."
+#: HTTP: the endpoint wants nothing any more (Standard Webhooks, "Disabling endpoints").
+GONE = 410
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Happened:
+    """What an event says of itself, as far as delivering has to know."""
+
+    event_id: str
+    event_type: str
+    target_id: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """:param accepted: whether the endpoint took it; None when nothing was posted."""
+
+    accepted: bool | None
+    status: int | None = None
+    next_try_at: int | None = None
+
+
+NOTHING = Outcome(None)
+
+
+def read_event(event: PublishedEvent) -> Happened:
+    told = json.loads(event.line)
+    return Happened(told["id"], told["type"], told["target"]["id"])
+
+
+def first_try(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Outcome:
+    """Repeatable: the endpoint knows the event again by its id."""
+    outcome = _try(stores, webhook, event, _new_delivery(webhook, event))
+    if outcome.accepted:
+        delivered(event, round((time.time() - _published_at(event)) * 1000))
+    return outcome
+
+
+def try_again(stores: Stores, webhook: Webhook, due: Due) -> Outcome:
+    """The try that was noted for this moment."""
+    delivery = stores.deliveries.find(webhook, due.sequence)
+    if delivery is None or delivery.next_try_at != due.at:
+        # It was sent again for another reason, and this note stayed.
+        stores.deliveries.forget(due)
+        return NOTHING
+    event = stores.feed.find(webhook.organization_id, due.sequence)
+    if event is None:
+        _end(stores, delivery, due)
+        return NOTHING
+    return _try(stores, webhook, event, delivery, due)
+
+
+def replay_event(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Outcome:
+    """As if it had just happened; what was tried before stays listed."""
+    before = stores.deliveries.find(webhook, event.sequence)
+    return _try(stores, webhook, event, anew(before) if before is not None else _new_delivery(webhook, event))
+
+
+def anew(delivery: Delivery) -> Delivery:
+    """The delivery before the first of a new row of tries."""
+    return replace(delivery, status=DeliveryStatus.PENDING, attempts=0, next_try_at=None)
+
+
+def delivered(event: PublishedEvent, milliseconds: int) -> None:
+    """An endpoint has taken an event at the first try.
+
+    :param milliseconds: since it was published.
+    """
+    _log.info("Delivered an event", extra={"sequence": event.sequence, "milliseconds": milliseconds})
+
+
+def _try(
+    stores: Stores, webhook: Webhook, event: PublishedEvent, delivery: Delivery, due: Due | None = None
+) -> Outcome:
+    now = time.time()
+    body = payload_of(event)
+    signed = sign(webhook.secrets_at(now), delivery.event_id, int(now), body)
+    answer = stores.sender.send(webhook.url, {"Content-Type": "application/json", **signed}, body)
+    tried = Try(timestamp(), answer.status, answer.milliseconds, answer.body_start, answer.error)
+    after = _after(delivery, tried, answer.is_accepted, int(time.time()))
+    stores.deliveries.save(after, due)
+    return Outcome(answer.is_accepted, answer.status, after.next_try_at)
+
+
+def _after(delivery: Delivery, tried: Try, accepted: bool, now: int) -> Delivery:
+    waits = WAITS_SECONDS[delivery.attempts :]
+    status, next_try_at = DeliveryStatus.DELIVERED, None
+    if not accepted:
+        status = DeliveryStatus.PENDING if waits else DeliveryStatus.FAILED
+        next_try_at = now + round(waits[0] * random.uniform(1 - JITTER, 1 + JITTER)) if waits else None
+    return replace(
+        delivery,
+        status=status,
+        attempts=delivery.attempts + 1,
+        tries=(*delivery.tries, tried)[-MAX_KEPT_TRIES:],
+        next_try_at=next_try_at,
+    )
+
+
+def _end(stores: Stores, delivery: Delivery, due: Due) -> None:
+    tried = Try(timestamp(), None, 0, "", _EXPIRED)
+    tries = (*delivery.tries, tried)[-MAX_KEPT_TRIES:]
+    stores.deliveries.save(replace(delivery, status=DeliveryStatus.FAILED, tries=tries, next_try_at=None), due)
+
+
+def _new_delivery(webhook: Webhook, event: PublishedEvent) -> Delivery:
+    happened = read_event(event)
+    return Delivery(
+        organization_id=webhook.organization_id,
+        webhook_id=webhook.webhook_id,
+        sequence=event.sequence,
+        event_id=happened.event_id,
+        event_type=happened.event_type,
+        created_at=timestamp(),
+    )
+
+
+def _published_at(event: PublishedEvent) -> float:
+    from datetime import datetime
+
+    return datetime.fromisoformat(event.published_at).timestamp()

@@ -1,0 +1,194 @@
+"""GET /audit and its export: what an auditor finds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import time_machine
+
+from chalicelib.audit import export, trail
+from chalicelib.events.records import Event, EventType, Target
+from tests.unit import calls
+from tests.unit.api import Api, Session
+from tests.unit.cloud import NAMES
+from tests.unit.conftest import SignIn
+from tests.unit.contract import check_error, check_success
+from tests.unit.world import World
+
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def clock(world: World) -> Iterator[Any]:
+    with time_machine.travel(START, tick=False) as clock:
+        yield clock
+
+
+def write(world: World, count: int, kind: EventType = EventType.FILE_CREATED, target: str = "thing") -> None:
+    for _ in range(count):
+        number = len(world.stream_records())
+        world.stores.outbox.put(
+            Event(
+                organization_id=world.organizations["Acme"].organization_id,
+                type=kind,
+                target=Target("file", target),
+                occasion=str(number),
+                data={"number": number},
+            )
+        )
+    world.publish()
+
+
+def found(api: Api, session: Session, query: str = "") -> list[int]:
+    answer = api.get(f"/audit{query}", session)
+    check_success(answer)
+    return [event["sequence"] for event in answer.json["events"]]
+
+
+def test_who_deleted_a_file_from_where_and_when(api: Api, anna: Session, world: World) -> None:
+    api.upload(anna)
+    file_id = api.upload(anna).json["id"]
+    check_success(api.delete(f"/files/{file_id}", anna, headers={"User-Agent": "curl/8"}), 204)
+    world.publish()
+    [event] = api.get(f"/audit?target={file_id}&type=file.deleted", anna).json["events"]
+    assert event["actor"] == {
+        **{"type": "user", "id": anna.caller.user_id, "name": "anna"},
+        **{"address": "127.0.0.1", "program": "curl/8"},
+    }
+    assert event["time"]
+    assert event["data"]["id"] == file_id
+
+
+def test_downloads_are_in_the_trail(api: Api, anna: Session, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    world.drain()
+    check_success(api.get(f"/files/{file_id}/content", anna), 302)
+    world.publish()
+    assert api.get("/audit?type=file.downloaded", anna).json["events"][0]["target"]["id"] == file_id
+
+
+def test_others_organisation_has_its_own(api: Api, anna: Session, berta: Session, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    world.publish()
+    assert api.get(f"/audit?target={file_id}", berta).json == {"events": [], "next_cursor": None}
+    assert api.get(f"/audit/export?target={file_id}", berta).body == b""
+
+
+def test_members_may_not_read_it(api: Api, signed_in: SignIn) -> None:
+    check_error(api.get("/audit", signed_in("albert")), 403)
+    check_error(api.get("/audit/export", signed_in("albert")), 403)
+
+
+@pytest.mark.parametrize("limit", [1, 4, 100])
+def test_pages_make_the_whole(api: Api, anna: Session, world: World, clock: Any, limit: int) -> None:
+    for _ in range(3):
+        write(world, 4)
+    cursor, seen = "", []
+    while True:
+        page = api.get(f"/audit?limit={limit}{cursor}", anna).json
+        seen += [event["sequence"] for event in page["events"]]
+        if page["next_cursor"] is None:
+            break
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == list(range(12, 0, -1))
+
+
+def test_times(api: Api, anna: Session, world: World, clock: Any) -> None:
+    for _ in range(4):
+        write(world, 2)
+        clock.shift(3600)
+    assert found(api, anna, "?from=2026-03-01T13:00:00Z") == [8, 7, 6, 5, 4, 3]
+    assert found(api, anna, "?to=2026-03-01T13:00:00Z") == [4, 3, 2, 1]
+    assert found(api, anna, "?from=2026-03-01T14:00&to=2026-03-01T15:00:00%2B01:00") == [6, 5]
+    assert found(api, anna, "?from=2026-03-02") == []
+    assert found(api, anna, "?to=2026-03-01") == []
+
+
+def test_nothing_before_the_time_is_read(api: Api, anna: Session, world: World, clock: Any) -> None:
+    for _ in range(30):
+        write(world, 1)
+        clock.shift(3600 * 24)
+    with calls.aws_calls() as made:
+        assert len(found(api, anna, "?from=2026-03-30")) == 1
+    assert made.count("dynamodb.Query") <= 2
+    with calls.aws_calls() as made:
+        assert found(api, anna, "?to=2026-03-02T12:00:00Z") == [2, 1]
+    assert made.count("dynamodb.Query") <= 2 * 6 + 3, "found by halving"
+
+
+def test_filters_that_leave_little_read_no_more_than_others(
+    api: Api, anna: Session, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trail, "MAX_EVENTS_READ", 5)
+    write(world, 12)
+    page = api.get("/audit?target=another", anna).json
+    assert (page["events"], page["next_cursor"]) == ([], "7")
+    assert api.get("/audit?target=another&cursor=2", anna).json == {"events": [], "next_cursor": None}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("?type=nothing.*", "?type=", "?from=yesterday", "?to=2026-13-01", "?from=2026-11-25T25:00Z", "?cursor=x"),
+        *("?cursor=0", "?limit=0", "?actor=a&actor=b", "?from=0000-01-01", "?cursor=9999999999999999999"),
+    ],
+)
+def test_odd_questions(api: Api, anna: Session, query: str) -> None:
+    check_error(api.get(f"/audit{query}", anna), 400)
+
+
+def test_small_export_is_in_the_answer(api: Api, anna: Session, world: World, clock: Any) -> None:
+    write(world, 3)
+    answer = api.get("/audit/export", anna)
+    assert answer.status == 200
+    assert answer.headers["Content-Type"] == "application/x-ndjson"
+    lines = [json.loads(line) for line in answer.body.splitlines()]
+    assert [line["sequence"] for line in lines] == [1, 2, 3]
+    assert lines == api.get("/audit", anna).json["events"][::-1]
+
+
+def test_export_is_part_of_the_trail(api: Api, anna: Session, world: World) -> None:
+    api.get("/audit/export?type=file.*&from=2026-01-01", anna)
+    world.publish()
+    [event] = api.get("/audit?type=audit.exported", anna).json["events"]
+    assert event["actor"]["name"] == "anna"
+    assert event["data"] == {"filters": {"from": "2026-01-01T00:00:00.000Z", "type": ["file.*"]}, "events": 0}
+
+
+def test_large_export_is_a_file(
+    api: Api, anna: Session, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MAX_ANSWER_EVENTS", 2)
+    write(world, 3)
+    answer = api.get("/audit/export", anna)
+    check_success(answer, 302)
+    [(key, body)] = world.objects(NAMES.audit_bucket).items()
+    assert key.startswith(f"exports/{anna.caller.organization_id}/")
+    assert urlsplit(answer.headers["Location"]).path.endswith(key)
+    assert [json.loads(line)["sequence"] for line in body.splitlines()] == [1, 2, 3]
+
+
+def test_export_that_is_cut_says_where_it_goes_on(
+    api: Api, anna: Session, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MAX_FILE_EVENTS", 4)
+    monkeypatch.setattr(export, "READ_AT_ONCE", 2)
+    write(world, 9)
+    seen, after = [], "0"
+    while True:
+        answer = api.get(f"/audit/export?after={after}", anna)
+        seen += [json.loads(line)["sequence"] for line in answer.body.splitlines()]
+        if "X-Next-After" not in answer.headers:
+            break
+        after = answer.headers["X-Next-After"]
+    assert seen == list(range(1, 10))
+
+
+def test_export_that_cannot_be_told_is_refused(api: Api, anna: Session, world: World) -> None:
+    with calls.unreachable("dynamodb.PutItem"):
+        check_error(api.get("/audit/export", anna), 503)

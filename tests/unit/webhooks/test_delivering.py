@@ -1,0 +1,427 @@
+"""From an event to an endpoint: order of work, tries, failing and disabled endpoints, replays."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from chalicelib.events.records import EventType
+from chalicelib.kernel.permissions import Scope
+from chalicelib.webhooks import deliveries, delivering, logic
+from chalicelib.webhooks.logic import WebhookChange
+from chalicelib.webhooks.records import DeliveryStatus
+from chalicelib.webhooks.tries import JITTER, WAITS_SECONDS
+from chalicelib.webhooks.wakeups import FAILING_SECONDS, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS
+from tests.memory.endpoints import OK, Post, answering, silent
+from tests.unit.calls import just_before, unreachable
+from tests.unit.webhooks.lab import URL, Lab
+
+DAY = 24 * 3600
+
+
+def test_event_is_posted_once_in_the_form_of_the_feed(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    (event_id,) = lab.happen()
+    lab.work()
+    (post,) = lab.posts()
+    assert post.event_id == event_id
+    told = json.loads(post.body)
+    assert (told["id"], told["type"], told["data"]) == (event_id, "file.completed", {"number": 1})
+    assert told["timestamp"] == told["time"]
+    assert post.headers["Content-Type"] == "application/json"
+    (delivery,) = lab.deliveries(webhook)
+    assert (delivery.status, delivery.attempts, delivery.next_try_at) == (DeliveryStatus.DELIVERED, 1, None)
+    assert [(one.status, one.answer, one.error) for one in delivery.tries] == [(200, "thanks", None)]
+    lab.pass_time(2 * DAY, step=3600)
+    assert lab.posted() == [event_id]
+
+
+def test_only_what_happens_after_it_was_made(lab: Lab) -> None:
+    lab.happen(3)
+    lab.webhook(types=["file.completed"])
+    events = lab.happen(2)
+    lab.work()
+    assert sorted(lab.posted()) == sorted(events)
+
+
+def test_types_choose(lab: Lab) -> None:
+    lab.webhook(types=["file.deleted"])
+    lab.happen(2)
+    (deleted,) = lab.happen(kind=EventType.FILE_DELETED)
+    lab.happen(2)
+    lab.work()
+    assert lab.posted() == [deleted]
+
+
+def test_all_types_leave_out_what_is_for_auditors_only(lab: Lab) -> None:
+    webhook = lab.webhook()
+    lab.happen(kind=EventType.FILE_DOWNLOADED)
+    (deleted,) = lab.happen(kind=EventType.FILE_DELETED)
+    lab.work()
+    assert [one.event_type for one in lab.deliveries(webhook)] == ["webhook.created", "file.deleted"]
+    assert lab.posted()[-1] == deleted
+
+
+def test_events_of_another_organization_are_not_for_us(lab: Lab) -> None:
+    lab.webhook()
+    lab.webhook("https://bolt.example.com", by="berta")
+    mine, theirs = lab.happen(3), lab.happen(2, of="Bolt")
+    lab.work()
+    assert set(mine) <= set(lab.posted())
+    assert not set(theirs) & set(lab.posted())
+    assert set(theirs) <= set(lab.posted("https://bolt.example.com"))
+
+
+def test_many_events_are_sent_all(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    events = lab.happen(delivering.NEW_EVENTS + 20)
+    lab.work()
+    assert sorted(lab.posted()) == sorted(events)
+    assert lab.now(webhook).progress.position == lab.world.stores.feed.last_sequence(webhook.organization_id)
+
+
+# ---- tries -----------------------------------------------------------------------------------------------------------
+
+
+def test_failed_event_is_tried_over_three_days_and_then_failed(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(answering(500, "x" * 2000))
+    (event_id,) = lab.happen()
+    lab.work()
+    waits = []
+    while (delivery := lab.deliveries(webhook)[0]).next_try_at is not None:
+        waits.append(delivery.next_try_at - time.time())
+        lab.forward(max(waits[-1], lab.now(webhook).progress.quiet_until - time.time(), 0) + 1)
+        lab.sweep()
+        lab.work()
+    assert len(waits) == len(WAITS_SECONDS)
+    for wait, wanted in zip(waits, WAITS_SECONDS, strict=True):
+        assert wanted * (1 - JITTER) - 2 <= wait <= wanted * (1 + JITTER) + 2
+    assert 2.5 * DAY < sum(WAITS_SECONDS) < 3.5 * DAY
+    assert lab.posted() == [event_id] * (len(WAITS_SECONDS) + 1)
+    assert delivery.status == DeliveryStatus.FAILED
+    assert delivery.attempts == len(WAITS_SECONDS) + 1
+
+
+def test_each_try_is_signed_anew_with_the_same_id(lab: Lab) -> None:
+    lab.webhook(types=["file.completed"])
+    lab.behave(answering(500))
+    lab.happen()
+    lab.work()
+    lab.behave(OK)
+    lab.pass_time(60, step=6)
+    first, second = lab.posts()
+    assert first.event_id == second.event_id
+    assert first.body == second.body
+    assert int(second.headers["webhook-timestamp"]) > int(first.headers["webhook-timestamp"])
+    assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 404, 429, 500, 503])
+def test_whatever_is_no_2xx_is_tried_again(lab: Lab, status: int) -> None:
+    lab.webhook(types=["file.completed"])
+    lab.behave(answering(status))
+    (event_id,) = lab.happen()
+    lab.work()
+    lab.behave(answering(204))
+    lab.pass_time(30, step=6)
+    assert lab.posted() == [event_id, event_id]
+
+
+def test_failing_endpoint_is_asked_with_one_event_at_a_time_and_less_and_less_often(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(silent)
+    events = lab.happen(50)
+    lab.work()
+    at_first = len(lab.posts())
+    assert at_first <= 2 * delivering.PARALLEL_TRIES
+    for _ in range(12):
+        before = len(lab.posts())
+        events += lab.happen(5)
+        lab.pass_time(MAX_PAUSE_SECONDS, step=5)
+        assert (
+            len(lab.posts()) - before <= MAX_PAUSE_SECONDS / FAILING_SECONDS + FAILING_SECONDS / FIRST_PAUSE_SECONDS + 1
+        )
+    lab.behave(OK)
+    lab.pass_time(3 * DAY, step=3600)
+    assert set(lab.posted()) == set(events)
+    assert {one.status for one in lab.deliveries(webhook)} == {DeliveryStatus.DELIVERED}
+    assert lab.now(webhook).progress.failing_since is None
+
+
+def test_fifty_dead_endpoints_keep_nothing_from_the_one_that_lives(lab: Lab) -> None:
+    """By what happens before what: the living one has all events before the dead ones had half a round of tries."""
+    for number in range(19):
+        lab.webhook(f"https://dead-{number}.example.com", types=["file.completed"])
+        lab.behave(silent, f"https://dead-{number}.example.com")
+    lab.webhook(types=["file.completed"])
+    events: list[str] = []
+    for _ in range(10):
+        events += lab.happen(5)
+        lab.work()
+        assert sorted(lab.posted()) == sorted(events), "it has each event in the round in which it happened"
+        lab.forward(1)
+    dead = len(lab.endpoints.posts) - len(events)
+    assert dead < 19 * (2 * delivering.PARALLEL_TRIES + 10)
+
+
+def test_endpoint_that_fails_for_five_days_is_disabled_with_an_event(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(answering(503))
+    for _ in range(6 * 4):
+        lab.happen()
+        lab.pass_time(DAY / 4, step=3600)
+    disabled = lab.now(webhook)
+    assert not disabled.enabled
+    assert disabled.disabled_reason == delivering.FAILED_TOO_LONG
+    assert disabled.progress.wake_at is None
+    told = [event for event in lab.world.events() if event["type"] == "webhook.disabled"]
+    assert [event["data"]["disabled_reason"] for event in told] == [delivering.FAILED_TOO_LONG]
+    assert told[0]["actor"] == {"type": "system"}
+    tried = len(lab.posts())
+    lab.happen(3)
+    lab.pass_time(DAY, step=3600)
+    assert len(lab.posts()) == tried
+
+
+def test_one_success_in_five_days_keeps_it_enabled(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    for quarter in range(8 * 4):
+        lab.behave(OK if quarter % 16 == 15 else answering(503))
+        lab.happen()
+        lab.pass_time(DAY / 4, step=3600)
+    assert lab.now(webhook).enabled
+
+
+def test_gone_disables_at_once(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(answering(410))
+    lab.happen()
+    lab.work()
+    assert not lab.now(webhook).enabled
+    assert lab.now(webhook).disabled_reason == delivering.ANSWERED_GONE
+    assert [event["type"] for event in lab.world.events()][-1] == "webhook.disabled"
+    lab.happen()
+    lab.pass_time(DAY, step=3600)
+    assert len(lab.posts()) == 1
+
+
+def test_enabled_again_it_goes_on_from_the_end_and_a_replay_brings_the_rest(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    caller = lab.world.caller("anna")
+    logic.change_webhook(lab.world.stores, caller, webhook.webhook_id, WebhookChange(enabled=False))
+    missed = lab.happen(3)
+    lab.pass_time(DAY, step=3600)
+    logic.change_webhook(lab.world.stores, caller, webhook.webhook_id, WebhookChange(enabled=True))
+    (later,) = lab.happen()
+    lab.work()
+    assert lab.posted() == [later]
+    deliveries.replay_after(lab.world.stores, caller, webhook.webhook_id, webhook.progress.position)
+    lab.work()
+    assert sorted(lab.posted()) == sorted([later, later, *missed])
+
+
+# ---- asked for by people ---------------------------------------------------------------------------------------------
+
+
+def test_new_events_go_before_a_replay_and_the_replay_ends_where_it_was_asked_for(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    old = lab.happen(2 * delivering.REPLAYED_EVENTS)
+    lab.work()
+    lab.endpoints.posts.clear()
+    caller = lab.world.caller("anna")
+    deliveries.replay_after(lab.world.stores, caller, webhook.webhook_id, 0)
+    new = lab.happen(3)
+    lab.work()
+    assert sorted(lab.posted()[:3]) == sorted(new)
+    assert sorted(lab.posted()[3:]) == sorted(old)
+    assert lab.now(webhook).progress.replay is None
+    assert {one.attempts for one in lab.deliveries(webhook)} == {1}
+    assert len(lab.deliveries(webhook)[0].tries) == 2
+
+
+def test_replay_from_a_time(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.happen(7)
+    lab.forward(3600)
+    since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    lab.forward(1)
+    later = lab.happen(4)
+    lab.work()
+    lab.endpoints.posts.clear()
+    deliveries.replay_since(lab.world.stores, lab.world.caller("anna"), webhook.webhook_id, since)
+    lab.work()
+    assert sorted(lab.posted()) == sorted(later)
+
+
+def test_delivery_is_made_again_at_once_even_to_one_that_fails(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    first, _ = lab.happen(2)
+    lab.work()
+    lab.behave(answering(500))
+    lab.happen()
+    lab.work()
+    lab.forward(1800)
+    lab.sweep()
+    lab.work()
+    assert lab.now(webhook).progress.quiet_until > time.time()
+    lab.behave(OK)
+    delivery = lab.deliveries(webhook)[0]
+    deliveries.redeliver(lab.world.stores, lab.world.caller("anna"), webhook.webhook_id, str(delivery.sequence))
+    lab.work()
+    assert first in lab.posted()[3:]
+    assert lab.now(webhook).progress.failing_since is None
+    assert lab.deliveries(webhook)[0].status == DeliveryStatus.DELIVERED
+
+
+def test_test_goes_to_the_endpoint_that_is_tested_and_to_no_other(lab: Lab) -> None:
+    webhook, url = lab.webhook(types=["file.completed"]), "https://other.example.com"
+    lab.webhook(url)
+    lab.publish()
+    lab.work()
+    lab.endpoints.posts.clear()
+    event_id = deliveries.send_test(lab.world.stores, lab.world.caller("anna"), webhook.webhook_id)
+    lab.publish()
+    lab.work()
+    assert [(post.url, post.event_id) for post in lab.endpoints.posts] == [(URL, event_id)]
+    assert json.loads(lab.posts()[0].body)["type"] == "webhook.test"
+
+
+def test_both_secrets_sign_while_the_old_one_lives(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    caller = lab.world.caller("anna")
+    new = logic.rotate_secret(lab.world.stores, caller, webhook.webhook_id, 3600).secret
+    assert new != webhook.secret
+    for seconds, signatures in ((0, 2), (3500, 2), (200, 1)):
+        lab.forward(seconds)
+        lab.happen()
+        lab.work()
+        assert len(lab.posts()[-1].headers["webhook-signature"].split()) == signatures
+
+
+# ---- workers that meet, die, or are overtaken ------------------------------------------------------------------------
+
+
+def test_wake_up_that_meets_a_worker_is_seen_to_by_that_worker(lab: Lab) -> None:
+    lab.webhook(types=["file.completed"])
+    (first,) = lab.happen()
+    second: list[str] = []
+
+    def happens_meanwhile(post: Post) -> object:
+        lab.behave(OK)
+        second.extend(lab.happen())
+        (message,) = lab.wakeups.receive()
+        ended = delivering.deliver(lab.world.stores, *told(message.body))
+        assert ended == delivering.Delivered.HANDED_OVER
+        lab.wakeups.delete(message.receipt_handle)
+        return OK(post)
+
+    lab.behave(happens_meanwhile)  # type: ignore[arg-type]
+    lab.work()
+    assert lab.posted() == [first, *second]
+    assert lab.wakeups.kept == []
+
+
+def told(body: str) -> tuple[str, str]:
+    names = json.loads(body)
+    return names["organization_id"], names["webhook_id"]
+
+
+def test_two_workers_never_deliver_to_one_endpoint_at_once(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.happen()
+    lab.wakeups.kept *= 3
+    lab.work()
+    assert len(lab.posts()) == 1
+    assert lab.now(webhook).progress.lease is None
+
+
+def test_after_an_outage_the_message_comes_again_and_nothing_is_lost(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    (event_id,) = lab.happen()
+    with unreachable("dynamodb.PutItem"):
+        assert len(lab.work()) == 1
+    assert lab.now(webhook).progress.position == webhook.progress.position
+    lab.pass_time(300, step=61)
+    assert set(lab.posted()) == {event_id}
+    assert [one.status for one in lab.deliveries(webhook)] == [DeliveryStatus.DELIVERED]
+
+
+def test_sweep_wakes_what_every_message_was_lost_of(lab: Lab) -> None:
+    lab.webhook(types=["file.completed"])
+    (event_id,) = lab.happen()
+    lab.wakeups.kept.clear()
+    lab.pass_time(2 * 3600)
+    assert lab.posted() == [event_id]
+
+
+def test_lease_of_a_worker_that_died_ends_and_the_sweep_sees_to_the_rest(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    (event_id,) = lab.happen()
+    now = int(time.time())
+    names = (webhook.organization_id, webhook.webhook_id)
+    lab.world.stores.webhooks.lease(*names, "died", now, now + delivering.LEASE_SECONDS)
+    lab.work()
+    assert lab.posted() == []
+    lab.pass_time(delivering.LEASE_SECONDS + 300, step=60)
+    assert lab.posted() == [event_id]
+
+
+def test_worker_that_lost_its_lease_moves_nothing(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.happen()
+    names = (webhook.organization_id, webhook.webhook_id)
+
+    def overtake() -> None:
+        now = int(time.time()) + delivering.LEASE_SECONDS
+        lab.world.stores.webhooks.lease(*names, "other", now, now + delivering.LEASE_SECONDS)
+
+    with just_before("dynamodb.PutItem", overtake):
+        lab.work()
+    assert lab.now(webhook).progress.lease == "other"
+    assert lab.now(webhook).progress.position == webhook.progress.position
+
+
+def test_disabled_while_it_is_posted_to_it_gets_no_more(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.happen(3)
+
+    def disable(post: Post) -> object:
+        lab.behave(OK)
+        logic.disable_webhook(lab.world.stores, lab.now(webhook), "test")
+        return OK(post)
+
+    lab.behave(disable)  # type: ignore[arg-type]
+    lab.work()
+    sent = len(lab.posts())
+    lab.happen(3)
+    lab.pass_time(3600, step=600)
+    assert len(lab.posts()) == sent
+    assert not lab.now(webhook).enabled
+
+
+def test_deleted_webhook_gets_no_more_and_is_not_written_again(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.happen(2)
+    logic.delete_webhook(lab.world.stores, lab.world.caller("anna"), webhook.webhook_id)
+    lab.pass_time(3600, step=600)
+    assert lab.posts() == []
+    assert lab.world.stores.webhooks.of_organization(webhook.organization_id).webhooks == []
+
+
+def test_message_that_is_no_wake_up_goes_to_the_dead_letters(lab: Lab) -> None:
+    lab.webhook(types=["file.completed"])
+    lab.happen()
+    lab.wakeups.kept[0].body = "[1"
+    lab.work()
+    assert lab.wakeups.dead_letters == ["[1"]
+
+
+def test_all_means_all_that_the_maker_sees(lab: Lab) -> None:
+    webhook = lab.webhook()
+    assert webhook.types is None
+    assert Scope.AUDIT_READ not in webhook.scopes or Scope.AUDIT_READ in lab.world.caller("anna").scopes
+    assert not webhook.wants("file.downloaded", "x")
+    assert not webhook.wants("webhook.test", "another")
