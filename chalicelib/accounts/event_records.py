@@ -77,8 +77,8 @@ def event_of_end(organization_id: str, user_id: str, username: str, token_hash: 
 
 def event_of_failure(caller: Caller | None, name: str, step: str, occasion: str) -> Event:
     """
-    :param caller: whose name it is; None when nobody is called so. People type passwords where the name belongs, so then it is not told
-        whose it may be, and no organisation can read it.
+    :param caller: whose name it is; None when nobody is called so. No organisation can read the event then: it may be
+        that somebody has typed a password where the name belongs.
     :param name: as it was typed, normalised.
     :param step: ``password`` or ``code``: what was wrong.
     """

@@ -25,6 +25,7 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.kernel.tokens import token_digest
+from chalicelib.tenants.organizations import set_require_second_factor
 from chalicelib.wiring import Stores
 
 #: Some 15 ms each, within the time that a request has.
@@ -149,7 +150,7 @@ def require_second_factor(stores: Stores, caller: Caller, required: bool) -> Non
     """
     if required and caller.type is ActorType.USER and not caller.has_second_factor:
         raise Conflict("Set up a second factor yourself first, or you would be signed out.")
-    stores.organizations.set_require_second_factor(caller.organization_id, required)
+    set_require_second_factor(stores, caller.organization_id, required)
     # After the requirement: no session without begins from then on.
     if required and not end_sessions_without(stores, caller.organization_id, MAX_USERS_AT_ONCE):
         raise Unavailable("A second factor is required from now on, but not all have been signed out yet; try again.")

@@ -76,8 +76,8 @@ VISIBLE_WITH: Final[Mapping[str, Scope]] = {
 #: Whose events tell of what happens before it is known whose it is, such as a login with an unknown name, or of all
 #: organisations at once. Nobody can be a member of it, because ids of organisations are UUIDs.
 NOBODYS_ORGANIZATION: Final = "nobody"
-#: In the audit trail only: they change nothing, so no program has to follow them; and who has no account must not be able
-#: to fill the feed, and webhooks, with failed logins. A test goes to the endpoint that is tested besides.
+#: In the audit trail only: they change nothing, so no program has to follow them. Whoever has no account could fill the
+#: feed, and the webhooks, with failed logins. A test goes to the endpoint that is tested besides.
 AUDIT_ONLY: Final = frozenset({EventType.FILE_DOWNLOADED, EventType.SESSION_FAILED, EventType.WEBHOOK_TEST})
 
 
