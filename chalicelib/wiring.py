@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from chalicelib.tenants.store import OrganizationStore
     from chalicelib.uploads.ports import DirectUploads
     from chalicelib.webhooks.delivery_store import DeliveryStore
-    from chalicelib.webhooks.ports import Sender, WakeupQueue
+    from chalicelib.webhooks.ports import Sender
     from chalicelib.webhooks.store import WebhookStore
+    from chalicelib.webhooks.wakeup_ports import WakeupQueue
 
 
 class Stores:

@@ -1,4 +1,4 @@
-"""The webhooks queue in SQS. Its port, ``chalicelib.webhooks.ports.WakeupQueue``, tells what each method promises."""
+"""The webhooks queue in SQS. Its port, ``chalicelib.webhooks.wakeup_ports``, tells what each method promises."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from chalicelib.platform import aws
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-    from chalicelib.webhooks.ports import Wakeup
+    from chalicelib.webhooks.wakeup_ports import Wakeup
 
 #: Messages of one call (AWS limit).
 BATCH = 10

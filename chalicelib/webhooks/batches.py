@@ -9,7 +9,7 @@ from typing import Any
 
 from chalicelib.kernel import logs
 from chalicelib.webhooks.delivering import RETRY_SECONDS, deliver
-from chalicelib.webhooks.ports import WakeupQueue
+from chalicelib.webhooks.wakeup_ports import WakeupQueue
 from chalicelib.wiring import Stores
 
 #: As the function's batch size (app.py; a test holds the two together).

@@ -10,8 +10,8 @@ from typing import Any
 
 from chalicelib import keys
 from chalicelib.kernel.errors import VersionConflict
-from chalicelib.webhooks.ports import Wakeup
 from chalicelib.webhooks.records import Progress, Webhook
+from chalicelib.webhooks.wakeup_ports import Wakeup
 from chalicelib.wiring import Stores
 
 #: Whatever has gone wrong with messages, each enabled webhook is looked at again after this time.

@@ -65,6 +65,9 @@ def get_row(table: str) -> Probe:
         "files": {"organization_id": {"S": "x"}, "file_id": {"S": "x"}},
         "organizations": {"organization_id": {"S": "x"}},
         "migrations": {"migration_id": {"S": "x"}},
+        "webhooks": {"organization_id": {"S": "x"}, "webhook_id": {"S": "x"}},
+        "webhook-deliveries": {"partition": {"S": "x"}, "place": {"S": "x"}},
+        "event-outbox": {"partition": {"S": "x"}, "moment": {"S": "x"}},
     }
     return lambda s, o: s.client("dynamodb").get_item(TableName=f"{o['TablePrefix']}-{table}", Key=keys[table])
 
@@ -113,6 +116,7 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
         "scan sessions": scan("sessions"),
         "read the sweep's index": query_unfinished,
         "take messages": sqs_call("receive_message", "UploadsQueueUrl"),
+        "take wake-ups": sqs_call("receive_message", "WebhooksQueueUrl"),
         "read dead letters": sqs_call("receive_message", "DeadLetterQueueUrl"),
     },
     "ProcessRole": {
@@ -124,7 +128,20 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
         "read the sweep's index": query_unfinished,
         "write a temp object": s3_call("put_object", "TempBucket", Key="x/y", Body=b""),
     },
+    "DeliverRole": {
+        **{
+            f"read {table}": get_row(table)
+            for table in ("users", "usernames", "sessions", "api-keys", "invitations", "files", "organizations")
+        },
+        "read the outbox": get_row("event-outbox"),
+        "scan webhooks": scan("webhooks"),
+        "read a temp object": s3_call("get_object", "TempBucket", Key="x/y"),
+        "read a permanent object": s3_call("get_object", "PermanentBucket", Key="x/y"),
+        "announce an upload": sqs_call("send_message", "UploadsQueueUrl", MessageBody="x"),
+    },
     "SweepRole": {
+        "read webhooks": get_row("webhooks"),
+        "read deliveries": get_row("webhook-deliveries"),
         "read users": get_row("users"),
         "read user names": get_row("usernames"),
         "read sessions": get_row("sessions"),

@@ -79,6 +79,7 @@ def build_aws() -> None:
         s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=PERMANENT_BUCKET, VersioningConfiguration={"Status": "Enabled"})
     sqs: Any = boto3.client("sqs")
+    sqs.create_queue(QueueName=f"{STACK}-webhooks")
     queue_url = sqs.create_queue(QueueName=QUEUE)["QueueUrl"]
     queue_arn = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     s3.put_bucket_notification_configuration(

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 
 from chalicelib.webhooks.batches import Message
-from chalicelib.webhooks.ports import Wakeup
+from chalicelib.webhooks.wakeup_ports import Wakeup
 from tests.memory.queue import MAX_DELAY_SECONDS, Kept
 from tests.memory.wire import Wire
 

@@ -47,7 +47,7 @@ KINDS = (
     ("web", r"chalicelib\.web(\..+)?"),
     ("routes", rf"chalicelib\.{SUBJECT}\.(\w+_)?routes"),
     ("store", rf"chalicelib\.{SUBJECT}\.(\w+_)?(store|rows)"),
-    ("port", rf"chalicelib\.{SUBJECT}\.ports"),
+    ("port", rf"chalicelib\.{SUBJECT}\.(\w+_)?ports"),
     ("records", rf"chalicelib\.{SUBJECT}\.((\w+_)?records?|organization|extensions|tokens|parts|key_text)"),
     ("logic", rf"chalicelib\.{SUBJECT}(\.\w+)?"),
     ("root", r"chalicelib"),

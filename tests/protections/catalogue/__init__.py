@@ -32,6 +32,7 @@ from tests.protections.catalogue.queue import QUEUE
 from tests.protections.catalogue.rows_and_counters import ROWS_AND_COUNTERS
 from tests.protections.catalogue.second_factor import SECOND_FACTOR
 from tests.protections.catalogue.sessions_and_limits import SESSIONS_AND_LIMITS
+from tests.protections.catalogue.webhooks import WEBHOOKS
 
 __all__ = ["ALL", "CATALOGUE", "Protection"]
 
@@ -47,6 +48,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "API keys": API_KEYS,
     "Invitations and names": INVITATIONS,
     "The second factor and own sessions": SECOND_FACTOR,
+    "Webhooks": WEBHOOKS,
     "Answers, names and logs": ANSWERS,
     "Migrations": MIGRATIONS,
     "The stack on a laptop": LOCAL_STACK,

@@ -79,7 +79,7 @@ class Lab:
 
     def work(self) -> list[str]:
         """Deliver as long as there are messages that can be seen. The ids of those that failed."""
-        failed = []
+        failed: list[str] = []
         for _ in range(50):
             messages = self.wakeups.receive()
             if not messages:
