@@ -35,8 +35,10 @@ def main() -> None:
     from chalicelib.kernel.errors import StrongroomError, VersionConflict
     from infra.deployment import DeploymentError
     from infra.migrations.ledger import MigrationError
+    from infra.operator_events import act_as_operator
 
     expected = (StrongroomError, VersionConflict, NotReachable, MigrationError, DeploymentError, ConfigurationError)
+    act_as_operator()
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -15,11 +15,14 @@ from urllib.parse import unquote_plus
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib import keys
+from chalicelib.events.records import Target
 from infra.environment import NotReachable
 from infra.functions import QUEUES
+from infra.operator_events import tell
 
 if TYPE_CHECKING:
-    from chalicelib.kernel.config import Settings
+    from chalicelib.wiring import Stores
 
 BATCH_MESSAGES = 10
 WAIT_SECONDS = 2
@@ -27,25 +30,25 @@ WAIT_SECONDS = 2
 VISIBILITY_SECONDS = 60
 
 
-def redrive(settings: Settings, report: Callable[[str], None], limit: int | None = None) -> int:
+def redrive(stores: Stores, report: Callable[[str], None], limit: int | None = None) -> int:
     """Move what is there now, at most `limit` in all. Returns how many were moved.
 
     :raises NotReachable: it is not known where the dead letters of a queue are. Nothing is moved then.
     """
     pairs = []
     for queue in QUEUES:
-        dead_letters = getattr(settings, queue.dead_letters)
+        dead_letters = getattr(stores.settings, queue.dead_letters)
         if dead_letters is None:
             variable = queue.dead_letters.upper()
             raise NotReachable(f"{variable} is not set, so it is not known where the dead letters are.")
-        pairs.append((dead_letters, getattr(settings, queue.setting)))
+        pairs.append((dead_letters, getattr(stores.settings, queue.setting)))
     moved = 0
     for source, target in pairs:
-        moved += _move(source, target, report, None if limit is None else limit - moved)
+        moved += _move(stores, source, target, report, None if limit is None else limit - moved)
     return moved
 
 
-def _move(source_url: str, target_url: str, report: Callable[[str], None], limit: int | None) -> int:
+def _move(stores: Stores, source_url: str, target_url: str, report: Callable[[str], None], limit: int | None) -> int:
     sqs: Any = boto3.client("sqs")
     attributes = sqs.get_queue_attributes(QueueUrl=source_url, AttributeNames=["ApproximateNumberOfMessages"])[
         "Attributes"
@@ -66,6 +69,8 @@ def _move(source_url: str, target_url: str, report: Callable[[str], None], limit
             while messages:
                 body, handle = messages[0]["Body"], messages[0]["ReceiptHandle"]
                 sqs.send_message(QueueUrl=target_url, MessageBody=body)
+                # Before the deletion: after a crash in between it is moved, and told, once more, as the same event.
+                _tell_moved(stores, body, messages[0]["MessageId"])
                 sqs.delete_message(QueueUrl=source_url, ReceiptHandle=handle)
                 messages.pop(0)
                 moved += 1
@@ -84,9 +89,26 @@ def _show_again(sqs: Any, queue_url: str, messages: list[dict[str, Any]]) -> Non
             )
 
 
+def _tell_moved(stores: Stores, body: str, message_id: str) -> None:
+    named = [keys.parse_temp_key(key) for key in _object_keys(body) or ()]
+    for number, (organization_id, file_id) in enumerate(key for key in named if key is not None):
+        occasion = f"{message_id} {number}"
+        tell(stores, "redrive", organization_id=organization_id, target=Target("file", file_id), occasion=occasion)
+    if not any(named):
+        tell(stores, "redrive", occasion=message_id, message_id=message_id)
+
+
 def _what(body: str) -> str:
     """Which uploads a message is about, as far as it can be read."""
-    try:
-        return ", ".join(unquote_plus(record["s3"]["object"]["key"]) for record in json.loads(body)["Records"])
-    except (ValueError, KeyError, TypeError):
+    found = _object_keys(body)
+    if found is None:
         return "a message that is no S3 notification; it will come back as a dead letter"
+    return ", ".join(found)
+
+
+def _object_keys(body: str) -> list[str] | None:
+    """None: it is no S3 notification."""
+    try:
+        return [unquote_plus(record["s3"]["object"]["key"]) for record in json.loads(body)["Records"]]
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -5,7 +5,7 @@ import time
 
 from chalicelib.accounts import codes, limits
 from chalicelib.accounts.devices import device_proofs
-from chalicelib.accounts.records import Session, User
+from chalicelib.accounts.records import Session, SignInMethod, User
 from chalicelib.accounts.sessions import (
     MAX_TOKEN_CHARACTERS,
     TOKEN_BYTES,
@@ -13,6 +13,7 @@ from chalicelib.accounts.sessions import (
     SignedIn,
     binding_of,
     open_sessions,
+    tell_failure,
     write_session,
 )
 from chalicelib.kernel.errors import ChallengeEnded, Unavailable, WrongCode, WrongCodeAtLogin
@@ -54,6 +55,7 @@ def complete_login(stores: Stores, token: str, code: str, client: Client) -> Sig
             exhausted=Unavailable("Too many logins of this user at once; try again."),
         )
     except WrongCode:
+        tell_failure(stores, found.caller, found.caller.username, "code")
         raise
     except Exception:
         reserved.give_back(stores)
@@ -80,6 +82,8 @@ def _start(
     used = codes.use(user.second_factor, code)
     if used is None:
         raise WrongCodeAtLogin
+    by_recovery_code = used.recovery_codes != user.second_factor.recovery_codes
+    how = SignInMethod.RECOVERY_CODE if by_recovery_code else SignInMethod.AUTHENTICATOR
     return write_session(
-        stores, user, client, session_token, user.caller, second_factor=used, challenge=waiting.token_hash
+        stores, user, client, session_token, user.caller, how, second_factor=used, challenge=waiting.token_hash
     )

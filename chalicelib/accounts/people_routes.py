@@ -5,7 +5,7 @@ from typing import Any
 from chalice.app import Request, Response
 
 from chalicelib.accounts import people
-from chalicelib.accounts.records import User
+from chalicelib.accounts.records import details
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.permissions import Role, Scope
@@ -26,12 +26,12 @@ def list_users(request: Request, caller: Caller) -> Response:
         limit=queries.whole_number(request, "limit", people.DEFAULT_LIMIT, least=1),
         cursor=queries.one(request, "cursor"),
     )
-    return answer({"users": [user_json(user) for user in page.users], "next_cursor": page.next_cursor})
+    return answer({"users": [details(user) for user in page.users], "next_cursor": page.next_cursor})
 
 
 @routes.on("GET", "/users/{user_id}", needs=Scope.USERS_READ)
 def user_details(request: Request, caller: Caller, user_id: str) -> Response:
-    return answer(user_json(people.get_person(stores(), caller, user_id)))
+    return answer(details(people.get_person(stores(), caller, user_id)))
 
 
 @routes.on("PATCH", "/users/{user_id}", needs=Scope.USERS_MANAGE, body=Body.OBJECT)
@@ -48,7 +48,7 @@ def change_user(request: Request, caller: Caller, user_id: str) -> Response:
         role=role_field(body) if "role" in body else None,
         disabled=_flag(body, "disabled") if "disabled" in body else None,
     )
-    return answer(user_json(changed))
+    return answer(details(changed))
 
 
 @routes.on("DELETE", "/users/{user_id}", needs=Scope.USERS_MANAGE)
@@ -65,17 +65,6 @@ def sign_out(request: Request, caller: Caller, user_id: str) -> Response:
 @routes.on("POST", "/users/{user_id}/second-factor/reset", needs=Scope.USERS_MANAGE)
 def reset_second_factor(request: Request, caller: Caller, user_id: str) -> Response:
     return answer({"ended_sessions": people.reset_second_factor(stores(), caller, user_id)})
-
-
-def user_json(user: User) -> dict[str, Any]:
-    return {
-        "id": user.user_id,
-        "username": user.username,
-        "role": user.role,
-        "disabled": user.disabled,
-        "second_factor": user.second_factor is not None,
-        "created_at": user.created_at,
-    }
 
 
 def role_field(body: dict[str, Any]) -> Role:

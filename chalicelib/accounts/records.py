@@ -2,9 +2,36 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.permissions import Role
+
+
+class SignInMethod(StrEnum):
+    """How somebody showed who they are when a session started."""
+
+    PASSWORD = "password"  # noqa: S105 - a word, not one
+    #: The password, and a code of the authenticator; or one of the codes for when it is lost.
+    AUTHENTICATOR = "authenticator"
+    RECOVERY_CODE = "recovery_code"
+    SIGN_UP = "sign_up"
+    INVITATION = "invitation"
+
+
+class EndReason(StrEnum):
+    """Why a session ended before its time. Who ended it is the actor of the event."""
+
+    SIGNED_OUT = "signed_out"
+    USER_DISABLED = "user_disabled"
+    USER_DELETED = "user_deleted"
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - a word, not one
+    SECOND_FACTOR_CHANGED = "second_factor_changed"
+    #: By the organisation, of somebody who has none.
+    SECOND_FACTOR_REQUIRED = "second_factor_required"
+    #: The oldest had to make room for a new one.
+    TOO_MANY = "too_many"
 
 
 @dataclass(frozen=True)
@@ -73,3 +100,15 @@ class Session:
     def is_live(self, now: float, idle_seconds: int) -> bool:
         """Whether it is in time. DynamoDB's TTL deletes up to days late (AWS documentation), so a row says little."""
         return self.expires_at > now and self.last_used + idle_seconds > now
+
+
+def details(user: User) -> dict[str, Any]:
+    """The user as the API shows them to others of the organisation, and as events tell of them."""
+    return {
+        "id": user.user_id,
+        "username": user.username,
+        "role": user.role.value,
+        "disabled": user.disabled,
+        "second_factor": user.second_factor is not None,
+        "created_at": user.created_at,
+    }

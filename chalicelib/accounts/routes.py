@@ -12,7 +12,7 @@ from chalicelib.kernel import logs
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
-from chalicelib.tenants.routes import organization_json
+from chalicelib.tenants.organization import details
 from chalicelib.web.answers import answer
 from chalicelib.web.bodies import Body, flag_field, json_object, text_field
 from chalicelib.web.clients import client_of
@@ -46,7 +46,7 @@ def create_organization(request: Request) -> Response:
     name, username, password = (text_field(body, name) for name in ("name", "username", "password"))
     report_limit(request, limits.count_sign_up(stores(), client_of(request).address))
     made = sign_up(stores(), name, username, password, client_of(request))
-    return signed_in(made.session, status=201, organization=organization_json(made.organization))
+    return signed_in(made.session, status=201, organization=details(made.organization))
 
 
 @routes.on("POST", "/auth/logout", needs=Access.PERSON_SETTING_UP)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from chalicelib.accounts import codes, limits
 from chalicelib.accounts.passwords import password_matches
-from chalicelib.accounts.records import SecondFactor, User
+from chalicelib.accounts.records import EndReason, SecondFactor, User
 from chalicelib.accounts.sessions import open_sessions
 from chalicelib.accounts.users import write_user
 from chalicelib.kernel.caller import ActorType, Caller
@@ -25,6 +25,7 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.kernel.tokens import token_digest
+from chalicelib.tenants.organizations import set_require_second_factor
 from chalicelib.wiring import Stores
 
 #: Some 15 ms each, within the time that a request has.
@@ -149,7 +150,7 @@ def require_second_factor(stores: Stores, caller: Caller, required: bool) -> Non
     """
     if required and caller.type is ActorType.USER and not caller.has_second_factor:
         raise Conflict("Set up a second factor yourself first, or you would be signed out.")
-    stores.organizations.set_require_second_factor(caller.organization_id, required)
+    set_require_second_factor(stores, caller.organization_id, required)
     # After the requirement: no session without begins from then on.
     if required and not end_sessions_without(stores, caller.organization_id, MAX_USERS_AT_ONCE):
         raise Unavailable("A second factor is required from now on, but not all have been signed out yet; try again.")
@@ -180,7 +181,7 @@ def _end_sessions_of(stores: Stores, read: User) -> bool:
         found = stores.sessions.find_many(open_sessions(user))
         ended = [session.token_hash for session in found if not session.caller.must_set_up_second_factor]
         if ended:
-            write_user(stores, user, ended=ended)
+            write_user(stores, user, ended=ended, reason=EndReason.SECOND_FACTOR_REQUIRED)
         return bool(ended)
 
     return compare_and_swap(

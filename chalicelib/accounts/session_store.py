@@ -3,17 +3,23 @@
 from dataclasses import replace
 
 from pynamodb.exceptions import DoesNotExist
+from pynamodb.transactions import TransactWrite
 
+from chalicelib.accounts.event_records import event_of_end
 from chalicelib.accounts.records import Session
 from chalicelib.accounts.rows import SessionRow
+from chalicelib.events.outbox_store import Outbox
 from chalicelib.kernel.caller import ActorType, Caller
+from chalicelib.kernel.errors import VersionConflict
 from chalicelib.kernel.permissions import ROLE_BEFORE_ROLES, Role
 from chalicelib.platform.tables import Tables, contention_on_condition
 
 
 class SessionStore:
     def __init__(self, tables: Tables) -> None:
+        self._tables = tables
         self._sessions = tables.bind(SessionRow)
+        self._outbox = Outbox(tables)
 
     def find(self, token_hash: str) -> Session | None:
         try:
@@ -39,8 +45,21 @@ class SessionStore:
     def create(self, session: Session) -> None:
         to_session_row(self._sessions, session).save()
 
-    def delete(self, token_hash: str) -> None:
-        self._sessions(token_hash).delete(add_version_condition=False)
+    def end(self, caller: Caller, token_hash: str) -> None:
+        """End a session that is on no user's list. Repeatable."""
+
+        def fill(transaction: TransactWrite) -> None:
+            there = SessionRow.token_hash.exists()
+            transaction.delete(self._sessions(token_hash), condition=there, add_version_condition=False)
+            user = caller.organization_id, caller.user_id, caller.username
+            self._outbox.add(transaction, event_of_end(*user, token_hash))
+
+        try:
+            with contention_on_condition():
+                self._tables.transact(fill)
+        except VersionConflict:
+            # It has ended, and whoever ended it has told so.
+            pass
 
 
 def to_session_row(model: type[SessionRow], session: Session) -> SessionRow:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 
 from chalicelib.accounts import limits
 from chalicelib.accounts.devices import device_proofs, device_tokens, find_device
+from chalicelib.accounts.event_records import event_of_failure
 from chalicelib.accounts.passwords import password_matches
-from chalicelib.accounts.records import SecondFactor, Session, User
+from chalicelib.accounts.records import SecondFactor, Session, SignInMethod, User
+from chalicelib.kernel.acting import ActorKind, acting_as
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
@@ -77,12 +79,14 @@ def login(stores: Stores, username: str, password: str, client: Client = UNKNOWN
     name = normalize_username(username)
     # Without a token nothing that is read could change the decision, so what is refused costs nothing.
     reserved = None if device_tokens(client.device) else limits.reserve_failure(stores, client.address, name)
+    user = None
     try:
         user = stores.users.find_by_username(name if is_username(name) else _NOBODYS_NAME)
         if reserved is None:
             reserved = _reserve_with_device(stores, user, name, client)
         signed_in = _login(stores, user, password, client)
     except WrongCredentials:
+        tell_failure(stores, user.caller if user is not None else None, name, "password")
         raise
     except Exception:
         if reserved is not None:
@@ -90,6 +94,18 @@ def login(stores: Stores, username: str, password: str, client: Client = UNKNOWN
         raise
     reserved.give_back(stores)
     return signed_in
+
+
+def tell_failure(stores: Stores, caller: Caller | None, name: str, step: str) -> None:
+    """Write that a login has failed; the parameters are those of ``event_of_failure``. One write, whoever it was.
+
+    Whoever is refused by a limit does not get here, so what can be written is bounded as guesses are. That it can't be
+    written is no reason for another answer: an outage would turn wrong passwords into errors.
+    """
+    try:
+        stores.outbox.put(event_of_failure(caller, name, step, secrets.token_hex(16)))
+    except Exception as error:
+        _log.warning("A failed login left no event: %s", type(error).__name__)
 
 
 def _reserve_with_device(stores: Stores, user: User | None, name: str, client: Client) -> limits.Reserved:
@@ -115,7 +131,9 @@ def _login(stores: Stores, user: User | None, password: str, client: Client) -> 
     def start(now: User | None) -> SignedIn | Challenge:
         if now is None or now.disabled or now.password_hash != checked.password_hash:
             raise WrongCredentials
-        return start_session(stores, now, client) if now.second_factor is None else _draw_challenge(stores, now)
+        if now.second_factor is not None:
+            return _draw_challenge(stores, now)
+        return start_session(stores, now, client, SignInMethod.PASSWORD)
 
     return compare_and_swap(
         read,
@@ -126,7 +144,7 @@ def _login(stores: Stores, user: User | None, password: str, client: Client) -> 
     )
 
 
-def sign_in_created(stores: Stores, user: User, client: Client) -> SignedIn:
+def sign_in_created(stores: Stores, user: User, client: Client, how: SignInMethod) -> SignedIn:
     """For somebody who was created a moment ago, and so needs no check of a password.
 
     :raises WrongCredentials: somebody has disabled or removed the user at once.
@@ -135,7 +153,7 @@ def sign_in_created(stores: Stores, user: User, client: Client) -> SignedIn:
     def start(now: User | None) -> SignedIn:
         if now is None or now.disabled:
             raise WrongCredentials
-        return start_session(stores, now, client)
+        return start_session(stores, now, client, how)
 
     return compare_and_swap(
         lambda: stores.users.find(user.organization_id, user.user_id),
@@ -187,7 +205,7 @@ def logout(stores: Stores, caller: Caller, token: str) -> None:
     def take_off(user: User | None) -> None:
         others = tuple(e for e in user.live_sessions if e.partition(":")[2] != token_hash) if user else ()
         if user is None or others == user.live_sessions:
-            stores.sessions.delete(token_hash)
+            stores.sessions.end(caller, token_hash)
         else:
             changed = replace(user, live_sessions=others, version=user.version + 1)
             stores.users.replace(user, changed, [token_hash])
@@ -198,7 +216,7 @@ def logout(stores: Stores, caller: Caller, token: str) -> None:
         )
     except VersionConflict:
         # The session ends all the same; its entry in the list ends with its time.
-        stores.sessions.delete(token_hash)
+        stores.sessions.end(caller, token_hash)
 
 
 def normalize_username(username: str) -> str:
@@ -235,7 +253,7 @@ def _draw_challenge(stores: Stores, user: User) -> Challenge:
     return challenge
 
 
-def start_session(stores: Stores, user: User, client: Client) -> SignedIn:
+def start_session(stores: Stores, user: User, client: Client, how: SignInMethod) -> SignedIn:
     """Of a user without a second factor who has shown who they are; the oldest one ends when there are too many.
 
     Where the organisation requires a second factor, the session can do nothing but set one up.
@@ -244,9 +262,9 @@ def start_session(stores: Stores, user: User, client: Client) -> SignedIn:
     """
     token = secrets.token_urlsafe(TOKEN_BYTES)
     try:
-        return write_session(stores, user, client, token, user.caller)
+        return write_session(stores, user, client, token, user.caller, how)
     except SecondFactorRequired:
-        return write_session(stores, user, client, token, user.caller.before_second_factor())
+        return write_session(stores, user, client, token, user.caller.before_second_factor(), how)
 
 
 def write_session(
@@ -255,6 +273,7 @@ def write_session(
     client: Client,
     token: str,
     caller: Caller,
+    how: SignInMethod,
     *,
     second_factor: SecondFactor | None = None,
     challenge: str | None = None,
@@ -274,5 +293,8 @@ def write_session(
     evicted = live[: -(MAX_LIVE_SESSIONS - 1)] if len(live) >= MAX_LIVE_SESSIONS else []
     live_sessions = (*live[len(evicted) :], f"{session.expires_at}:{session.token_hash}")
     ended = [entry.partition(":")[2] for entry in evicted]
-    stores.users.start_session(user, session, live_sessions, ended, second_factor=second_factor, challenge=challenge)
+    with acting_as(ActorKind.USER, user.user_id, user.username):
+        stores.users.start_session(
+            user, session, live_sessions, ended, how=how, second_factor=second_factor, challenge=challenge
+        )
     return SignedIn(token, session.caller, device_proofs(user, client.device))

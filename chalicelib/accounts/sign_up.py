@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from chalicelib.accounts.records import SignInMethod
 from chalicelib.accounts.sessions import UNKNOWN_CLIENT, Client, SignedIn, sign_in_created
 from chalicelib.accounts.users import new_user
+from chalicelib.kernel.acting import ActorKind, acting_as
 from chalicelib.kernel.errors import SignUpClosed, UsernameTaken
 from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.organization import Organization
@@ -34,10 +36,11 @@ def sign_up(stores: Stores, name: str, username: str, password: str, client: Cli
     made = new_organization(stores, name)
     user = new_user(stores, made.organization_id, username, password, Role.OWNER)
     try:
-        stores.users.create_with_organization(user, lambda transaction: stores.organizations.add_to(transaction, made))
+        with acting_as(ActorKind.USER, user.user_id, user.username):
+            stores.users.create_with_organization(user, lambda to: stores.organizations.add_to(to, made))
     except UsernameTaken:
         # Unless it was this very sign-up that took it, and only the answer was lost.
         if stores.users.find(user.organization_id, user.user_id) is None:
             raise
-    session = sign_in_created(stores, user, client)
+    session = sign_in_created(stores, user, client, SignInMethod.SIGN_UP)
     return SignedUp(organization_of(stores, session.caller), session)

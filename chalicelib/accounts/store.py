@@ -1,4 +1,4 @@
-"""Users, their unique usernames and their live sessions.
+"""Users, their unique usernames and their live sessions. Each change of a user is written with the events that tell it.
 
 The user's row lists the live sessions, so that disabling a user or changing a password ends every one of them in the
 same transaction: nothing eventually consistent decides who is signed in.
@@ -12,9 +12,11 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib import keys
-from chalicelib.accounts.records import SecondFactor, Session, User
+from chalicelib.accounts.event_records import event_of_creation, events_of_change, events_of_deletion, events_of_start
+from chalicelib.accounts.records import EndReason, SecondFactor, Session, SignInMethod, User
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.accounts.session_store import role_of, to_session_row
+from chalicelib.events.outbox_store import Outbox
 from chalicelib.kernel.errors import UsernameLooksTaken, UsernameTaken
 from chalicelib.kernel.permissions import Role
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
@@ -34,6 +36,7 @@ class UserStore:
         self._usernames = tables.bind(UsernameRow)
         self._sessions = tables.bind(SessionRow)
         self._organizations = tables.bind(OrganizationRow)
+        self._outbox = Outbox(tables)
 
     def create(self, user: User) -> None:
         """
@@ -65,7 +68,7 @@ class UserStore:
         transaction.condition_check(self._users, organization_id, user_id, condition=has_role & enabled)
 
     def add_to(self, transaction: TransactWrite, user: User, *, with_organization: bool = False) -> None:
-        """The actions that create a user, three or four, for a transaction that writes more than that.
+        """The actions that create a user, four or five, for a transaction that writes more than that.
 
         Among the puts the name comes first, which :func:`names_free` wants to know.
 
@@ -75,6 +78,7 @@ class UserStore:
         transaction.save(name, condition=UsernameRow.username.does_not_exist())
         transaction.save(self._skeleton(user), condition=UsernameRow.username.does_not_exist())
         transaction.save(_to_row(self._users, user), condition=UserRow.user_id.does_not_exist())
+        self._outbox.add(transaction, event_of_creation(user))
         if user.is_active_owner and not with_organization:
             count_owners(transaction, self._organizations, user.organization_id, +1)
 
@@ -133,6 +137,7 @@ class UserStore:
         live_sessions: tuple[str, ...],
         ended: list[str],
         *,
+        how: SignInMethod,
         second_factor: SecondFactor | None = None,
         challenge: str | None = None,
     ) -> None:
@@ -145,6 +150,7 @@ class UserStore:
             challenge was used.
         :raises SecondFactorRequired: the organisation requires one, and the session was started without.
         """
+        events = events_of_start(user, session, how, ended, str(user.version + 1))
         # So that a session without never begins after the requirement, whenever that is set.
         asked = not (session.caller.has_second_factor or session.caller.must_set_up_second_factor)
 
@@ -162,6 +168,7 @@ class UserStore:
                 add_version_condition=False,
             )
             transaction.save(to_session_row(self._sessions, session))
+            self._outbox.add(transaction, *events)
             if challenge is not None:
                 condition = SessionRow.token_hash.exists()
                 transaction.delete(self._sessions(challenge), condition=condition, add_version_condition=False)
@@ -188,11 +195,13 @@ class UserStore:
         *,
         even_last_owner: bool = False,
         unless_required: bool = False,
+        reason: EndReason | None = None,
     ) -> None:
         """Write the user anew, end sessions, and tell what they need to those that go on, all in one transaction.
 
         :param even_last_owner: leave the organisation without an owner if need be.
         :param unless_required: only if the organisation requires no second factor.
+        :param reason: why sessions end, where the change of the user does not say it.
         :raises VersionConflict: the user was changed meanwhile.
         :raises LastOwner: it would leave the organisation without one.
         :raises SecondFactorRequired: the organisation requires one.
@@ -200,11 +209,13 @@ class UserStore:
         lost_owner = user.is_active_owner and not changed.is_active_owner
         told = _told_to_sessions(user, changed)
         going_on = [entry.partition(":")[2] for entry in changed.live_sessions] if told else []
+        events = events_of_change(user, changed, ended, reason)
 
         def fill(transaction: TransactWrite) -> None:
             if unless_required:
                 ask_for_no_second_factor(transaction, self._organizations, user.organization_id)
             transaction.save(_to_row(self._users, changed), condition=UserRow.version == user.version)
+            self._outbox.add(transaction, *events)
             if changed.is_active_owner != user.is_active_owner:
                 organization_id, change = user.organization_id, -1 if lost_owner else +1
                 count_owners(transaction, self._organizations, organization_id, change, even_last=even_last_owner)
@@ -219,7 +230,7 @@ class UserStore:
                 )
 
         # PynamoDB sends checks first, then deletions, puts, updates.
-        position = unless_required + len(ended) + 1 if lost_owner else None
+        position = unless_required + len(ended) + 1 + len(events) if lost_owner else None
         with contention_on_condition(), last_owner_kept(position), second_factor_asked(unless_required):
             self._tables.transact(fill)
 
@@ -231,10 +242,12 @@ class UserStore:
         """
         lost_owner = user.is_active_owner
         owns_skeleton = self._owns_skeleton(user)
+        events = events_of_deletion(user, ended)
 
         def fill(transaction: TransactWrite) -> None:
             row = self._users(user.organization_id, user.user_id)
             transaction.delete(row, condition=UserRow.version == user.version, add_version_condition=False)
+            self._outbox.add(transaction, *events)
             if lost_owner:
                 count_owners(transaction, self._organizations, user.organization_id, -1)
             transaction.delete(self._usernames(user.username), add_version_condition=False)
@@ -244,8 +257,8 @@ class UserStore:
             for token_hash in ended:
                 transaction.delete(self._sessions(token_hash), add_version_condition=False)
 
-        # After the deletions of the user, the name, its skeleton and the sessions.
-        counted_at = 2 + owns_skeleton + len(ended)
+        # After the deletions of the user, the name, its skeleton and the sessions, and after the events.
+        counted_at = 2 + owns_skeleton + len(ended) + len(events)
         with contention_on_condition(), last_owner_kept(position=counted_at if lost_owner else None):
             self._tables.transact(fill)
 

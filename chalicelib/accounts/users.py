@@ -8,7 +8,7 @@ from typing import Any
 from chalicelib import keys
 from chalicelib.accounts.devices import device_proofs
 from chalicelib.accounts.passwords import hash_password, password_matches
-from chalicelib.accounts.records import User
+from chalicelib.accounts.records import EndReason, User
 from chalicelib.accounts.sessions import is_username, normalize_username, open_sessions
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
@@ -185,11 +185,13 @@ def write_user(
     ended: Collection[str],
     even_last_owner: bool = False,
     unless_required: bool = False,
+    reason: EndReason | None = None,
     **changes: Any,
 ) -> User:
     """Change the user and end sessions, all in one transaction.
 
     :param ended: token hashes of the sessions that end; the others go on.
+    :param reason: why they end, where the change of the user does not say it.
     :returns: the user as written.
     :raises VersionConflict: the user is not as read any more.
     :raises LastOwner: it would leave the organisation without one.
@@ -204,5 +206,7 @@ def write_user(
     )
     gone = [entry.partition(":")[2] for entry in user.live_sessions if entry not in live]
     changed = replace(user, **changes, live_sessions=live, version=user.version + 1)
-    stores.users.replace(user, changed, gone, even_last_owner=even_last_owner, unless_required=unless_required)
+    stores.users.replace(
+        user, changed, gone, even_last_owner=even_last_owner, unless_required=unless_required, reason=reason
+    )
     return changed

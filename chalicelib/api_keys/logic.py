@@ -23,6 +23,7 @@ from chalicelib.api_keys.key_intent import (
     networks_within,
 )
 from chalicelib.api_keys.records import HOUR_SECONDS, ApiKey, ApiKeys, Maker
+from chalicelib.kernel.acting import ActorKind, acting_as
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import (
@@ -206,7 +207,8 @@ def revoke_by_text(stores: Stores, text: str) -> None:
     key = stores.api_keys.find(parsed.organization_id, parsed.key_id) if parsed is not None else None
     # A secret that has died by a rotation ends nothing: it may have been given away because it is worthless.
     if key is not None and key.has_secret(token_digest(text), time.time()):
-        revoke_by_id(stores, key.key_id)
+        with acting_as(ActorKind.API_KEY, key.key_id, key.name):
+            revoke_by_id(stores, key.key_id)
 
 
 def revoke_by_id(stores: Stores, key_id: str) -> ApiKey:

@@ -3,7 +3,9 @@
 import hmac
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
+from chalicelib.api_keys.key_text import shown_prefix
 from chalicelib.kernel.caller import ActorType, Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
@@ -88,3 +90,24 @@ def is_within(address: str, networks: tuple[str, ...]) -> bool:
 def time_of(epoch_seconds: int | None) -> str | None:
     """As the contract writes times."""
     return timestamp(datetime.fromtimestamp(epoch_seconds, UTC)) if epoch_seconds is not None else None
+
+
+def details(key: ApiKey, now: float) -> dict[str, Any]:
+    """The key as the API shows it, and as events tell of it. Nothing of its secret.
+
+    :param now: epoch seconds; an old secret that is dead by then is not shown any more.
+    """
+    used_at = key.last_used_hour * HOUR_SECONDS if key.last_used_hour is not None else None
+    return {
+        "id": key.key_id,
+        "prefix": shown_prefix(key.key_id),
+        "name": key.name,
+        "scopes": sorted(scope.value for scope in key.scopes),
+        "networks": list(key.networks),
+        "made_by": {"type": key.made_by.type, "id": key.made_by.id, "name": key.made_by.name},
+        "created_at": key.created_at,
+        "expires_at": time_of(key.expires_at),
+        "last_used_at": time_of(used_at),
+        "revoked_at": time_of(key.revoked_at),
+        "old_secret_expires_at": time_of(key.old_secret_expires_at) if key.has_old_secret(now) else None,
+    }

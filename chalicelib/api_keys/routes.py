@@ -6,10 +6,9 @@ from typing import Any
 from chalice.app import Request, Response
 
 from chalicelib.accounts import limits
-from chalicelib.api_keys import key_text
 from chalicelib.api_keys import logic as api_keys
 from chalicelib.api_keys.key_intent import KeyIntent
-from chalicelib.api_keys.records import HOUR_SECONDS, ApiKey, time_of
+from chalicelib.api_keys.records import ApiKey, details
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.permissions import Scope
@@ -76,20 +75,7 @@ def revoke_key(request: Request) -> Response:
 
 
 def key_json(key: ApiKey) -> dict[str, Any]:
-    used_at = key.last_used_hour * HOUR_SECONDS if key.last_used_hour is not None else None
-    return {
-        "id": key.key_id,
-        "prefix": key_text.shown_prefix(key.key_id),
-        "name": key.name,
-        "scopes": sorted(key.scopes),
-        "networks": list(key.networks),
-        "made_by": {"type": key.made_by.type, "id": key.made_by.id, "name": key.made_by.name},
-        "created_at": key.created_at,
-        "expires_at": time_of(key.expires_at),
-        "last_used_at": time_of(used_at),
-        "revoked_at": time_of(key.revoked_at),
-        "old_secret_expires_at": time_of(key.old_secret_expires_at) if key.has_old_secret(time.time()) else None,
-    }
+    return details(key, time.time())
 
 
 def _with_text(made: api_keys.NewSecret) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from pynamodb.exceptions import DoesNotExist
 from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.api_keys.event_records import event_of_creation, event_of_deletion, events_of_change
 from chalicelib.api_keys.records import ApiKey, ApiKeys, Maker
 from chalicelib.api_keys.rows import ApiKeyRow
+from chalicelib.events.outbox_store import Outbox
+from chalicelib.kernel.errors import VersionConflict
 from chalicelib.kernel.permissions import Scope
 from chalicelib.platform.tables import Tables, contention_on_condition
 
@@ -25,6 +28,7 @@ class ApiKeyStore:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._rows = tables.bind(ApiKeyRow)
+        self._outbox = Outbox(tables)
 
     def find(self, organization_id: str, key_id: str) -> ApiKey | None:
         try:
@@ -63,6 +67,7 @@ class ApiKeyStore:
 
         def fill(transaction: TransactWrite) -> None:
             transaction.save(_to_row(self._rows, key), condition=ApiKeyRow.key_id.does_not_exist())
+            self._outbox.add(transaction, event_of_creation(key))
             transaction.update(
                 self._rows(key.organization_id, _COUNT),
                 actions=[ApiKeyRow.version.set(made + 1)],
@@ -88,10 +93,19 @@ class ApiKeyStore:
             _set(ApiKeyRow.vanishes_at, _vanishes_at(changed)),
             ApiKeyRow.version.set(changed.version),
         ]
-        with contention_on_condition():
-            self._rows(key.organization_id, key.key_id).update(
-                actions=actions, condition=ApiKeyRow.version == key.version
+        events = events_of_change(key, changed)
+
+        def fill(transaction: TransactWrite) -> None:
+            self._outbox.add(transaction, *events)
+            transaction.update(
+                self._rows(key.organization_id, key.key_id),
+                actions=actions,
+                condition=ApiKeyRow.version == key.version,
+                add_version_condition=False,
             )
+
+        with contention_on_condition():
+            self._tables.transact(fill)
 
     def note_use(self, key: ApiKey, hour: int) -> None:
         """Repeatable; of those who use a key at the same moment of an hour, one writes.
@@ -105,7 +119,19 @@ class ApiKeyStore:
             )
 
     def delete(self, key: ApiKey) -> None:
-        self._rows(key.organization_id, key.key_id).delete(add_version_condition=False)
+        """Repeatable."""
+
+        def fill(transaction: TransactWrite) -> None:
+            row, there = self._rows(key.organization_id, key.key_id), ApiKeyRow.key_id.exists()
+            transaction.delete(row, condition=there, add_version_condition=False)
+            self._outbox.add(transaction, event_of_deletion(key))
+
+        try:
+            with contention_on_condition():
+                self._tables.transact(fill)
+        except VersionConflict:
+            # It is deleted, and whoever deleted it has told so.
+            pass
 
 
 def _set(column: object, value: object) -> Action:

@@ -5,12 +5,11 @@ from collections import Counter
 
 from chalicelib.audit.sealing import seal_feed
 from chalicelib.events.publishing import publish_missed
+from chalicelib.events.records import NOBODYS_ORGANIZATION
 from chalicelib.kernel import logs
 from chalicelib.kernel.errors import VersionConflict
 from chalicelib.wiring import Stores
 
-#: Of what happens before it is known whose organisation it is about, such as a login with an unknown name.
-NOBODYS_ORGANIZATION = "nobody"
 #: After this many failures in one run the cause is not an organisation but an outage of a dependency.
 MAX_ERRORS = 10
 

@@ -37,13 +37,48 @@ class EventType(StrEnum):
     WEBHOOK_DISABLED = "webhook.disabled"
     WEBHOOK_DELETED = "webhook.deleted"
     WEBHOOK_TEST = "webhook.test"
+    USER_CREATED = "user.created"
+    USER_ROLE_CHANGED = "user.role_changed"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_DELETED = "user.deleted"
+    USER_PASSWORD_CHANGED = "user.password_changed"  # noqa: S105 - the name of an event
+    USER_SECOND_FACTOR_ENABLED = "user.second_factor_enabled"
+    USER_SECOND_FACTOR_DISABLED = "user.second_factor_disabled"
+    USER_RECOVERY_CODES_RENEWED = "user.recovery_codes_renewed"
+    SESSION_STARTED = "session.started"
+    SESSION_FAILED = "session.failed"
+    SESSION_ENDED = "session.ended"
+    INVITATION_CREATED = "invitation.created"
+    INVITATION_RENEWED = "invitation.renewed"
+    INVITATION_DELETED = "invitation.deleted"
+    INVITATION_ACCEPTED = "invitation.accepted"
+    API_KEY_CREATED = "api_key.created"
+    API_KEY_CHANGED = "api_key.changed"
+    API_KEY_ROTATED = "api_key.rotated"
+    API_KEY_REVOKED = "api_key.revoked"
+    API_KEY_DELETED = "api_key.deleted"
+    ORGANIZATION_CREATED = "organization.created"
+    ORGANIZATION_CHANGED = "organization.changed"
+    ORGANIZATION_POLICY_CHANGED = "organization.policy_changed"
+    ORGANIZATION_QUOTA_CHANGED = "organization.quota_changed"
+    ORGANIZATION_SECURITY_CHANGED = "organization.security_changed"
+    OPERATOR_ACTED = "operator.acted"
 
 
 #: What one needs to see events of a thing. What is not named here is the auditor's.
-VISIBLE_WITH: Final[Mapping[str, Scope]] = {"file": Scope.FILES_READ, "webhook": Scope.WEBHOOKS_MANAGE}
-#: In the audit trail only: they change nothing, so no program has to follow them. A test goes to the endpoint that is
-#: tested besides.
-AUDIT_ONLY: Final = frozenset({EventType.FILE_DOWNLOADED, EventType.WEBHOOK_TEST})
+VISIBLE_WITH: Final[Mapping[str, Scope]] = {
+    "file": Scope.FILES_READ,
+    "user": Scope.USERS_READ,
+    "invitation": Scope.USERS_MANAGE,
+    "webhook": Scope.WEBHOOKS_MANAGE,
+}
+#: Whose events tell of what happens before it is known whose it is, such as a login with an unknown name, or of all
+#: organisations at once. Nobody can be a member of it, because ids of organisations are UUIDs.
+NOBODYS_ORGANIZATION: Final = "nobody"
+#: In the audit trail only: they change nothing, so no program has to follow them. Whoever has no account could fill the
+#: feed, and the webhooks, with failed logins. A test goes to the endpoint that is tested besides.
+AUDIT_ONLY: Final = frozenset({EventType.FILE_DOWNLOADED, EventType.SESSION_FAILED, EventType.WEBHOOK_TEST})
 
 
 def scope_of(event_type: str) -> Scope:

@@ -11,7 +11,7 @@ from chalicelib.wiring import Stores
 
 #: Uploads may change rows during the count. Such a count is discarded and repeated.
 MAX_ATTEMPTS = 10
-#: A transaction has at most 100 actions (AWS limit); who has more to repair repairs again.
+#: A transaction has at most 100 actions (AWS limit), counters and event included; who has more to repair repairs again.
 MAX_LISTS_AT_ONCE = 90
 
 
@@ -111,5 +111,6 @@ def repair(stores: Stores, counted: Recount) -> None:
         counted.bytes_used,
         counted.files_used,
         counted.counts,
+        counted.differences,
         also=lambda transaction: stores.open_uploads.set(transaction, organization.organization_id, wrong_lists),
     )

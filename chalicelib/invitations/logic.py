@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chalicelib import keys
+from chalicelib.accounts.records import SignInMethod
 from chalicelib.accounts.sessions import UNKNOWN_CLIENT, Client, SignedIn, sign_in_created
 from chalicelib.accounts.users import new_user
 from chalicelib.invitations import mail as invitation_mail
 from chalicelib.invitations.invitation_tokens import new_token, read_token
 from chalicelib.invitations.records import OPERATOR, Invitation, Inviter
+from chalicelib.kernel.acting import ActorKind, acting_as
 from chalicelib.kernel.addresses import is_email_address
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
@@ -132,14 +134,15 @@ def accept(stores: Stores, token: str, username: str, password: str, client: Cli
     invitation, now = _find_by_token(stores, token), int(time.time())
     user = new_user(stores, invitation.organization_id, username, password, invitation.role)
     try:
-        stores.invitations.accept(invitation, user, _givers(invitation.role), now)
+        with acting_as(ActorKind.USER, user.user_id, user.username):
+            stores.invitations.accept(invitation, user, _givers(invitation.role), now)
     except (InvitationNotFound, UsernameTaken):
         # Unless it was this very acceptance that used it up, and only the answer was lost.
         if stores.users.find(user.organization_id, user.user_id) is None:
             raise
     except VersionConflict:
         raise InvitationNotFound from None
-    return sign_in_created(stores, user, client)
+    return sign_in_created(stores, user, client, SignInMethod.INVITATION)
 
 
 def _find_by_token(stores: Stores, token: str) -> Invitation:

@@ -1,8 +1,11 @@
 """An invitation; plain frozen records, no storage in them."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from chalicelib.kernel.caller import ActorType
+from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Role
 
 
@@ -45,3 +48,17 @@ class Invitation:
     #: In epoch seconds, ``lifetime_seconds`` after it was sent last.
     expires_at: int
     lifetime_seconds: int
+
+
+def details(invitation: Invitation) -> dict[str, Any]:
+    """The invitation as the API lists it, and as events tell of it: without its token."""
+    by = invitation.invited_by
+    return {
+        "id": invitation.invitation_id,
+        "role": invitation.role.value,
+        "name": invitation.name,
+        "email": invitation.email,
+        "invited_by": {"type": by.type, "id": by.id, "name": by.name},
+        "created_at": invitation.created_at,
+        "expires_at": timestamp(datetime.fromtimestamp(invitation.expires_at, UTC)),
+    }

@@ -1,6 +1,5 @@
 """Invitations and sign-up: how somebody gets an account over the API."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from chalice.app import Request, Response
@@ -10,9 +9,8 @@ from chalicelib.accounts.people_routes import role_field
 from chalicelib.accounts.routes import signed_in
 from chalicelib.invitations import logic as invitations
 from chalicelib.invitations.logic import Sent, Wanted
-from chalicelib.invitations.records import Invitation
+from chalicelib.invitations.records import details
 from chalicelib.kernel.caller import Caller
-from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import BadInput
 from chalicelib.kernel.permissions import Scope
 from chalicelib.web.addresses import source_address
@@ -36,7 +34,7 @@ def invite(request: Request, caller: Caller) -> Response:
 @routes.on("GET", "/invitations", needs=Scope.USERS_MANAGE)
 def list_invitations(request: Request, caller: Caller) -> Response:
     found = invitations.list_invitations(stores(), caller.organization_id)
-    return answer({"invitations": [invitation_json(invitation) for invitation in found]})
+    return answer({"invitations": [details(invitation) for invitation in found]})
 
 
 @routes.on("DELETE", "/invitations/{invitation_id}", needs=Scope.USERS_MANAGE)
@@ -67,21 +65,8 @@ def accept(request: Request) -> Response:
     return signed_in(session, status=201)
 
 
-def invitation_json(invitation: Invitation) -> dict[str, Any]:
-    by = invitation.invited_by
-    return {
-        "id": invitation.invitation_id,
-        "role": invitation.role,
-        "name": invitation.name,
-        "email": invitation.email,
-        "invited_by": {"type": by.type, "id": by.id, "name": by.name},
-        "created_at": invitation.created_at,
-        "expires_at": timestamp(datetime.fromtimestamp(invitation.expires_at, UTC)),
-    }
-
-
 def _sent_json(sent: Sent) -> dict[str, Any]:
-    return {**invitation_json(sent.invitation), "token": sent.token, "url": sent.url, "mailed": sent.mailed}
+    return {**details(sent.invitation), "token": sent.token, "url": sent.url, "mailed": sent.mailed}
 
 
 def _wanted(body: dict[str, Any]) -> Wanted:

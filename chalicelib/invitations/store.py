@@ -5,11 +5,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from pynamodb.exceptions import DoesNotExist, TransactWriteError
+from pynamodb.expressions.condition import Condition
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.accounts.records import User
 from chalicelib.accounts.store import UserStore, names_free
 from chalicelib.api_keys.store import ApiKeyStore
+from chalicelib.events.outbox_store import Outbox
+from chalicelib.events.records import Event
+from chalicelib.invitations.event_records import (
+    event_of_acceptance,
+    event_of_creation,
+    event_of_deletion,
+    event_of_renewal,
+)
 from chalicelib.invitations.records import Invitation, Inviter
 from chalicelib.invitations.rows import InvitationRow
 from chalicelib.kernel.caller import ActorType
@@ -24,6 +33,7 @@ class InvitationStore:
         self._users = users
         self._api_keys = api_keys
         self._invitations = tables.bind(InvitationRow)
+        self._outbox = Outbox(tables)
 
     def create(self, invitation: Invitation, now: int) -> None:
         """In the place of an expired one, too: DynamoDB's TTL deletes up to days late (AWS documentation).
@@ -33,8 +43,7 @@ class InvitationStore:
         free = InvitationRow.invitation_id.does_not_exist() | (InvitationRow.expires_at <= now)
         # Or it is this one, and only the answer to its first writing was lost.
         free |= InvitationRow.token_hash == invitation.token_hash
-        with contention_on_condition():
-            _to_row(self._invitations, invitation).save(condition=free, add_version_condition=False)
+        self._save(invitation, free, event_of_creation(invitation))
 
     def find(self, organization_id: str, invitation_id: str) -> Invitation | None:
         try:
@@ -57,18 +66,20 @@ class InvitationStore:
         """
         renewed = replace(invitation, token_hash=token_hash, expires_at=expires_at, invited_by=invited_by)
         as_read = InvitationRow.token_hash.is_in(invitation.token_hash, token_hash)
-        with contention_on_condition():
-            _to_row(self._invitations, renewed).save(condition=as_read, add_version_condition=False)
+        self._save(renewed, as_read, event_of_renewal(invitation, renewed))
         return renewed
 
     def delete(self, invitation: Invitation) -> None:
-        """:raises VersionConflict: it was accepted or renewed meanwhile."""
-        gone_or_as_read = InvitationRow.invitation_id.does_not_exist() | (
-            InvitationRow.token_hash == invitation.token_hash
-        )
-        row = self._invitations(invitation.organization_id, invitation.invitation_id)
+        """:raises VersionConflict: it was accepted, deleted or renewed meanwhile."""
+
+        def fill(transaction: TransactWrite) -> None:
+            row = self._invitations(invitation.organization_id, invitation.invitation_id)
+            as_read = InvitationRow.token_hash == invitation.token_hash
+            transaction.delete(row, condition=as_read, add_version_condition=False)
+            self._outbox.add(transaction, event_of_deletion(invitation))
+
         with contention_on_condition():
-            row.delete(condition=gone_or_as_read, add_version_condition=False)
+            self._tables.transact(fill)
 
     def accept(self, invitation: Invitation, user: User, givers: Collection[Role], now: int) -> None:
         """Create the user and use up the invitation, all in one transaction.
@@ -88,10 +99,21 @@ class InvitationStore:
             as_read = (InvitationRow.token_hash == invitation.token_hash) & (InvitationRow.expires_at > now)
             transaction.delete(row, condition=as_read, add_version_condition=False)
             self._users.add_to(transaction, user)
+            self._outbox.add(transaction, event_of_acceptance(invitation))
 
         # PynamoDB sends condition checks first, then deletions, then puts.
         deleted_at = len(checks)
         with contention_on_condition(), names_free(user.username, deleted_at + 1), _acceptable(deleted_at):
+            self._tables.transact(fill)
+
+    def _save(self, invitation: Invitation, condition: Condition, event: Event) -> None:
+        """:raises VersionConflict: the condition is not met."""
+
+        def fill(transaction: TransactWrite) -> None:
+            transaction.save(_to_row(self._invitations, invitation), condition=condition)
+            self._outbox.add(transaction, event)
+
+        with contention_on_condition():
             self._tables.transact(fill)
 
     def _checks_on(

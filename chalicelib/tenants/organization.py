@@ -1,6 +1,7 @@
 """An organisation: name, policy, quota and counters; plain frozen records, no storage in them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from chalicelib.tenants.extensions import belongs, extension_of, usual_extensions
 
@@ -83,6 +84,8 @@ class Organization:
     owners: int = 0
     #: Whether its people need a second factor to do anything.
     require_second_factor: bool = False
+    #: How often name, policy, quota or requirement have changed.
+    version: int = 0
 
     def file_count(self, status: str | None = None, mime_type: str | None = None) -> int:
         """How many files match the filters, exactly."""
@@ -92,3 +95,23 @@ class Organization:
             if status in (None, counted_status) and mime_type in (None, counted_type):
                 total += count
         return total
+
+
+def details(organization: Organization) -> dict[str, Any]:
+    """The organisation as its members see it, and as events tell of it."""
+    return {
+        "id": organization.organization_id,
+        "name": organization.name,
+        "created_at": organization.created_at,
+        "policy": details_of_policy(organization.policy),
+        "require_second_factor": organization.require_second_factor,
+    }
+
+
+def details_of_policy(policy: Policy) -> dict[str, Any]:
+    return {
+        "allowed_types": list(policy.allowed_types),
+        "refused_types": list(policy.refused_types),
+        "max_file_bytes": policy.max_file_bytes,
+        "match_extension": policy.match_extension,
+    }

@@ -1,15 +1,17 @@
 """Organisations, as operators make and change them, and as their members see them."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from chalicelib import keys
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.config import MAX_QUOTA_BYTES, MAX_QUOTA_FILES
-from chalicelib.kernel.errors import BadInput, NotSignedIn, VersionConflict
+from chalicelib.kernel.errors import BadInput, Conflict, NotSignedIn
 from chalicelib.kernel.nfc import compose
+from chalicelib.kernel.swap import compare_and_swap
 from chalicelib.tenants.organization import NewOrganization, Organization, Policy
 from chalicelib.wiring import Stores
 
@@ -55,11 +57,13 @@ def get_organization(stores: Stores, organization_id: str) -> Organization:
 
 
 def set_quota(stores: Stores, organization_id: str, quota_bytes: int, quota_files: int) -> None:
-    get_organization(stores, organization_id)
-    stores.organizations.set_quota(
-        organization_id,
-        _quota("bytes", quota_bytes, MAX_QUOTA_BYTES),
-        _quota("files", quota_files, MAX_QUOTA_FILES),
+    """:raises BadInput: no such organisation, or out of bounds."""
+    quota_bytes = _quota("bytes", quota_bytes, MAX_QUOTA_BYTES)
+    quota_files = _quota("files", quota_files, MAX_QUOTA_FILES)
+    _change(
+        stores,
+        lambda: get_organization(stores, organization_id),
+        lambda found: replace(found, quota_bytes=quota_bytes, quota_files=quota_files),
     )
 
 
@@ -69,20 +73,46 @@ def set_policy(stores: Stores, organization_id: str, policy: Policy) -> None:
     _check_types(policy.allowed_types)
     _check_types(policy.refused_types)
     _check_max_file_bytes(policy.max_file_bytes)
-    stores.organizations.set_policy(organization_id, policy)
+    _change(stores, lambda: get_organization(stores, organization_id), lambda found: replace(found, policy=policy))
 
 
 def change_organization(stores: Stores, caller: Caller, changes: Mapping[str, Any]) -> Organization:
-    """Change the fields that are named, each by itself, so that of two changes at once none undoes the other's.
+    """Change the fields that are named and no others, so that of two changes at once none undoes the other's.
 
     :param changes: ``name``, and the fields of Policy.
     :raises BadInput: an unusable name, type or size.
     :raises NotSignedIn: the organisation was removed meanwhile.
     """
-    try:
-        return stores.organizations.change(caller.organization_id, usable_changes(changes))
-    except VersionConflict:
-        raise NotSignedIn from None
+    checked = usable_changes(changes)
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in checked.items()
+    }
+    name = fields.pop("name", None)
+
+    def change(found: Organization) -> Organization:
+        return replace(found, name=name or found.name, policy=replace(found.policy, **fields))
+
+    return _change(stores, lambda: organization_of(stores, caller), change)
+
+
+def set_require_second_factor(stores: Stores, organization_id: str, required: bool) -> None:
+    """:raises BadInput: there is no such organisation."""
+    _change(
+        stores,
+        lambda: get_organization(stores, organization_id),
+        lambda found: replace(found, require_second_factor=required),
+    )
+
+
+def _change(
+    stores: Stores, read: Callable[[], Organization], change: Callable[[Organization], Organization]
+) -> Organization:
+    return compare_and_swap(
+        read,
+        lambda found: stores.organizations.replace(found, change(found)),
+        exhausted=Conflict("The organisation is being changed by others; try again."),
+        waits=True,
+    )
 
 
 def usable_changes(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput, MissingPermission
 from chalicelib.kernel.permissions import Scope
 from chalicelib.tenants import organizations
-from chalicelib.tenants.organization import Organization
+from chalicelib.tenants.organization import details
 from chalicelib.web.answers import answer
 from chalicelib.web.bodies import Body, flag_field, json_object, text_field
 from chalicelib.web.routing import Routes
@@ -36,7 +36,7 @@ def usage(request: Request, caller: Caller) -> Response:
 
 @routes.on("GET", "/organization", needs=Scope.ORGANIZATION_READ)
 def organization_details(request: Request, caller: Caller) -> Response:
-    return answer(organization_json(organizations.organization_of(stores(), caller)))
+    return answer(details(organizations.organization_of(stores(), caller)))
 
 
 @routes.on("PATCH", "/organization", needs=Scope.ORGANIZATION_MANAGE, body=Body.OBJECT)
@@ -57,24 +57,8 @@ def change_organization(request: Request, caller: Caller) -> Response:
         organizations.usable_changes(changes)
         require_second_factor(stores(), caller, required)
     if changes:
-        return answer(organization_json(organizations.change_organization(stores(), caller, changes)))
-    return answer(organization_json(organizations.organization_of(stores(), caller)))
-
-
-def organization_json(organization: Organization) -> dict[str, Any]:
-    policy = organization.policy
-    return {
-        "id": organization.organization_id,
-        "name": organization.name,
-        "created_at": organization.created_at,
-        "policy": {
-            "allowed_types": list(policy.allowed_types),
-            "refused_types": list(policy.refused_types),
-            "max_file_bytes": policy.max_file_bytes,
-            "match_extension": policy.match_extension,
-        },
-        _REQUIRED: organization.require_second_factor,
-    }
+        return answer(details(organizations.change_organization(stores(), caller, changes)))
+    return answer(details(organizations.organization_of(stores(), caller)))
 
 
 def _policy_fields(policy: Any) -> dict[str, Any]:

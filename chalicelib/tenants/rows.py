@@ -30,6 +30,8 @@ class OrganizationRow(Model):
     files_available = NumberAttribute()
     # Two changes can cancel out in the counters, but not here: a recount needs to know that there were changes.
     counter_changes = NumberAttribute(default=0)
+    # Of name, policy, quota and requirement, which people and operators change; absent in rows from before it existed.
+    version = NumberAttribute(default=0)
     # Users who are owners and not disabled. A condition on it keeps the last one.
     owners = NumberAttribute(default=0)
     # Null in rows from before there were second factors.

@@ -1,38 +1,40 @@
-"""Organisations: name, policy, quota and counters, one row each."""
+"""Organisations: name, policy, quota and counters, one row each. Each change but the counters' leaves its events."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, PynamoDBException, TransactWriteError
 from pynamodb.expressions.operand import Path
+from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
+from chalicelib.events.outbox_store import Outbox
 from chalicelib.kernel.errors import LastOwner, SecondFactorRequired
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
+from chalicelib.tenants.event_records import event_of_creation, event_of_repair, events_of_change
 from chalicelib.tenants.organization import NewOrganization, Organization, Policy, Usage
 from chalicelib.tenants.rows import OrganizationRow
-
-#: What an organisation's own people can change.
-CHANGEABLE = frozenset({"name", "allowed_types", "refused_types", "max_file_bytes", "match_extension"})
 
 
 class OrganizationStore:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self._organizations = tables.bind(OrganizationRow)
+        self._outbox = Outbox(tables)
 
     def create(self, new: NewOrganization) -> Organization:
         """:raises VersionConflict: the organisation exists."""
-        row = self._new_row(new, owners=0)
         with contention_on_condition():
-            row.save(condition=OrganizationRow.organization_id.does_not_exist())
-        return to_organization(row)
+            self._tables.transact(lambda transaction: self.add_to(transaction, new, owners=0))
+        return to_organization(self._new_row(new, owners=0))
 
-    def add_to(self, transaction: TransactWrite, new: NewOrganization) -> None:
-        """The action that creates an organisation together with its first owner."""
-        row = self._new_row(new, owners=1)
+    def add_to(self, transaction: TransactWrite, new: NewOrganization, *, owners: int = 1) -> None:
+        """The actions that create an organisation; without more said, together with its first owner."""
+        row = self._new_row(new, owners)
         transaction.save(row, condition=OrganizationRow.organization_id.does_not_exist())
+        self._outbox.add(transaction, event_of_creation(to_organization(row)))
 
     def _new_row(self, new: NewOrganization, owners: int) -> OrganizationRow:
         return self._organizations(
@@ -69,65 +71,34 @@ class OrganizationStore:
         scanned = self._organizations.scan(attributes_to_get=["organization_id"])
         return (row.organization_id for row in scanned)
 
-    def set_quota(self, organization_id: str, quota_bytes: int, quota_files: int) -> None:
-        """Available bytes and files move with the quota; used ones stay, even when they exceed the new quota.
+    def replace(self, before: Organization, after: Organization) -> Organization:
+        """Write what has changed of name, policy, quota and requirement; counters stay. Nothing, if nothing has.
 
-        :raises VersionConflict: the quota was changed by someone else meanwhile, or there is no such organisation.
+        Available bytes and files move with the quota; used ones stay, even when they exceed the new quota.
+
+        :returns: the organisation as written.
+        :raises VersionConflict: it was changed meanwhile, or is gone.
         """
-        with contention_on_condition():
-            try:
-                row = self._organizations.get(organization_id, consistent_read=True)
-            except DoesNotExist:
-                return
-            row.update(
-                actions=[
-                    OrganizationRow.quota_bytes.set(quota_bytes),
-                    OrganizationRow.quota_files.set(quota_files),
-                    OrganizationRow.bytes_available.add(quota_bytes - int(row.quota_bytes)),
-                    OrganizationRow.files_available.add(quota_files - int(row.quota_files)),
-                ],
-                condition=(OrganizationRow.quota_bytes == row.quota_bytes)
-                & (OrganizationRow.quota_files == row.quota_files),
+        written = replace(after, version=before.version + 1)
+        actions = _actions(before, written)
+        if not actions:
+            return before
+        as_read = OrganizationRow.version == before.version
+        if before.version == 0:
+            as_read = OrganizationRow.organization_id.exists() & (as_read | OrganizationRow.version.does_not_exist())
+
+        def fill(transaction: TransactWrite) -> None:
+            self._outbox.add(transaction, *events_of_change(before, written))
+            transaction.update(
+                self._organizations(before.organization_id),
+                actions=[*actions, OrganizationRow.version.set(written.version)],
+                condition=as_read,
+                add_version_condition=False,
             )
 
-    def set_policy(self, organization_id: str, policy: Policy) -> None:
-        """:raises VersionConflict: there is no such organisation."""
         with contention_on_condition():
-            self._organizations(organization_id).update(
-                actions=[
-                    OrganizationRow.allowed_types.set(list(policy.allowed_types)),
-                    OrganizationRow.refused_types.set(list(policy.refused_types)),
-                    OrganizationRow.max_file_bytes.set(policy.max_file_bytes)
-                    if policy.max_file_bytes is not None
-                    else OrganizationRow.max_file_bytes.remove(),
-                    OrganizationRow.match_extension.set(policy.match_extension),
-                ],
-                condition=OrganizationRow.organization_id.exists(),
-            )
-
-    def change(self, organization_id: str, changes: Mapping[str, Any]) -> Organization:
-        """Write these columns and no others, in one call; None removes.
-
-        :param changes: ``name``, and the fields of Policy.
-        :raises VersionConflict: there is no such organisation.
-        """
-        actions = []
-        for field in sorted(changes.keys() & CHANGEABLE):
-            column, value = getattr(OrganizationRow, field), changes[field]
-            actions.append(column.remove() if value is None else column.set(value))
-        row = self._organizations(organization_id)
-        with contention_on_condition():
-            # Afterwards the row has all its columns, as they are now.
-            row.update(actions=actions, condition=OrganizationRow.organization_id.exists())
-        return to_organization(row)
-
-    def set_require_second_factor(self, organization_id: str, required: bool) -> None:
-        """:raises VersionConflict: there is no such organisation."""
-        with contention_on_condition():
-            self._organizations(organization_id).update(
-                actions=[OrganizationRow.require_second_factor.set(required)],
-                condition=OrganizationRow.organization_id.exists(),
-            )
+            self._tables.transact(fill)
+        return written
 
     def set_counters(
         self,
@@ -135,11 +106,13 @@ class OrganizationStore:
         bytes_used: int,
         files_used: int,
         counts: dict[str, int],
+        differences: list[str],
         also: Callable[[TransactWrite], None],
     ) -> None:
         """Replace the counters; available bytes and files are computed from the quota at that moment.
 
-        :param also: adds what has to be written in the same transaction, at most 99 actions (AWS limit).
+        :param differences: a line for each that was wrong, for the event.
+        :param also: adds what has to be written in the same transaction, at most 98 actions (AWS limit).
         :raises VersionConflict: they are not as read any more.
         """
         unchanged = OrganizationRow.counter_changes == as_read.counter_changes
@@ -148,6 +121,7 @@ class OrganizationStore:
             unchanged |= OrganizationRow.counter_changes.does_not_exist()
 
         def fill(transaction: TransactWrite) -> None:
+            self._outbox.add(transaction, event_of_repair(as_read, differences))
             transaction.update(
                 self._organizations(as_read.organization_id),
                 actions=[
@@ -164,6 +138,29 @@ class OrganizationStore:
 
         with contention_on_condition():
             self._tables.transact(fill)
+
+
+def _actions(before: Organization, after: Organization) -> list[Action]:
+    """What has to be written of name, policy, quota and requirement."""
+    old, new = before.policy, after.policy
+    columns: tuple[tuple[Any, Any, Any], ...] = (
+        (OrganizationRow.name, before.name, after.name),
+        (OrganizationRow.allowed_types, list(old.allowed_types), list(new.allowed_types)),
+        (OrganizationRow.refused_types, list(old.refused_types), list(new.refused_types)),
+        (OrganizationRow.max_file_bytes, old.max_file_bytes, new.max_file_bytes),
+        (OrganizationRow.match_extension, old.match_extension, new.match_extension),
+        (OrganizationRow.require_second_factor, before.require_second_factor, after.require_second_factor),
+        (OrganizationRow.quota_bytes, before.quota_bytes, after.quota_bytes),
+        (OrganizationRow.quota_files, before.quota_files, after.quota_files),
+    )
+    actions: list[Action] = [
+        column.set(value) if value is not None else column.remove() for column, was, value in columns if value != was
+    ]
+    if more_bytes := after.quota_bytes - before.quota_bytes:
+        actions.append(OrganizationRow.bytes_available.add(more_bytes))
+    if more_files := after.quota_files - before.quota_files:
+        actions.append(OrganizationRow.files_available.add(more_files))
+    return actions
 
 
 def count_owners(
@@ -246,5 +243,6 @@ def to_organization(row: OrganizationRow) -> Organization:
         counter_changes=int(row.counter_changes),
         owners=int(row.owners),
         require_second_factor=bool(row.require_second_factor),
+        version=int(row.version),
         counts={key: int(count) for key, count in row.counts.attribute_values.items()},
     )

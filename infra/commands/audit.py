@@ -71,7 +71,7 @@ def events(
 @json_option
 def verify(organization_id: str | None, stage: str, as_json: bool) -> None:
     """Recompute every hash of the sealed events, and compare them with the feed. Exit code 1 when anything differs."""
-    from chalicelib.audit.upkeep import NOBODYS_ORGANIZATION
+    from chalicelib.events.records import NOBODYS_ORGANIZATION
     from infra.environment import open_stores
     from infra.sealed_events import check_sealed_events
 

@@ -24,10 +24,13 @@ def migrate(only_status: bool, stage: str, as_json: bool) -> None:
     from infra.migrations.ledger import Ledger
     from infra.migrations.runner import known_migrations
     from infra.migrations.runner import migrate as run
+    from infra.operator_events import tell
 
     stores = open_stores(stage)
     if not only_status:
         applied = run(stores, lambda line: click.echo(line, err=as_json))
+        if applied:
+            tell(stores, "migrate", applied=applied)
         if not as_json:
             click.echo(f"{applied} applied." if applied else "Migrations: nothing to do.")
             return

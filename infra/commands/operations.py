@@ -57,8 +57,12 @@ def deploy(stage: str, pairs: tuple[str, ...], allow_data_loss: bool) -> None:
 
     def migrate(outputs: dict[str, str]) -> None:
         from infra.environment import open_stores
+        from infra.operator_events import tell
 
-        run_migrations(open_stores(stage), click.echo)
+        stores = open_stores(stage)
+        applied = run_migrations(stores, click.echo)
+        # The values of parameters may be secrets, such as the cache's address.
+        tell(stores, "deploy", parameters=sorted(parameters), applied=applied)
 
     point_clients(stage)
     release(
@@ -79,7 +83,7 @@ def redrive(stage: str, limit: int | None) -> None:
     from infra.environment import open_stores
     from infra.redrive import redrive as run
 
-    moved = run(open_stores(stage).settings, click.echo, limit)
+    moved = run(open_stores(stage), click.echo, limit)
     click.echo(f"{moved} messages moved." if moved else "There are no dead letters.")
 
 
@@ -89,8 +93,10 @@ def redrive(stage: str, limit: int | None) -> None:
 @stage_option
 def reprocess(organization_id: str, file_id: str, stage: str) -> None:
     """Have a failed or stuck file processed again, if its bytes are still there."""
+    from chalicelib.events.records import Target
     from chalicelib.kernel.errors import BadInput
     from infra.environment import open_stores
+    from infra.operator_events import tell
 
     stores = open_stores(stage)
     file = stores.files.find(organization_id, file_id)
@@ -101,6 +107,7 @@ def reprocess(organization_id: str, file_id: str, stage: str) -> None:
     if not stores.objects.temp_exists(organization_id, file_id):
         raise BadInput(f"The bytes of file {file_id} are not in the temp bucket any more. It must be uploaded again.")
     stores.queue.announce(organization_id, file_id)
+    tell(stores, "reprocess", organization_id=organization_id, target=Target("file", file_id))
     click.echo(f"File {file_id} ({file.status}) is queued for processing.")
 
 
@@ -113,10 +120,14 @@ def sweep(stage: str, stale_seconds: int | None) -> None:
     """Repair what was left open: stuck files, unfinished deletions, objects that nobody owns. Also runs by itself."""
     from chalicelib.sweep import sweeping
     from infra.environment import open_stores
+    from infra.operator_events import tell
 
     seconds = sweeping.STALE_SECONDS if stale_seconds is None else stale_seconds
     click.echo(f"Sweeping what has been silent for {seconds} seconds ...")
-    done = sweeping.sweep(open_stores(stage), stale_seconds=seconds)
+    stores = open_stores(stage)
+    done = sweeping.sweep(stores, stale_seconds=seconds)
+    if done:
+        tell(stores, "sweep", stale_seconds=seconds, done=dict(done))
     for what, times in sorted(done.items()):
         click.echo(f"  {what:<20} {times}")
     if not done:

@@ -7,6 +7,8 @@ import time
 import httpx
 import pyotp
 
+from chalicelib.tenants.organizations import set_require_second_factor
+
 from .stack import DeployedStack, Member
 
 
@@ -60,7 +62,7 @@ def test_second_factor_from_set_up_to_reset(stack: DeployedStack) -> None:
 
 def test_required_second_factor_opens_the_set_up_only(stack: DeployedStack) -> None:
     member = stack.sign_up("Required")
-    stack.stores().organizations.set_require_second_factor(member.organization_id, True)
+    set_require_second_factor(stack.stores(), member.organization_id, True)
     answer = log_in(stack, member)
     assert answer.json()["user"]["must_set_up_second_factor"] is True, answer.text
     headers = headers_of(answer.json()["token"])

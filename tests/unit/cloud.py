@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from chalice.test import Client
@@ -78,12 +79,16 @@ class Cloud(MotoAws):
             user = accounts.create_user(stores, organizations[name].organization_id, username, password)
             self.callers[username] = user.caller
         self._start_sessions(stores)
+        # What a test finds is what it has done.
+        self.forget_events()
         return list(organizations.values())
 
     def remember(self, name: str, make: Callable[[], Made], tables: Sequence[str], buckets: bool = False) -> Made:
         """Make something once, and from then on only bring back what these tables, and the buckets, held then."""
         if name not in self._remembered:
-            made = make()
+            # Made once, so told once; no test is to depend on being the first.
+            with self.without_events():
+                made = make()
             rows = {table: self.backend_of_tables().tables[f"{STACK}-{table}"] for table in tables}
             self._remembered[name] = made, copy.deepcopy(rows), copy.deepcopy(backend_of_objects().buckets)
             return made
@@ -93,6 +98,23 @@ class Cloud(MotoAws):
         if buckets:
             backend_of_objects().buckets = copy.deepcopy(objects)
         return cast(Made, made)
+
+    def forget_events(self) -> None:
+        """Of the outbox and of its stream."""
+        outbox = self._outbox()
+        outbox.items.clear()
+        outbox.stream_shard.items.clear()
+
+    @contextmanager
+    def without_events(self) -> Iterator[None]:
+        """Of what happens within nothing is told."""
+        outbox = self._outbox()
+        items, records = copy.deepcopy(outbox.items), list(outbox.stream_shard.items)
+        yield
+        outbox.items, outbox.stream_shard.items[:] = items, records
+
+    def _outbox(self) -> Any:
+        return self.backend_of_tables().tables[f"{STACK}-event-outbox"]
 
     def bring_session(self, username: str) -> str:
         """The token of a session that was started before the first test, now live in the tables."""

@@ -48,7 +48,7 @@ KINDS = (
     ("routes", rf"chalicelib\.{SUBJECT}\.(\w+_)?routes"),
     ("store", rf"chalicelib\.{SUBJECT}\.(\w+_)?(store|rows)"),
     ("port", rf"chalicelib\.{SUBJECT}\.(\w+_)?ports"),
-    ("records", rf"chalicelib\.{SUBJECT}\.((\w+_)?records?|organization|extensions|tokens|parts)"),
+    ("records", rf"chalicelib\.{SUBJECT}\.((\w+_)?records?|organization|extensions|tokens|parts|key_text)"),
     ("logic", rf"chalicelib\.{SUBJECT}(\.\w+)?"),
     ("root", r"chalicelib"),
 )

@@ -82,8 +82,8 @@ INVITATIONS = (
     Protection(
         "One address is invited once",
         "InvitationStore.create",
-        "condition=free",
-        "pass",
+        "self._save(invitation, free, event_of_creation(invitation))",
+        "self._save(invitation, InvitationRow.token_hash != '', event_of_creation(invitation))",
         (
             f"{INVITATIONS_TESTS}::test_one_address_is_invited_once_however_it_is_written",
             f"{INVITATIONS_TESTS}::test_two_invitations_of_one_address_at_once_make_one",
@@ -92,8 +92,8 @@ INVITATIONS = (
     Protection(
         "An invitation that is accepted at this moment is not resent",
         "InvitationStore.renew",
-        "condition=as_read",
-        "pass",
+        "self._save(renewed, as_read, event_of_renewal(invitation, renewed))",
+        "self._save(renewed, InvitationRow.token_hash != '', event_of_renewal(invitation, renewed))",
         (f"{INVITATIONS_TESTS}::test_accepted_at_the_last_moment_it_can_neither_be_resent_nor_deleted_unnoticed",),
     ),
     Protection(
@@ -143,9 +143,9 @@ INVITATIONS = (
     ),
     Protection(
         "A change of the organisation touches only the fields that it names",
-        "OrganizationStore.change",
-        "changes.keys() & CHANGEABLE",
-        "CHANGEABLE",
+        "OrganizationStore.replace",
+        "condition=as_read",
+        "pass",
         (f"{ORGANIZATION_TESTS}::test_of_two_changes_at_once_none_is_lost",),
     ),
     Protection(

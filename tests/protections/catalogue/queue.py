@@ -49,10 +49,7 @@ QUEUE = (
     Protection(
         "A dead letter is deleted only after it was sent again",
         "_move",
-        (
-            "sqs.send_message(QueueUrl=target_url, MessageBody=body)\n"
-            "sqs.delete_message(QueueUrl=source_url, ReceiptHandle=handle)"
-        ),
+        "sqs.send_message(QueueUrl=target_url, MessageBody=body)",
         (
             "sqs.delete_message(QueueUrl=source_url, ReceiptHandle=handle)\n"
             "sqs.send_message(QueueUrl=target_url, MessageBody=body)"

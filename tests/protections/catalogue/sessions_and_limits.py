@@ -43,8 +43,8 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "Disabling a user, or a new password, ends every session",
         "write_user",
-        "stores.users.replace(user, changed, gone, even_last_owner=even_last_owner, unless_required=unless_required)",
-        "stores.users.replace(user, changed, [], even_last_owner=even_last_owner, unless_required=unless_required)",
+        "gone = [entry.partition(':')[2] for entry in user.live_sessions if entry not in live]",
+        "gone: list[str] = []",
         (
             f"{SESSIONS_TESTS}::test_disabled_user_is_out_at_once",
             f"{SESSIONS_TESTS}::test_changed_password_ends_every_session",

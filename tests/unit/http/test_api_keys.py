@@ -410,7 +410,7 @@ def test_one_of_two_rotations_at_the_same_moment_is_told_so(api: Api, anna: Sess
     def rotate_too() -> None:
         others.append(api_keys.rotate_key(world.stores, anna.caller, key.caller.user_id, 0).text)
 
-    with just_before("dynamodb.UpdateItem", rotate_too):
+    with just_before("dynamodb.TransactWriteItems", rotate_too):
         check_error(rotate(api, anna, key), 409)
     check_success(api.get("/auth/me", headers={"Authorization": f"Bearer {others[0]}"}))
 
@@ -630,7 +630,7 @@ def test_noting_a_use_does_not_bring_a_deleted_key_back(api: Api, anna: Session,
 
 def test_noting_a_use_and_a_change_do_not_undo_each_other(api: Api, anna: Session) -> None:
     key = make_key(api, anna)
-    with just_before("dynamodb.UpdateItem", lambda: api.get("/auth/me", key)):
+    with just_before("dynamodb.TransactWriteItems", lambda: api.get("/auth/me", key)):
         check_success(change(api, anna, key, name="other"))
     shown = listed(api, anna)[key.caller.user_id]
     assert shown["name"] == "other"

@@ -104,7 +104,7 @@ def test_of_two_changes_at_once_none_is_lost(api: Api, anna: Session, world: Wor
     def other() -> None:
         tenants.change_organization(world.stores, anna.caller, {"max_file_bytes": 7, "name": "Other"})
 
-    with just_before("dynamodb.UpdateItem", other):
+    with just_before("dynamodb.TransactWriteItems", other):
         answer = change(api, anna, policy={"refused_types": ["text/html"]})
     assert answer.json["name"] == "Other"
     assert world.organization().policy == Policy(refused_types=("text/html",), max_file_bytes=7)
@@ -116,7 +116,10 @@ def test_what_they_cost(api: Api, anna: Session) -> None:
     assert made == ["dynamodb.GetItem"] * 2
     with aws_calls() as made:
         change(api, anna, name="Acme 2", policy={"match_extension": True})
-    assert made == ["dynamodb.GetItem", "dynamodb.UpdateItem"]
+    assert made == ["dynamodb.GetItem", "dynamodb.GetItem", "dynamodb.TransactWriteItems"]
+    with aws_calls() as made:
+        change(api, anna, name="Acme 2", policy={"match_extension": True})
+    assert made == ["dynamodb.GetItem"] * 2, "what is so already is not written"
 
 
 # ---- POST /organizations -----------------------------------------------------------------------------------------

@@ -84,7 +84,8 @@ def test_no_answer_shows_what_is_stored_of_a_token(api: Api, sign_in: SignIn, wo
     text = api.get("/auth/sessions", session).body.decode()
     assert row["token_hash"]["S"] not in text
     assert session.token not in text
-    assert listed(api, session)[0]["id"] not in str(world.snapshot())
+    # Events name a session by it; where sessions are looked up it is of no use.
+    assert listed(api, session)[0]["id"] not in str([world.rows("sessions"), world.rows("users")])
 
 
 def test_listing_costs_three_reads_however_many_there_are(api: Api, sign_in: SignIn) -> None:

@@ -11,6 +11,7 @@ from chalicelib.accounts import second_factor
 from chalicelib.accounts import users as accounts
 from chalicelib.kernel.errors import Conflict, Unavailable
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
+from chalicelib.tenants.organizations import set_require_second_factor
 from chalicelib.web.routing import Access, Operation
 from tests.unit.api import Answer, Api, Session
 from tests.unit.authenticator import Authenticator, begin, challenge, complete, confirm, set_up, stopped_clock
@@ -131,7 +132,7 @@ def test_it_is_done_in_bounded_steps(api: Api, anna: Session, authenticator: Aut
     for number in range(5):
         user = accounts.create_user(world.stores, organization_id, f"user-{number}", PASSWORD)
         signed_in.append(Session(user.username, PASSWORD, api.login(user.username, PASSWORD).token, user.caller))
-    world.stores.organizations.set_require_second_factor(organization_id, True)
+    set_require_second_factor(world.stores, organization_id, True)
     ended = []
     while not second_factor.end_sessions_without(world.stores, organization_id, at_most=2):
         ended.append([status(api, one) for one in signed_in].count(401))

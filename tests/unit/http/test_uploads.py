@@ -8,6 +8,7 @@ import re
 import pytest
 
 from chalicelib.sweep.sweeping import sweep
+from chalicelib.tenants import organizations as tenants
 from tests.unit import samples
 from tests.unit.api import BOUNDARY, Api, Session, multipart_form
 from tests.unit.calls import unreachable
@@ -201,7 +202,7 @@ def test_two_files_of_one_name_are_two_files(api: Api, anna: Session, world: Wor
 
 
 def test_full_organisation_takes_no_more_and_says_how_full(api: Api, anna: Session, world: World) -> None:
-    world.stores.organizations.set_quota(anna.caller.organization_id, 10, 2)
+    tenants.set_quota(world.stores, anna.caller.organization_id, 10, 2)
     check_success(api.upload(anna, b"x" * 6), 201)
     sentence = check_error(api.upload(anna, b"x" * 5), 409)
     assert re.search(r"needs 5 bytes.* 6 of its 10", sentence)

@@ -338,7 +338,7 @@ def test_failed_file_can_be_brought_back_while_its_bytes_are_there(world: Memory
 def test_failed_file_does_not_come_back_into_a_full_organization(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     processing.give_up(world.stores, world.temp_key(file.file_id), "w")
-    world.stores.organizations.set_quota(anna.organization_id, len(BODY) - 1, 5)
+    tenants.set_quota(world.stores, anna.organization_id, len(BODY) - 1, 5)
     assert process(world, file) is Outcome.ALREADY_FAILED
     check_failed(world, file, "could not be processed", bytes_kept=True)
 

@@ -108,7 +108,7 @@ def test_messages_of_another_redrive_at_the_same_time_are_left_to_it(operator: O
 
 
 def _nested_redrive(world: World) -> None:
-    assert redrive(world.stores.settings, lambda line: None) == 0
+    assert redrive(world.stores, lambda line: None) == 0
 
 
 def test_message_that_is_no_notification_is_moved_and_named(operator: Operator, world: World) -> None:
