@@ -18,9 +18,7 @@ from tests.unit.world import World
 
 def told(world: World) -> list[tuple[str, str]]:
     """Type and status of each event of Acme's files."""
-    return [
-        (event["type"], event["data"]["status"]) for event in world.events() if event["type"].startswith("file.")
-    ]
+    return [(event["type"], event["data"]["status"]) for event in world.events() if event["type"].startswith("file.")]
 
 
 def patch(api: Api, path: str, session: Session, **options: Any) -> Answer:
