@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from infra.commands import accounts, audit, data, invitations, keys, operations
+from infra.commands import accounts, audit, data, invitations, keys, listen, operations
 from infra.environment import NotReachable, explain
 
 
@@ -24,7 +24,7 @@ def cli() -> None:
     """
 
 
-GROUPS = (accounts, invitations, keys, audit, data, operations)
+GROUPS = (accounts, invitations, keys, listen, audit, data, operations)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     cli.add_command(command)
 

@@ -170,6 +170,7 @@ class PublishedEvent:
         head = {"id": told.pop("id"), "version": told.pop("version"), "sequence": self.sequence}
         head |= {"type": told.pop("type"), "time": told.pop("time"), "organization_id": self.organization_id}
         if not with_origin:
+            # In their order, not as a set, whose order differs from process to process: deliveries repeat their bytes.
             told["actor"] = {key: value for key, value in told["actor"].items() if key not in ("address", "program")}
         return head | {"request_id": None} | told
 

@@ -21,8 +21,11 @@ def password_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def read_password(from_stdin: bool) -> str:
-    """Ask at the terminal, twice, or read a line of standard input. Never an argument: those are seen by all (ps)."""
+def read_password(from_stdin: bool, confirm: bool = True) -> str:
+    """Ask at the terminal, or read a line of standard input. Never an argument: those are seen by all (ps).
+
+    :param confirm: ask twice, as for a new password.
+    """
     if from_stdin:
         try:
             password = sys.stdin.readline().rstrip("\r\n")
@@ -33,7 +36,7 @@ def read_password(from_stdin: bool) -> str:
         if not password:
             raise click.UsageError("--password-stdin was given, but standard input has no first line.")
         return password
-    return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
+    return str(click.prompt("Password", hide_input=True, confirmation_prompt=confirm))
 
 
 def print_rows(headings: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
