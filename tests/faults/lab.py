@@ -92,6 +92,7 @@ class Lab:
         """Come back to a kept state; by default to the organisations and their signed-in users and nothing else."""
         if not self.people:
             self._populate()
+            self._forget_events()
             self._empty = self.keep()
         state = state or self._empty
         self.clock.back_to(state.moment)
@@ -127,6 +128,15 @@ class Lab:
                 accounts.create_user(self.stores, organization.organization_id, username, PASSWORD)
                 person = self.people[username] = Person(self, username, organization)
                 assert person.login().status == 200
+
+    def _forget_events(self) -> None:
+        """Of the set-up: their ids, and so their order, differ from run to run, and with it the publisher's calls."""
+        outbox = self._outbox()
+        outbox.items.clear()
+        outbox.stream_shard.items.clear()
+
+    def _outbox(self) -> Any:
+        return self.cloud.backend_of_tables().tables[f"{aws.STACK}-event-outbox"]
 
     def next_id(self) -> uuid.UUID:
         """File ids that are the same in every run, because the order in which the sweep goes depends on them."""
@@ -198,8 +208,7 @@ class Lab:
     # ---- the stream of new events, as Lambda reads it --------------------------------------------------------------
     def stream_records(self) -> list[dict[str, Any]]:
         """All that the outbox's stream has told since the start."""
-        table = self.cloud.backend_of_tables().tables[f"{aws.STACK}-event-outbox"]
-        told = [record.to_json() for record in table.stream_shard.items]
+        told = [record.to_json() for record in self._outbox().stream_shard.items]
         return list(stream_event("arn:aws:dynamodb:stream", aws.REGION, told)["Records"])
 
     def publish(self) -> bool:
