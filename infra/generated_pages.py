@@ -12,6 +12,7 @@ from chalicelib.kernel.config import described
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.kernel.setting import Setting
 from chalicelib.web.routing import Access
+from infra import markdown
 from infra.template import generated
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -30,8 +31,8 @@ def default_of(setting: Setting) -> str:
 
 
 def settings_table() -> str:
-    rows = [f"| `{name}` | {default_of(setting)} | {setting.about} |" for name, setting in described().items()]
-    return "\n".join(["| variable | default | what it is |", "|---|---|---|", *rows])
+    rows = [(f"`{name}`", default_of(setting), setting.about) for name, setting in described().items()]
+    return markdown.table(["variable", "default", "what it is"], rows)
 
 
 def parameters_table() -> str:
@@ -40,38 +41,28 @@ def parameters_table() -> str:
     for name, parameter in generated.parameters().items():
         own = settings[name].default
         default = parameter["Default"] or ("empty" if own is None else f"empty, for {own}")
-        rows.append(f"| `{name}` | {default} | {parameter.get('Description') or settings[name].about} |")
-    return "\n".join(["| parameter | default | |", "|---|---|---|", *rows])
+        rows.append((f"`{name}`", default, parameter.get("Description") or settings[name].about))
+    return markdown.table(["parameter", "default", ""], rows)
 
 
 def limits_table() -> str:
     rows = [
-        f"| {setting.about} | {str(setting.default).replace('/', ' per ').replace(';', ', ')} | `{name}` |"
+        (setting.about, str(setting.default).replace("/", " per ").replace(";", ", "), f"`{name}`")
         for name, setting in described().items()
         if name.startswith("RATE_LIMIT_")
     ]
-    return "\n".join(["| what is counted | default | setting |", "|---|---|---|", *rows])
+    return markdown.table(["what is counted", "default", "setting"], rows)
 
 
 def permissions_tables() -> str:
-    roles = [f"| `{scope}` | {' | '.join(_yes(scope in ROLE_SCOPES[role]) for role in Role)} |" for scope in Scope]
+    roles = [(f"`{scope}`", *(_yes(scope in ROLE_SCOPES[role]) for role in Role)) for scope in Scope]
     needs = [
-        f"| `{route.method} {route.path}` | {_needs(route.needs)} |"
+        (f"`{route.method} {route.path}`", _needs(route.needs))
         for blueprint in ROUTES
         for route in blueprint.operations
         if not route.by_ticket
     ]
-    return "\n".join(
-        [
-            f"| scope | {' | '.join(Role)} |",
-            "|---|" + "---|" * len(Role),
-            *roles,
-            "",
-            "| route | needs |",
-            "|---|---|",
-            *needs,
-        ]
-    )
+    return f"{markdown.table(['scope', *Role], roles)}\n\n{markdown.table(['route', 'needs'], needs)}"
 
 
 def _yes(has: bool) -> str:
