@@ -71,7 +71,7 @@ def run_point(lab: Lab, ready: Prepared, position: int, mode: Mode, *, tokens_ar
     """Act, with the call at this position failing in this way; then let everything recover."""
     scenario, name = ready.scenario, ready.points[position]
     _start(lab, ready)
-    lab.wire.gaps.tokens_are_kept = tokens_are_kept
+    lab.wire.tokens.are_kept = tokens_are_kept
     reached = []
 
     def plan(call: Call) -> Mode | None:

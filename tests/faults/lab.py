@@ -35,11 +35,11 @@ from chalicelib.tenants import organizations as tenants
 from infra.local.cache import cache_url, start_cache
 from infra.local.consumer import LambdaContext, lambda_event, stream_event
 from infra.local.processes import free_port
-from tests import faster
+from tests import faster, moto_gaps
 from tests.faults import cloud as aws
 from tests.faults.clock import Clock, really_sleep, virtual_clock
-from tests.faults.moto_gaps import MotoGaps
 from tests.faults.people import PASSWORD, Accepted, Person
+from tests.faults.tokens import Tokens
 from tests.faults.wire import SimulatedCrash, Wire, tapped
 
 #: Four times as long as in the stack: what recovers with a lazy sweep does so with a busy one, and sooner.
@@ -98,7 +98,7 @@ class Lab:
         self.clock.back_to(state.moment)
         self.cloud.rewind(state.stored)
         self.cache.flushall()
-        self.wire.gaps = MotoGaps()
+        self.wire.tokens = Tokens()
         self.accepted = copy.deepcopy(state.accepted)
         self._ids = itertools.count(state.ids)
         self.swept, self.deliveries, self.lifecycle_used = [], 0, False
@@ -315,6 +315,7 @@ class Lab:
 def laboratory() -> Iterator[Lab]:
     """Everything up: moto, Valkey on a free port, the hooks, the clock. All of it down again afterwards."""
     faster.speed_up_moto()
+    moto_gaps.fill_gaps()
     with ExitStack() as stack:
         port = free_port()
         folder = stack.enter_context(tempfile.TemporaryDirectory())

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import faster
-from tests.unit import calls
+from tests import aws_calls, faster, moto_gaps
 from tests.unit.cloud import ENVIRONMENT, USERS, Cloud
 from tests.unit.world import World
 
@@ -20,7 +19,8 @@ for variable in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[variable]
 os.environ.update(ENVIRONMENT)
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-calls.listen_to_all_clients()
+moto_gaps.fill_gaps()
+aws_calls.listen_to_all_clients()
 faster.keep_clients()
 faster.speed_up_moto()
 

@@ -14,7 +14,7 @@ import time_machine
 from chalicelib.audit import export, trail
 from chalicelib.events.records import Event, EventType, Target
 from chalicelib.kernel.clock import timestamp
-from tests.unit import calls
+from tests import aws_calls
 from tests.unit.api import Api, Session
 from tests.unit.cloud import NAMES, STACK
 from tests.unit.conftest import SignIn
@@ -121,10 +121,10 @@ def test_nothing_before_the_time_is_read(api: Api, anna: Session, world: World, 
     for _ in range(30):
         write(world, 1)
         clock.shift(3600 * 24)
-    with calls.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         assert len(found(api, anna, "?from=2026-03-30")) == 1
     assert made.count("dynamodb.Query") <= 2
-    with calls.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         assert found(api, anna, "?to=2026-03-02T12:00:00Z") == [2, 1]
     assert made.count("dynamodb.Query") <= 2 * 6 + 3, "found by halving"
 
@@ -235,5 +235,5 @@ def test_export_of_a_past_time_reads_nothing_that_came_long_after(
 
 
 def test_export_that_cannot_be_told_is_refused(api: Api, anna: Session, world: World) -> None:
-    with calls.unreachable("dynamodb.PutItem"):
+    with aws_calls.unreachable("dynamodb.PutItem"):
         check_error(api.get("/audit/export", anna), 503)

@@ -25,8 +25,8 @@ from chalicelib.uploads.part_limits import (
     part_bytes_of_uppy,
 )
 from chalicelib.uploads.parts import MAX_PARTS, MIN_PART_BYTES
+from tests.aws_calls import aws_calls, just_before
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import aws_calls, just_before
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.world import World

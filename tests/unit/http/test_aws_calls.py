@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib.kernel.permissions import Scope
 from chalicelib.uploads.parts import MIN_PART_BYTES
+from tests.aws_calls import aws_calls
 from tests.unit import samples
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_calls
 from tests.unit.contract import check_success
 from tests.unit.http.test_listing import add
 from tests.unit.keys import make_key

@@ -9,9 +9,9 @@ import pytest
 
 from chalicelib.sweep.sweeping import sweep
 from chalicelib.tenants import organizations as tenants
+from tests.aws_calls import unreachable
 from tests.unit import samples
 from tests.unit.api import BOUNDARY, Api, Session, multipart_form
-from tests.unit.calls import unreachable
 from tests.unit.conftest import Configure
 from tests.unit.contract import check_error, check_file_record, check_rate_limit_headers, check_success
 from tests.unit.samples import NAMES, SAMPLES, Sample

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from chalicelib.tenants import organizations as tenants
+from tests.aws_calls import refused, unreachable
 from tests.moto_aws import ACCOUNT
 from tests.unit.api import Api, Session
-from tests.unit.calls import refused, unreachable
 from tests.unit.cloud import PERMANENT_BUCKET, REGION, STACK, TEMP_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.operator.conftest import Operator

@@ -18,8 +18,8 @@ from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import DeliveryStatus
 from chalicelib.webhooks.tries import JITTER, WAITS_SECONDS
 from chalicelib.webhooks.wakeups import FAILING_SECONDS, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS
+from tests.aws_calls import just_before, unreachable
 from tests.memory.endpoints import OK, Post, answering, silent
-from tests.unit.calls import just_before, unreachable
 from tests.unit.webhooks.lab import URL, Lab
 
 DAY = 24 * 3600
