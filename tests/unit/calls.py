@@ -12,9 +12,9 @@ from urllib.parse import unquote
 from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.compat import HTTPHeaders
-from botocore.exceptions import ClientError, EndpointConnectionError
+from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 from moto.core.botocore_stubber import MockRawResponse
-from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID, botocore_stubber
 from moto.s3.models import s3_backends
 
 from tests.faults.moto_gaps import part_sha256
@@ -22,6 +22,8 @@ from tests.faults.moto_gaps import part_sha256
 #: Gets ``service.Operation``; an answer of its own stands in the place of AWS's, an exception in that of the network's.
 Listener = Callable[[str], AWSResponse | None]
 _listeners: list[Listener] = []
+#: Operations whose first answer is lost, and the answers to transactions by what was sent.
+_losing: list[tuple[tuple[str, ...], dict[bytes, AWSResponse]]] = []
 #: The URL of the request that this thread has sent last.
 _sending = threading.local()
 _silent: list[bool] = []
@@ -31,8 +33,23 @@ def _heard(event_name: str, request: AWSPreparedRequest, **_: Any) -> AWSRespons
     operation = event_name.removeprefix("before-send.")
     _sending.url = request.url
     answers = [listener(operation) for listener in list(_listeners)]
+    for operations, done in _losing:
+        if operation in operations:
+            answers.append(_lose_first_answer(event_name, request, done))
     answers.append(_refused_copy(request) if operation in ("s3.CopyObject", "s3.UploadPartCopy") else None)
     return next((answer for answer in answers if answer is not None), None)
+
+
+def _lose_first_answer(event_name: str, request: AWSPreparedRequest, done: dict[bytes, AWSResponse]) -> Any:
+    """:raises ReadTimeoutError: at the first request of its content; it has taken effect."""
+    sent = request.body if isinstance(request.body, bytes) else str(request.body).encode()
+    if sent in done:
+        # A transaction with the token of one that took effect takes effect no second time (AWS: TransactWriteItems).
+        return done[sent] if event_name.endswith(".TransactWriteItems") else None
+    answer = botocore_stubber(event_name, request)
+    assert answer is not None
+    done[sent] = answer
+    raise ReadTimeoutError(endpoint_url=request.url)
 
 
 def _refused_copy(request: AWSPreparedRequest) -> AWSResponse | None:
@@ -123,6 +140,17 @@ def unreachable(*operations: str) -> Iterator[list[str]]:
 
     with listening(refuse):
         yield tried
+
+
+@contextmanager
+def answers_lost_once(*operations: str) -> Iterator[dict[bytes, AWSResponse]]:
+    """AWS does what it is asked, but the first answer to each request does not arrive, so the client sends it again."""
+    done: dict[bytes, AWSResponse] = {}
+    _losing.append((operations, done))
+    try:
+        yield done
+    finally:
+        _losing.pop()
 
 
 @contextmanager

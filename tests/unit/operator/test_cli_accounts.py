@@ -95,7 +95,7 @@ def test_no_command_takes_a_password_as_an_argument() -> None:
         return command.params
 
     found = [p for p in parameters(cli) if "password" in (p.name or "")]
-    assert len(found) == 2
+    assert len(found) == 3
     assert all(isinstance(p, click.Option) and p.is_flag and not p.envvar for p in found)
 
 
