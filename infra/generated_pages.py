@@ -1,18 +1,23 @@
-"""Writes the tables of docs/ that follow from the code: settings, parameters of the stack, permissions.
+"""Writes the tables of docs/ that follow from the code: settings, parameters of the stack, permissions, events.
 
 Each is between two comments. A test holds pages and code together. Run it with `make docs`.
 """
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from chalicelib.all_routes import ROUTES
+from chalicelib.events.records import AUDIT_ONLY, scope_of
 from chalicelib.kernel.config import described
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.kernel.setting import Setting
 from chalicelib.web.routing import Access
 from infra import markdown
+from infra.openapi import compile_document, read_source
 from infra.template import generated
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -73,12 +78,45 @@ def _needs(needs: Scope | Access) -> str:
     return f"`{needs}`" if isinstance(needs, Scope) else needs.value
 
 
+def events_tables() -> str:
+    types = read_source()["x-events"]
+    schemas = json.loads(compile_document())["components"]["schemas"]
+    rows = [
+        (
+            f"`{name}`",
+            described["when"],
+            ", ".join(described["target"]),
+            f"`{described['data']}`",
+            _names(described.get("changes", ())),
+            f"`{scope_of(name)}`{', audit only' if name in AUDIT_ONLY else ''}",
+        )
+        for name, described in types.items()
+    ]
+    forms = dict.fromkeys(described["data"] for described in types.values())
+    told = markdown.table(["type", "when", "target", "data", "changes", "visible with"], rows)
+    fields = markdown.table(
+        ["data", "fields"], [(f"`{name}`", _names(_fields(schemas[name], schemas))) for name in forms]
+    )
+    return f"{told}\n\n{fields}"
+
+
+def _names(names: Any) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _fields(schema: Mapping[str, Any], schemas: Mapping[str, Any]) -> list[str]:
+    """Those of what it is made of first."""
+    parts = (schemas[part["$ref"].rpartition("/")[2]] for part in schema.get("allOf", ()) if "$ref" in part)
+    return [*(name for part in parts for name in _fields(part, schemas)), *schema.get("properties", {})]
+
+
 #: Page -> what makes its table.
 PAGES = {
     DOCS / "settings.md": settings_table,
     DOCS / "operations.md": parameters_table,
     DOCS / "permissions.md": permissions_tables,
     DOCS / "api.md": limits_table,
+    DOCS / "events.md": events_tables,
 }
 
 

@@ -158,6 +158,7 @@ PUBLIC = {
     ("POST", "/organizations"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
+    ("GET", "/schemas/events.json"),
 }
 
 

@@ -63,6 +63,14 @@ def test_command_line_deploys_by_the_same_steps_and_runs_migrations(stack: Deplo
     migrations = json.loads(operator("migrate", "--stage", "prod", "--status", "--json"))
     assert {migration["state"] for migration in migrations} == {"applied"}
     assert "up" in operator("status", "--stage", "prod")
+    stack.wait_until(lambda: any(act["data"]["command"] == "deploy" for act in operators_acts()))
+
+
+def operators_acts() -> list[dict[str, Any]]:
+    """Of the deployment as a whole, as the trail tells them."""
+    filters = ("--type", "operator.acted", "--json")
+    acts: list[dict[str, Any]] = json.loads(operator("audit", "events", "nobody", "--stage", "prod", *filters))
+    return acts
 
 
 def operator(*arguments: str) -> str:

@@ -13,10 +13,12 @@ from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.events.feed_rows import STATE, SegmentRow
 from chalicelib.events.feed_store import events_of
 from chalicelib.events.outbox_rows import OutboxRow
+from chalicelib.events.records import NOBODYS_ORGANIZATION
 from chalicelib.files.rows import FileRow, OpenUploadsRow
 from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
+from tests.faults.following import wrong_following_of_people
 from tests.faults.lab import Lab
 
 
@@ -185,7 +187,7 @@ def _wrong_people(lab: Lab) -> Iterator[str]:
 
 
 def wrong_events(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
-    """Every event once, in an order without a gap; and who follows them knows the same files as the API."""
+    """Every event once, in an order without a gap; and who follows them knows what the rows hold."""
     written = [keys.parse_outbox_moment(row.moment)[1] for row in lab.cloud.rows(OutboxRow)]
     if len(set(written)) != len(written):
         yield "an event was written twice"
@@ -202,6 +204,8 @@ def wrong_events(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
         told = [event.to_json() for event in feed]
         published += [event["id"] for event in told]
         yield from _wrong_following(told, [row for row in rows if row.organization_id == organization_id])
+        if organization_id != NOBODYS_ORGANIZATION:
+            yield from wrong_following_of_people(lab, organization_id, told)
     if sorted(published) != sorted(written):
         yield f"{len(published)} events are published, {len(written)} were written"
 

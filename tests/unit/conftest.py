@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
@@ -25,6 +26,7 @@ faster.keep_clients()
 faster.speed_up_moto()
 
 from tests.unit.api import Api, Session  # noqa: E402
+from tests.unit.event_form import check_form, made_by_hand, secrets_in  # noqa: E402
 from tests.unit.logbook import Logbook, Watch, kept_in_place  # noqa: E402
 from tests.unit.webhooks.lab import Lab, lab_of  # noqa: E402
 
@@ -71,13 +73,16 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 
 
 @pytest.fixture
-def world(cloud: Cloud) -> Iterator[World]:
-    """Two organisations with three users, and nothing else."""
+def world(cloud: Cloud, logbook: Logbook) -> Iterator[World]:
+    """Two organisations with three users, and nothing else. Every event that a test has caused is looked at."""
     cloud.start_anew()
     world = World(cloud)
     world.restart()
     yield world
     world.restart()
+    events = [event for event in world.written_events() if not made_by_hand(event)]
+    check_form(events)
+    assert not secrets_in(json.dumps(events, ensure_ascii=False), logbook.secrets), "a secret is in an event"
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tests.protections.catalogue.api_keys import API_KEYS
 from tests.protections.catalogue.audit import AUDIT
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
+from tests.protections.catalogue.events import EVENTS
 from tests.protections.catalogue.invitations import INVITATIONS
 from tests.protections.catalogue.isolation import ISOLATION
 from tests.protections.catalogue.local_stack import LOCAL_STACK
@@ -49,6 +50,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "API keys": API_KEYS,
     "Invitations and names": INVITATIONS,
     "The second factor and own sessions": SECOND_FACTOR,
+    "Events": EVENTS,
     "Webhooks": WEBHOOKS,
     "The audit trail": AUDIT,
     "Answers, names and logs": ANSWERS,

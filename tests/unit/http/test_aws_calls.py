@@ -12,7 +12,8 @@ from chalicelib.uploads.parts import MIN_PART_BYTES
 from tests.aws_calls import aws_calls
 from tests.unit import samples
 from tests.unit.api import Api, Session
-from tests.unit.contract import check_success
+from tests.unit.authenticator import STEP_SECONDS, challenge, complete, set_up, stopped_clock
+from tests.unit.contract import check_error, check_success
 from tests.unit.http.test_listing import add
 from tests.unit.keys import make_key
 from tests.unit.webhooks.lab import lab_of
@@ -135,6 +136,21 @@ def test_reading_and_login_cost_the_same_however_many_files_there_are(
         made = calls_of(lambda: check_success(api.login("anna", "correct-horse-anna")))
         assert made == [READ, READ, "dynamodb.TransactWriteItems"]
     assert len(calls_of(lambda: check_success(api.delete(f"/files/{file_id}", anna), 204))) <= 6
+
+
+@pytest.mark.parametrize("username", ["anna", "ghost", "no such name"])
+def test_failed_login_costs_its_event_whoever_it_was(api: Api, username: str) -> None:
+    made = calls_of(lambda: check_error(api.login(username, "not-the-password"), 401))
+    assert made == [READ, READ, "dynamodb.PutItem"]
+
+
+def test_wrong_code_costs_its_event(api: Api, anna: Session) -> None:
+    with stopped_clock() as clock:
+        made = set_up(api, anna)
+        clock.shift(STEP_SECONDS)
+        waiting = challenge(api, anna)
+        calls = calls_of(lambda: check_error(complete(api, waiting, made.code(-600)), 401))
+    assert calls == [READ, READ, "dynamodb.PutItem"]
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)

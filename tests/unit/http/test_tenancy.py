@@ -26,6 +26,7 @@ PUBLIC = {
     ("POST", "/auth/second-factor"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
+    ("GET", "/schemas/events.json"),
 }
 ROUTES = sorted((method, path) for path, methods in application.app.routes.items() for method in methods)
 GUARDED = [(method, path) for method, path in ROUTES if (method, path) not in PUBLIC and method != "OPTIONS"]
