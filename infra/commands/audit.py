@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -90,6 +91,42 @@ def verify(organization_id: str | None, stage: str, as_json: bool) -> None:
     if faults:
         # Not click's Exit, which the program takes for success.
         raise click.ClickException(f"What is sealed and what is stored differ in {faults} places.")
+
+
+@audit.command("verify-export")
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@json_option
+def verify_export(files: tuple[Path, ...], as_json: bool) -> None:
+    """Check saved exports by their last lines. Several FILES have to follow each other. Asks no stage.
+
+    Exit code 1 when one was changed or shortened, or when more is to be exported.
+    """
+    from infra.exported_events import check_exports
+
+    checked = check_exports(files)
+    if as_json:
+        told = [
+            {"file": str(one.path), "faults": one.faults, "summary": one.summary and vars(one.summary)}
+            for one in checked
+        ]
+        click.echo(json.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        rows = [
+            [
+                one.path,
+                one.summary.events if one.summary else "-",
+                one.summary.sha256 if one.summary else "-",
+                len(one.faults) or "none",
+            ]
+            for one in checked
+        ]
+        print_rows(["File", "Events", "SHA-256", "Faults"], rows, as_json)
+        for one in checked:
+            for fault in one.faults:
+                click.echo(f"{one.path}: {fault}", err=True)
+    faults = sum(len(one.faults) for one in checked)
+    if faults:
+        raise click.ClickException(f"The exports are not whole and unchanged: {faults} faults.")
 
 
 COMMANDS = (audit,)

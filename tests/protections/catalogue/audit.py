@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.protections.catalogue.places import CLI_AUDIT_TESTS, SEALING_TESTS, TRAIL_TESTS
+from tests.protections.catalogue.places import CLI_AUDIT_TESTS, CLI_EXPORTS_TESTS, SEALING_TESTS, TRAIL_TESTS
 from tests.protections.catalogue.protection import Protection
 
 AUDIT = (
@@ -46,7 +46,7 @@ AUDIT = (
     ),
     Protection(
         "An export has the events of its organisation only",
-        "_write",
+        "_read_matching",
         "stores.feed.after(organization_id, after, READ_AT_ONCE)",
         "[e for o in stores.organizations.ids() for e in stores.feed.after(o, after, READ_AT_ONCE)]",
         (f"{TRAIL_TESTS}::test_others_organisation_has_its_own",),
@@ -54,13 +54,46 @@ AUDIT = (
     Protection(
         "An export that is not told in the trail is not given",
         "export_trail",
-        "stores.outbox.put(Event(organization_id=organization_id, type=EventType.AUDIT_EXPORTED, "
-        "target=Target('audit', export_id), occasion=export_id, "
-        "data={'filters': filters.to_json(), 'events': events}))",
+        "stores.outbox.put(summary.to_event())",
         "pass",
         (
             f"{TRAIL_TESTS}::test_export_is_part_of_the_trail",
             f"{TRAIL_TESTS}::test_export_that_cannot_be_told_is_refused",
         ),
+    ),
+    Protection(
+        "The last line of an export says that it was cut",
+        "export_trail",
+        "complete=complete",
+        "complete=True",
+        (f"{TRAIL_TESTS}::test_export_that_is_cut_says_where_it_goes_on",),
+    ),
+    Protection(
+        "The trail keeps the hash of what was exported",
+        "Summary.to_event",
+        "name not in ('export_id', 'organization_id')",
+        "name not in ('export_id', 'organization_id', 'sha256')",
+        (f"{TRAIL_TESTS}::test_export_is_part_of_the_trail",),
+    ),
+    Protection(
+        "A saved export that was changed is found",
+        "_check_file",
+        "sha256.hexdigest() != summary.sha256",
+        "False",
+        (f"{CLI_EXPORTS_TESTS}::test_changed_export_is_found",),
+    ),
+    Protection(
+        "A saved export that is missing among others is found",
+        "_faults_between",
+        "after.after != before.next_after",
+        "False",
+        (f"{CLI_EXPORTS_TESTS}::test_missing_export_is_found",),
+    ),
+    Protection(
+        "An export whose filters leave little reads no more than others",
+        "_read_matching",
+        "read >= MAX_EVENTS_READ",
+        "False",
+        (f"{TRAIL_TESTS}::test_export_whose_filters_leave_little_reads_no_more_than_others",),
     ),
 )
