@@ -146,6 +146,8 @@ def _read_matching(
             told = event.to_json()
             if filters.match(told):
                 lines.add(told)
+        if len(events) < READ_AT_ONCE:
+            return after, True
         read += len(events)
         if lines.count >= MAX_FILE_EVENTS or read >= MAX_EVENTS_READ or time.monotonic() > deadline:
             return after, False

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.protections.catalogue.places import CLI_AUDIT_TESTS, CLI_EXPORTS_TESTS, SEALING_TESTS, TRAIL_TESTS
+from tests.protections.catalogue.places import (
+    CALL_TESTS,
+    CLI_AUDIT_TESTS,
+    CLI_EXPORTS_TESTS,
+    SEALING_TESTS,
+    TRAIL_TESTS,
+)
 from tests.protections.catalogue.protection import Protection
 
 AUDIT = (
@@ -95,5 +101,22 @@ AUDIT = (
         "read >= MAX_EVENTS_READ",
         "False",
         (f"{TRAIL_TESTS}::test_export_whose_filters_leave_little_reads_no_more_than_others",),
+    ),
+    Protection(
+        "A page of the trail whose filters leave little reads no more than others",
+        "list_trail",
+        "read >= MAX_EVENTS_READ",
+        "False",
+        (
+            f"{TRAIL_TESTS}::test_filters_that_leave_little_read_no_more_than_others",
+            f"{TRAIL_TESTS}::test_pages_of_a_past_time_go_on_to_the_first_event",
+        ),
+    ),
+    Protection(
+        "A page of the feed reads no more than it shows",
+        "FeedStore.after",
+        "if len(events) >= limit: break",
+        "pass",
+        (f"{CALL_TESTS}::test_feed_reads_no_more_than_it_shows",),
     ),
 )
