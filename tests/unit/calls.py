@@ -138,6 +138,18 @@ def refused(*operations: str) -> Iterator[None]:
 
 
 @contextmanager
+def refused_at(operation: str, words: str) -> Iterator[None]:
+    """AWS says no to this operation where these words are in the path: one prefix of a bucket."""
+
+    def refuse(heard: str) -> None:
+        if heard == operation and words in unquote(_sending.url):
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation.partition(".")[2])
+
+    with listening(refuse):
+        yield
+
+
+@contextmanager
 def just_before(operation: str, act: Callable[[], object]) -> Iterator[None]:
     """Do something once, at the moment before this operation reaches AWS: what another process might do just then."""
     pending = [act]

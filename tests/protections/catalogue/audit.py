@@ -8,6 +8,7 @@ from tests.protections.catalogue.places import (
     CLI_EXPORTS_TESTS,
     SEALING_TESTS,
     TRAIL_TESTS,
+    UPKEEP_TESTS,
 )
 from tests.protections.catalogue.protection import Protection
 
@@ -118,5 +119,47 @@ AUDIT = (
         "if len(events) >= limit: break",
         "pass",
         (f"{CALL_TESTS}::test_feed_reads_no_more_than_it_shows",),
+    ),
+    Protection(
+        "An organisation that can't be sealed holds up no other",
+        "keep_up",
+        "if in_a_row >= MAX_FAILURES_IN_A_ROW: raise",
+        "raise",
+        (f"{UPKEEP_TESTS}::test_others_are_sealed_when_one_cannot_be",),
+    ),
+    Protection(
+        "Failures of single organisations are no outage",
+        "keep_up",
+        "in_a_row = 0",
+        "pass",
+        (f"{UPKEEP_TESTS}::test_failures_with_a_success_between_them_are_no_outage",),
+    ),
+    Protection(
+        "An outage ends the upkeep",
+        "keep_up",
+        "if in_a_row >= MAX_FAILURES_IN_A_ROW: raise",
+        "pass",
+        (f"{UPKEEP_TESTS}::test_outage_ends_the_run_and_is_told",),
+    ),
+    Protection(
+        "An organisation that can't be kept up is counted",
+        "keep_up",
+        "[done['errors']]",
+        "[0]",
+        (f"{UPKEEP_TESTS}::test_others_are_sealed_when_one_cannot_be",),
+    ),
+    Protection(
+        "How long events have not been sealed is told",
+        "keep_up",
+        "[lag_seconds]",
+        "[0]",
+        (f"{UPKEEP_TESTS}::test_lag_grows_until_the_fault_is_repaired",),
+    ),
+    Protection(
+        "What is published is sealed, even where another event can't be published",
+        "keep_up_feed",
+        "seal_feed(stores, organization_id, state)\nraise",
+        "raise",
+        (f"{UPKEEP_TESTS}::test_published_events_are_sealed_when_another_cannot_be_published",),
     ),
 )
