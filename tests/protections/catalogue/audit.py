@@ -6,6 +6,7 @@ from tests.protections.catalogue.places import (
     CALL_TESTS,
     CLI_AUDIT_TESTS,
     CLI_EXPORTS_TESTS,
+    CLI_HISTORY_TESTS,
     SEALING_TESTS,
     TRAIL_TESTS,
     UPKEEP_TESTS,
@@ -46,10 +47,13 @@ AUDIT = (
     ),
     Protection(
         "A verification that finds a fault fails",
-        "verify",
+        "_fail_for_faults",
         "raise click.ClickException(f'What is sealed and what is stored differ in {faults} places.')",
         "pass",
-        (f"{CLI_AUDIT_TESTS}::test_changed_seal_fails_the_command_and_is_named",),
+        (
+            f"{CLI_AUDIT_TESTS}::test_changed_seal_fails_the_command_and_is_named",
+            f"{CLI_HISTORY_TESTS}::test_changed_seal_fails_the_answer",
+        ),
     ),
     Protection(
         "An export has the events of its organisation only",
@@ -161,5 +165,32 @@ AUDIT = (
         "seal_feed(stores, organization_id, state)\nraise",
         "raise",
         (f"{UPKEEP_TESTS}::test_published_events_are_sealed_when_another_cannot_be_published",),
+    ),
+    Protection(
+        "A history is read from what is sealed, not only from what can be changed or expire",
+        "read_history",
+        "entries.append(Entry(event, key))",
+        "pass",
+        (
+            f"{CLI_HISTORY_TESTS}::test_who_deleted_a_file_from_where_and_when",
+            f"{CLI_HISTORY_TESTS}::test_history_is_found_when_the_feed_has_expired",
+        ),
+    ),
+    Protection(
+        "A history with a changed seal fails",
+        "history",
+        "_fail_for_faults([found.checked], as_json)",
+        "pass",
+        (f"{CLI_HISTORY_TESTS}::test_changed_seal_fails_the_answer",),
+    ),
+    Protection(
+        "Each event of the feed is compared with its sealed line",
+        "_Feed.faults_up_to",
+        "lines.get(event.sequence) != _line_of(event)",
+        "False",
+        (
+            f"{SEALING_TESTS}::test_changed_feed_is_found",
+            f"{SEALING_TESTS}::test_feed_that_is_not_even_json_is_found",
+        ),
     ),
 )
