@@ -84,7 +84,8 @@ def test_bucket_is_private_and_encrypted(name: str) -> None:
     assert len(properties["PublicAccessBlockConfiguration"]) == 4
     assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    [statement] = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    [statement] = [statement for statement in statements if statement["Sid"] == "OnlyTls"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
@@ -120,6 +121,17 @@ def test_nobody_deletes_what_is_sealed_nor_shortens_its_lock() -> None:
             if "-audit-${AWS::AccountId}" in json.dumps(statement):
                 assert not any(word in json.dumps(statement["Action"]) for word in ("Delete", "Bypass", "*"))
                 assert name == "AuditRole" or statement["Resource"]["Fn::Sub"].endswith("/exports/*")
+
+
+def test_sealed_file_is_written_once_by_anybody() -> None:
+    [statement] = [
+        statement
+        for statement in RESOURCES["AuditBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Sid"] == "SealedOnce"
+    ]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert statement["Resource"]["Fn::Sub"].endswith(":s3:::${AuditBucket}/sealed/*")
+    assert statement["Condition"] == {"Null": {"s3:if-none-match": "true"}}
 
 
 def test_pages_of_allowed_origins_can_read_the_etag_of_a_part() -> None:
