@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \
-        audit clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
+        vulnerabilities clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -95,7 +95,7 @@ deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the 
 	@$(PY) -m infra deploy --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
 
 LOCKS := requirements requirements-dev requirements-emulator infra/requirements/uv infra/requirements/container \
-         infra/requirements/audit tests/browser/requirements
+         infra/requirements/vulnerabilities tests/browser/requirements
 
 lock: app ## Resolve each requirements file (*.in) into pinned versions with hashes (*.txt)
 	@for name in $(LOCKS); do \
@@ -106,8 +106,8 @@ lock: app ## Resolve each requirements file (*.in) into pinned versions with has
 package: app ## Make the deployment package with its list of contents in build/package, as 'make deploy' does
 	@$(PY) -m infra.packaging build/package
 
-audit: ## Look the locked packages up among the known vulnerabilities (needs the network)
-	@infra/bootstrap.sh audit && .venv-audit/bin/python infra/audit.py $(addsuffix .txt,$(LOCKS))
+vulnerabilities: ## Look the locked packages up among the known vulnerabilities (needs the network)
+	@infra/bootstrap.sh vulnerabilities && .venv-vulnerabilities/bin/python infra/vulnerabilities.py $(addsuffix .txt,$(LOCKS))
 
 clean-data: ## Delete the data of 'make up' in STATE_DIR
 	@if [ -f "$(STATE_DIR)/up.pid" ] && kill -0 "$$(cat "$(STATE_DIR)/up.pid")" 2>/dev/null; then \
@@ -115,4 +115,4 @@ clean-data: ## Delete the data of 'make up' in STATE_DIR
 	@rm -rf "$(STATE_DIR)" && echo "The data in $(STATE_DIR) is gone."
 
 clean: ## Delete the virtual environments and everything built
-	@rm -rf .venv .venv-emulator .venv-audit build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-emulator .venv-vulnerabilities build .mypy_cache .ruff_cache .pytest_cache .hypothesis

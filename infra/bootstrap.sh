@@ -1,9 +1,9 @@
 #!/bin/sh
 # Makes the virtual environments, and makes them again only when their requirements have changed.
 #
-#   infra/bootstrap.sh app        .venv: the application, its tests and its tools
-#   infra/bootstrap.sh emulator   .venv-emulator: the emulator, whose pinned botocore must not meet the application's
-#   infra/bootstrap.sh audit      .venv-audit: pip-audit, for `make audit` only
+#   infra/bootstrap.sh app               .venv: the application, its tests and its tools
+#   infra/bootstrap.sh emulator          .venv-emulator: the emulator, whose pinned botocore must not meet the application's
+#   infra/bootstrap.sh vulnerabilities   .venv-vulnerabilities: pip-audit, for `make vulnerabilities` only
 #
 # Each package is installed only if it has one of the hashes in the lock file: uv itself as well.
 #
@@ -38,8 +38,8 @@ find_python() {
 case "${1:-}" in
     app) venv=.venv requirements=requirements-dev.txt what="the application's environment" ;;
     emulator) venv=.venv-emulator requirements=requirements-emulator.txt what="the emulator's environment" ;;
-    audit) venv=.venv-audit requirements=infra/requirements/audit.txt what="the environment of pip-audit" ;;
-    *) fail "usage: infra/bootstrap.sh app|emulator|audit" ;;
+    vulnerabilities) venv=.venv-vulnerabilities requirements=infra/requirements/vulnerabilities.txt what="the environment of pip-audit" ;;
+    *) fail "usage: infra/bootstrap.sh app|emulator|vulnerabilities" ;;
 esac
 
 python=$(find_python) || exit 1

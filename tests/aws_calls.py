@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -71,6 +72,18 @@ def refused(*operations: str) -> Iterator[None]:
 
     def refuse(operation: str, _: AWSPreparedRequest) -> None:
         if operation in operations:
+            raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation.partition(".")[2])
+
+    with listening(refuse):
+        yield
+
+
+@contextmanager
+def refused_at(operation: str, words: str) -> Iterator[None]:
+    """AWS says no to this operation where these words are in the path: one prefix of a bucket."""
+
+    def refuse(heard: str, request: AWSPreparedRequest) -> None:
+        if heard == operation and words in unquote(request.url):
             raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation.partition(".")[2])
 
     with listening(refuse):

@@ -57,6 +57,12 @@ def no_network(socket_disabled: None) -> None:
 
 
 @pytest.fixture(autouse=True)
+def ids_of_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process gives no UUIDv7 that is earlier than its last one; a test may have been in the future before this one."""
+    monkeypatch.setattr("uuid6._last_v7_timestamp", None)
+
+
+@pytest.fixture(autouse=True)
 def logbook() -> Iterator[Logbook]:
     """Watches what each test of the suite logs: no secret may be in it, whatever the test is about."""
     with Watch() as logbook:

@@ -14,6 +14,7 @@ import app
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
+from chalicelib.kernel.metrics import NAMESPACE
 from chalicelib.kernel.setting import EVERY_FUNCTION
 from chalicelib.processing import announcements as events
 from chalicelib.tenants.rows import OrganizationRow
@@ -83,7 +84,8 @@ def test_bucket_is_private_and_encrypted(name: str) -> None:
     assert len(properties["PublicAccessBlockConfiguration"]) == 4
     assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    [statement] = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    [statement] = [statement for statement in statements if statement["Sid"] == "OnlyTls"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
@@ -119,6 +121,17 @@ def test_nobody_deletes_what_is_sealed_nor_shortens_its_lock() -> None:
             if "-audit-${AWS::AccountId}" in json.dumps(statement):
                 assert not any(word in json.dumps(statement["Action"]) for word in ("Delete", "Bypass", "*"))
                 assert name == "AuditRole" or statement["Resource"]["Fn::Sub"].endswith("/exports/*")
+
+
+def test_sealed_file_is_written_once_by_anybody() -> None:
+    [statement] = [
+        statement
+        for statement in RESOURCES["AuditBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Sid"] == "SealedOnce"
+    ]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert statement["Resource"]["Fn::Sub"].endswith(":s3:::${AuditBucket}/sealed/*")
+    assert statement["Condition"] == {"Null": {"s3:if-none-match": "true"}}
 
 
 def test_pages_of_allowed_origins_can_read_the_etag_of_a_part() -> None:
@@ -429,7 +442,23 @@ def test_every_alarm_reaches_somebody_and_stays_quiet_without_data() -> None:
     assert {"ApproximateAgeOfOldestMessage", "5XXError", "Throttles", "Errors"} <= metrics
     for name, alarm in alarms.items():
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
-        assert alarm["Properties"]["TreatMissingData"] == "notBreaching", name
+        # A run that seals always says how far behind it is.
+        quiet = "breaching" if name == "SealLagAlarm" else "notBreaching"
+        assert alarm["Properties"]["TreatMissingData"] == quiet, name
+
+
+def test_alarms_of_our_own_metrics_name_what_is_sent() -> None:
+    """A name that nobody sends would stay quiet for ever."""
+    sent = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "chalicelib").rglob("*.py"))
+    own = [
+        alarm["Properties"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"]["Namespace"] == NAMESPACE
+    ]
+    assert {alarm["MetricName"] for alarm in own} == {"SealLag", "FeedsNotKeptUp"}
+    for alarm in own:
+        assert f'"{alarm["MetricName"]}"' in sent
+        assert alarm["Dimensions"] == [{"Name": "Stage", "Value": {"Ref": "Stage"}}]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -452,7 +481,7 @@ def test_every_log_is_kept_for_a_stated_time() -> None:
 
 def test_dashboard_is_valid_json() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 10
+    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 11
 
 
 def test_upload_in_parts_ends_before_the_bucket_aborts_it() -> None:

@@ -247,6 +247,14 @@ def test_changed_feed_is_found(world: World, acme: str, sealed: list[str]) -> No
     assert faults(world, acme) == ["event 5 of the feed is not the one that was sealed"]
 
 
+def test_feed_that_is_not_even_json_is_found(world: World, acme: str, sealed: list[str]) -> None:
+    table: Any = world.cloud.backend_of_tables().tables[f"{STACK}-events"]
+    [item] = [row for row in table.all_items() if row.range_key.value == "1"]
+    item.attrs["lines"].value[4].value = "?"
+    world.restart()
+    assert faults(world, acme) == ["event 5 of the feed is not the one that was sealed"]
+
+
 def test_changed_state_is_found(world: World, acme: str, sealed: list[str]) -> None:
     state = world.stores.feed.state(acme)
     world.stores.feed.set_state(acme, state, replace(state, sealed_sha256="0" * 64))

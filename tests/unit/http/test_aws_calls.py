@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
+from chalicelib.events.records import PendingEvent
+from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
 from chalicelib.uploads.parts import MIN_PART_BYTES
 from tests.aws_calls import aws_calls
@@ -20,6 +23,8 @@ from tests.unit.webhooks.lab import lab_of
 from tests.unit.world import World
 
 SIZES = [0, 10, 5_000_000]
+#: What an event tells, the least of it.
+TOLD = '{"type":"file.created","actor":{"type":"system"},"target":{"type":"file","id":"x"},"data":{}}'
 
 
 def calls_of(act: Callable[[], object]) -> list[str]:
@@ -108,6 +113,34 @@ def test_delivering_costs_one_write_an_event_and_the_rest_once(
     assert sorted(set(made)) == ["dynamodb.PutItem", "dynamodb.Query", "dynamodb.UpdateItem"]
     assert made.count("dynamodb.UpdateItem") == 3
     assert made.count("dynamodb.Query") <= 4
+
+
+@pytest.mark.parametrize("events", [1, 300])
+def test_audit_trail_costs_a_query_and_few_to_find_a_time(api: Api, anna: Session, world: World, events: int) -> None:
+    organization_id = anna.caller.organization_id
+    for number in range(events):
+        pending = PendingEvent(organization_id, f"evt_{number}", timestamp(), TOLD)
+        world.stores.feed.publish(organization_id, [pending])
+    session, query, write = "dynamodb.GetItem", "dynamodb.Query", "dynamodb.PutItem"
+    for asked in ("", "?limit=100", "?type=file.*&actor=somebody", "?from=2020-01-01"):
+        assert calls_of(partial(api.get, f"/audit{asked}", anna)) == [session, query]
+    made = calls_of(partial(api.get, "/audit?to=2999-01-01", anna))
+    # How long the feed is; halving it; the page.
+    assert made == [session, query] + [query] * math.ceil(math.log2(events + 1)) + [query]
+    assert calls_of(partial(api.get, "/audit/export?type=file.*", anna)) == [session, query, write]
+
+
+def test_feed_reads_no_more_than_it_shows(api: Api, anna: Session, world: World) -> None:
+    """Events that were published at once are in one row, of 200 KB here; one call gets a megabyte."""
+    organization_id = anna.caller.organization_id
+    told = TOLD.replace('"data":{}', f'"data":{{"more":"{"x" * 1800}"}}')
+    for burst in range(12):
+        burst_of = [PendingEvent(organization_id, f"evt_{burst}_{n}", timestamp(), told) for n in range(100)]
+        world.stores.feed.publish(organization_id, burst_of)
+    session, query = "dynamodb.GetItem", "dynamodb.Query"
+    assert calls_of(partial(api.get, "/events?last=1", anna)) == [session, query]
+    assert calls_of(partial(api.get, "/events?limit=100", anna)) == [session, query]
+    assert calls_of(partial(api.get, "/events?after=50&limit=100", anna)) == [session, query, query]
 
 
 def test_download_costs_details_and_its_event(api: Api, anna: Session, world: World) -> None:
