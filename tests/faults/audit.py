@@ -13,12 +13,11 @@ from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.events.feed_rows import STATE, SegmentRow
 from chalicelib.events.feed_store import events_of
 from chalicelib.events.outbox_rows import OutboxRow
-from chalicelib.events.records import NOBODYS_ORGANIZATION
 from chalicelib.files.rows import FileRow, OpenUploadsRow
 from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
-from tests.faults.following import wrong_following_of_people
+from tests.faults import following
 from tests.faults.lab import Lab
 
 
@@ -192,6 +191,7 @@ def wrong_events(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
     if len(set(written)) != len(written):
         yield "an event was written twice"
     published: list[str] = []
+    told_of: dict[str, list[dict[str, Any]]] = {}
     for organization_id in {row.organization_id for row in lab.cloud.rows(SegmentRow)}:
         feed = [
             event
@@ -204,8 +204,10 @@ def wrong_events(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
         told = [event.to_json() for event in feed]
         published += [event["id"] for event in told]
         yield from _wrong_following(told, [row for row in rows if row.organization_id == organization_id])
-        if organization_id != NOBODYS_ORGANIZATION:
-            yield from wrong_following_of_people(lab, organization_id, told)
+        told_of[organization_id] = told
+    for organization_id, now in following.known(lab).items():
+        before = lab.known_at_start.get(organization_id, following.NOTHING)
+        yield from following.wrong_following_of_people(before, now, told_of.get(organization_id, []))
     if sorted(published) != sorted(written):
         yield f"{len(published)} events are published, {len(written)} were written"
 

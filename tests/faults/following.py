@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.accounts.rows import SessionRow, UserRow
 from chalicelib.api_keys.rows import ApiKeyRow
@@ -13,48 +14,74 @@ from chalicelib.invitations.rows import InvitationRow
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.tokens import session_id
 from chalicelib.tenants.rows import OrganizationRow
-from tests.faults.lab import Lab
+
+if TYPE_CHECKING:
+    from tests.faults.lab import Lab
 
 Things = dict[str, dict[str, Any]]
 #: Types after which a thing is no more.
 ENDED = {"user.deleted", "invitation.deleted", "invitation.accepted", "api_key.deleted"}
 
 
-def wrong_following_of_people(lab: Lab, organization_id: str, told: list[dict[str, Any]]) -> Iterator[str]:
-    """:param told: all events of the organisation, in their order."""
-    followed: dict[str, Things] = {"user": {}, "invitation": {}, "api_key": {}, "organization": {}}
+@dataclass(frozen=True)
+class Known:
+    """What the rows of an organisation hold: thing -> id -> fields; and the ids of its live sessions with their end."""
+
+    things: dict[str, Things]
+    sessions: dict[str, str]
+
+
+NOTHING = Known({"user": {}, "invitation": {}, "api_key": {}, "organization": {}}, {})
+
+
+def known(lab: Lab) -> dict[str, Known]:
+    """Of each organisation."""
+    return {
+        row.organization_id: Known(
+            {
+                "user": _users(lab, row.organization_id),
+                "invitation": _invitations(lab, row.organization_id),
+                "api_key": _keys(lab, row.organization_id),
+                "organization": {row.organization_id: _organization(row)},
+            },
+            {session_id(one.token_hash): _time(one.expires_at) or "" for one in _sessions(lab, row.organization_id)},
+        )
+        for row in lab.cloud.rows(OrganizationRow)
+    }
+
+
+def wrong_following_of_people(before: Known, now: Known, told: list[dict[str, Any]]) -> Iterator[str]:
+    """
+    :param before: as it was when following began.
+    :param told: all events of the organisation since, in their order.
+    """
+    followed = {thing: dict(things) for thing, things in before.things.items()}
     for event in told:
         thing, target = event["type"].partition(".")[0], event["target"]["id"]
         if thing not in followed:
             continue
-        before = followed[thing].get(target, {})
+        known_of_it = followed[thing].get(target, {})
         for field, change in event.get("changes", {}).items():
-            # What was written twice begins where it ends.
-            if field in before and before[field] != change["from"]:
-                yield f"{event['type']} of {target}: {field} was {before[field]}, not {change['from']}"
+            # What was told twice begins where it ends.
+            if field in known_of_it and known_of_it[field] != change["from"]:
+                yield f"{event['type']} of {target}: {field} was {known_of_it[field]}, not {change['from']}"
         followed[thing][target] = event["data"]
         if event["type"] in ENDED:
             del followed[thing][target]
-    for thing, rows in (
-        ("user", _users(lab, organization_id)),
-        ("invitation", _invitations(lab, organization_id)),
-        ("api_key", _keys(lab, organization_id)),
-        ("organization", _organization(lab, organization_id)),
-    ):
-        known = {
+    for thing, rows in now.things.items():
+        shown = {
             target: {field: data[field] for field in rows.get(target, data)} for target, data in followed[thing].items()
         }
-        if known != rows:
-            yield f"who follows the events knows of {thing}: {known}, the rows are {rows}"
-    sessions = _followed_sessions(told)
-    live = {session_id(row.token_hash) for row in _sessions(lab, organization_id)}
-    if sessions != live:
-        yield f"who follows the events knows the sessions {sessions}, live are {live}"
+        if shown != rows:
+            yield f"who follows the events knows of {thing}: {shown}, the rows are {rows}"
+    sessions = _followed_sessions(before.sessions, told)
+    if sessions != now.sessions.keys():
+        yield f"who follows the events knows the sessions {sessions}, live are {set(now.sessions)}"
 
 
-def _followed_sessions(told: list[dict[str, Any]]) -> set[str]:
+def _followed_sessions(before: dict[str, str], told: list[dict[str, Any]]) -> set[str]:
     """Those that have started, have not ended, and whose time is not over."""
-    expiry: dict[str, str] = {}
+    expiry = dict(before)
     for event in told:
         if event["type"] == "session.started":
             expiry |= dict.fromkeys(event["data"]["sessions"], event["data"]["expires_at"])
@@ -111,13 +138,9 @@ def _time(epoch_seconds: float | None) -> str | None:
     return timestamp(datetime.fromtimestamp(int(epoch_seconds), UTC)) if epoch_seconds is not None else None
 
 
-def _organization(lab: Lab, organization_id: str) -> Things:
+def _organization(row: OrganizationRow) -> dict[str, Any]:
     return {
-        row.organization_id: {
-            "name": row.name,
-            "require_second_factor": bool(row.require_second_factor),
-            "quota": {"bytes": int(row.quota_bytes), "files": int(row.quota_files)},
-        }
-        for row in lab.cloud.rows(OrganizationRow)
-        if row.organization_id == organization_id
+        "name": row.name,
+        "require_second_factor": bool(row.require_second_factor),
+        "quota": {"bytes": int(row.quota_bytes), "files": int(row.quota_files)},
     }

@@ -37,6 +37,7 @@ from infra.local.consumer import LambdaContext, lambda_event, stream_event
 from infra.local.processes import free_port
 from tests import faster, moto_gaps
 from tests.faults import cloud as aws
+from tests.faults import following
 from tests.faults.clock import Clock, really_sleep, virtual_clock
 from tests.faults.people import PASSWORD, Accepted, Person
 from tests.faults.tokens import Tokens
@@ -75,6 +76,8 @@ class Lab:
         self.client = Client(application.app)
         self._ids = itertools.count(1)
         self.people: dict[str, Person] = {}
+        #: By organisation, when following its events begins.
+        self.known_at_start: dict[str, following.Known] = {}
         self.accepted: dict[str, Accepted] = {}
         self.swept: list[dict[str, int]] = []
         self.lifecycle_used = False
@@ -93,6 +96,7 @@ class Lab:
         if not self.people:
             self._populate()
             self._forget_events()
+            self.known_at_start = following.known(self)
             self._empty = self.keep()
         state = state or self._empty
         self.clock.back_to(state.moment)

@@ -51,6 +51,13 @@ SCENARIOS: dict[str, Scenario] = {
         steps.login,
         again=steps.sign_in_again,
     ),
+    "login-failed": Scenario(
+        "Login with a wrong password",
+        "Somebody types a wrong password; if the answer is not 401, once more.",
+        steps.login_wrongly,
+        again=steps.login_wrongly_again,
+        hoped_for=401,
+    ),
     "logout": Scenario("Logout", "A user signs out; if that fails, once more.", steps.logout, again=steps.end_session),
     "password": Scenario(
         "Another password",

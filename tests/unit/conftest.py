@@ -58,7 +58,7 @@ def no_network(socket_disabled: None) -> None:
 
 @pytest.fixture(autouse=True)
 def ids_of_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process gives no UUIDv7 that is earlier than its last one; a test may have been in the future before this one."""
+    """A process gives no UUIDv7 that is before its last one; an earlier test may have been in the future."""
     monkeypatch.setattr("uuid6._last_v7_timestamp", None)
 
 
