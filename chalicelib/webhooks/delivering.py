@@ -115,6 +115,8 @@ class _Visit:
         self._end = time.monotonic() + WORK_SECONDS
         #: The earliest try that is to come, as far as it is known.
         self._next_try_at: int | None = None
+        #: The endpoint has said that it wants nothing before.
+        self._not_before = 0
         #: Of this visit: the endpoint fails, and there is no use in posting more.
         self._is_down = False
         self._is_gone = False
@@ -228,13 +230,15 @@ class _Visit:
         with self._counting:
             self._note_next_try(outcome.next_try_at)
             self._is_gone = self._is_gone or outcome.status == GONE
+            self._not_before = max(self._not_before, outcome.not_before or 0)
             if outcome.accepted:
                 self._failing_since, self._is_probing, self._failures_in_a_row = None, False, 0
             else:
                 self._failures_in_a_row += 1
                 self._failing_since = self._failing_since or int(time.time())
             bearable = 0 if self._is_probing else PARALLEL_TRIES - 1
-            self._is_down = self._is_down or self._is_gone or self._failures_in_a_row > bearable
+            has_enough = self._is_gone or outcome.not_before is not None
+            self._is_down = self._is_down or has_enough or self._failures_in_a_row > bearable
 
     def _note_next_try(self, moment: int | None) -> None:
         if moment is not None and (self._next_try_at is None or moment < self._next_try_at):
@@ -273,6 +277,7 @@ class _Visit:
     def _progress_at_end(self, now: int, wake_at: int) -> Progress:
         """:param wake_at: when to look again if no try is to come before."""
         quiet_until = now + pause_seconds(self._failing_since, now) if self._failing_since is not None else 0
+        quiet_until = max(quiet_until, self._not_before)
         if self._next_try_at is not None:
             wake_at = min(wake_at, self._next_try_at)
         return replace(

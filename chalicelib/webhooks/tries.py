@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import random
 import time
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from dataclasses import dataclass, replace
 from chalicelib.events.records import PublishedEvent
 from chalicelib.kernel.clock import timestamp
 from chalicelib.webhooks.payload import payload_of
+from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import MAX_KEPT_TRIES, Delivery, DeliveryStatus, Due, Try, Webhook
 from chalicelib.webhooks.signatures import sign
 from chalicelib.wiring import Stores
@@ -18,6 +20,8 @@ _MINUTE, _HOUR = 60, 3600
 WAITS_SECONDS = (5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, *[10 * _HOUR] * 7)
 #: By so much each wait is longer or shorter, so that what has failed together is not tried together again.
 JITTER = 0.2
+#: An endpoint that says when to come again (``Retry-After``) is believed up to this.
+MAX_RETRY_AFTER_SECONDS = 4 * _HOUR
 _EXPIRED = "The event is not kept any more."
 #: HTTP: the endpoint wants nothing any more (Standard Webhooks, "Disabling endpoints").
 GONE = 410
@@ -36,11 +40,16 @@ class Happened:
 
 @dataclass(frozen=True)
 class Outcome:
-    """:param accepted: whether the endpoint took it; None when nothing was posted."""
+    """What came of a try.
+
+    :param accepted: whether the endpoint took it; None when nothing was posted.
+    :param not_before: the endpoint wants to be sent nothing before this moment; None when it does not say.
+    """
 
     accepted: bool | None
     status: int | None = None
     next_try_at: int | None = None
+    not_before: int | None = None
 
 
 NOTHING = Outcome(None)
@@ -100,17 +109,26 @@ def _try(
     signed = sign(webhook.secrets_at(now), delivery.event_id, int(now), body)
     answer = stores.sender.send(webhook.url, {"Content-Type": "application/json", **signed}, body)
     tried = Try(timestamp(), answer.status, answer.milliseconds, answer.body_start, answer.error)
-    after = _after(delivery, tried, answer.is_accepted, int(time.time()))
+    not_before = _not_before(answer, math.ceil(time.time()))
+    after = _after(delivery, tried, answer.is_accepted, not_before)
     stores.deliveries.save(after, due)
-    return Outcome(answer.is_accepted, answer.status, after.next_try_at)
+    return Outcome(answer.is_accepted, answer.status, after.next_try_at, not_before)
 
 
-def _after(delivery: Delivery, tried: Try, accepted: bool, now: int) -> Delivery:
+def _not_before(answer: Answer, now: int) -> int | None:
+    if answer.retry_after_seconds is None:
+        return None
+    return now + min(answer.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+
+
+def _after(delivery: Delivery, tried: Try, accepted: bool, not_before: int | None) -> Delivery:
     waits = WAITS_SECONDS[delivery.attempts :]
     status, next_try_at = DeliveryStatus.DELIVERED, None
     if not accepted:
         status = DeliveryStatus.PENDING if waits else DeliveryStatus.FAILED
-        next_try_at = now + round(waits[0] * random.uniform(1 - JITTER, 1 + JITTER)) if waits else None
+        if waits:
+            scheduled = int(time.time()) + round(waits[0] * random.uniform(1 - JITTER, 1 + JITTER))
+            next_try_at = max(scheduled, not_before or 0)
     return replace(
         delivery,
         status=status,

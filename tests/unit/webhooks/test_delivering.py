@@ -16,7 +16,7 @@ from chalicelib.webhooks.batches import deliver_batch
 from chalicelib.webhooks.logic import WebhookChange
 from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import DeliveryStatus
-from chalicelib.webhooks.tries import JITTER, WAITS_SECONDS
+from chalicelib.webhooks.tries import JITTER, MAX_RETRY_AFTER_SECONDS, WAITS_SECONDS
 from chalicelib.webhooks.wakeups import FAILING_SECONDS, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS
 from tests.aws_calls import just_before, unreachable
 from tests.memory.endpoints import OK, Post, answering, silent
@@ -133,6 +133,55 @@ def test_whatever_is_no_2xx_is_tried_again(lab: Lab, status: int) -> None:
     lab.behave(answering(204))
     lab.pass_time(30, step=6)
     assert lab.posted() == [event_id, event_id]
+
+
+def test_endpoint_that_says_when_to_come_again_is_sent_nothing_before(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(lambda _: Answer(429, 1, "", None, retry_after_seconds=3000))
+    (event_id,) = lab.happen()
+    lab.work()
+    (delivery,) = lab.deliveries(webhook)
+    assert delivery.next_try_at is not None
+    assert 2990 < delivery.next_try_at - time.time() <= 3001
+    lab.behave(OK)
+    later = lab.happen(3)
+    lab.pass_time(2900, step=50)
+    assert lab.posted() == [event_id]
+    lab.pass_time(400, step=50)
+    assert sorted(lab.posted()) == sorted([event_id, event_id, *later])
+    assert lab.now(webhook).progress.failing_since is None
+
+
+def test_endpoint_is_believed_for_some_hours_and_the_schedule_goes_on(lab: Lab) -> None:
+    """Neither later than the bound nor sooner than the schedule, and each time counts as a try."""
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(lambda _: Answer(503, 1, "", None, retry_after_seconds=10**12))
+    lab.happen()
+    lab.work()
+    waits: list[float] = []
+    while (delivery := lab.deliveries(webhook)[0]).next_try_at is not None:
+        waits.append(delivery.next_try_at - time.time())
+        assert delivery.attempts == len(waits)
+        lab.forward(waits[-1] + 1)
+        lab.sweep()
+        lab.work()
+    assert len(waits) == len(WAITS_SECONDS)
+    for wait, wanted in zip(waits, WAITS_SECONDS, strict=True):
+        assert max(wanted * (1 - JITTER), MAX_RETRY_AFTER_SECONDS) - 2 <= wait
+        assert wait <= max(wanted * (1 + JITTER), MAX_RETRY_AFTER_SECONDS) + 2
+
+
+def test_what_is_asked_for_by_people_does_not_wait_for_the_endpoint(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(lambda _: Answer(429, 1, "", None, retry_after_seconds=3000))
+    lab.happen()
+    lab.work()
+    lab.behave(OK)
+    lab.forward(10)
+    deliveries.send_test(lab.world.stores, lab.world.caller("anna"), webhook.webhook_id)
+    lab.publish()
+    lab.work()
+    assert len(lab.posts()) == 2
 
 
 def test_failing_endpoint_is_asked_with_one_event_at_a_time_and_less_and_less_often(lab: Lab) -> None:
