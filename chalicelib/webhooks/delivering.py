@@ -22,7 +22,7 @@ from functools import partial
 from chalicelib.events.records import PublishedEvent
 from chalicelib.kernel.errors import VersionConflict
 from chalicelib.webhooks.logic import disable_webhook
-from chalicelib.webhooks.records import Progress, Webhook
+from chalicelib.webhooks.records import Due, Progress, Webhook
 from chalicelib.webhooks.tries import GONE, NOTHING, Outcome, first_try, read_event, replay_event, try_again
 from chalicelib.webhooks.wakeups import LOOK_AGAIN_SECONDS, pause_seconds, wake_after, wakeup_of
 from chalicelib.wiring import Stores
@@ -181,8 +181,23 @@ class _Visit:
             self._note_next_try(one.at)
         if not due or self._is_down:
             return bool(due)
-        outcomes = self._try_each([partial(try_again, self._stores, self._webhook, one) for one in due])
+        outcomes = self._try_each([partial(self._try_again, one) for one in due])
         return len(outcomes) < len(due) or len(known) == DUE_TRIES
+
+    def _try_again(self, due: Due) -> Outcome:
+        return try_again(self._stores, self._webhook, due, self._note_success)
+
+    def _note_success(self) -> None:
+        """Before the last of its deliveries is delivered: after a crash nothing would be left to tell that the endpoint
+        has stopped failing, and its next failure, in a week, would disable it.
+
+        :raises VersionConflict: the lease is lost, or it was disabled meanwhile.
+        """
+        with self._counting:
+            self._failing_since = None
+            if self._webhook.progress.failing_since is not None:
+                position = self._webhook.progress.position
+                self._webhook = self._stores.webhooks.move(self._webhook, position=position, failing_since=None)
 
     def _events_after(self, position: int, limit: int) -> list[PublishedEvent]:
         return self._stores.feed.after(self._webhook.organization_id, position, limit)

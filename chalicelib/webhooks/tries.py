@@ -5,6 +5,7 @@ import logging
 import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from chalicelib.events.records import PublishedEvent
@@ -68,8 +69,12 @@ def first_try(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Outcom
     return outcome
 
 
-def try_again(stores: Stores, webhook: Webhook, due: Due) -> Outcome:
-    """The try that was noted for this moment."""
+def try_again(stores: Stores, webhook: Webhook, due: Due, accepted: Callable[[], None]) -> Outcome:
+    """The try that was noted for this moment.
+
+    :param accepted: is called when the endpoint has taken it, before that is written down: what it raises, or a crash
+        in it, leaves the try to come.
+    """
     delivery = stores.deliveries.find(webhook, due.sequence)
     if delivery is None or delivery.next_try_at != due.at:
         # It was sent again for another reason, and this note stayed.
@@ -79,7 +84,7 @@ def try_again(stores: Stores, webhook: Webhook, due: Due) -> Outcome:
     if event is None:
         _end(stores, delivery, due)
         return NOTHING
-    return _try(stores, webhook, event, delivery, due)
+    return _try(stores, webhook, event, delivery, due, accepted)
 
 
 def replay_event(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Outcome:
@@ -102,7 +107,12 @@ def delivered(event: PublishedEvent, milliseconds: int) -> None:
 
 
 def _try(
-    stores: Stores, webhook: Webhook, event: PublishedEvent, delivery: Delivery, due: Due | None = None
+    stores: Stores,
+    webhook: Webhook,
+    event: PublishedEvent,
+    delivery: Delivery,
+    due: Due | None = None,
+    accepted: Callable[[], None] | None = None,
 ) -> Outcome:
     now = time.time()
     body = payload_of(event)
@@ -110,6 +120,8 @@ def _try(
     answer = stores.sender.send(webhook.url, {"Content-Type": "application/json", **signed}, body)
     tried = Try(timestamp(), answer.status, answer.milliseconds, answer.body_start, answer.error)
     not_before = _not_before(answer, math.ceil(time.time()))
+    if answer.is_accepted and accepted is not None:
+        accepted()
     after = _after(delivery, tried, answer.is_accepted, not_before)
     stores.deliveries.save(after, due)
     return Outcome(answer.is_accepted, answer.status, after.next_try_at, not_before)

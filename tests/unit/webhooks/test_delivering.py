@@ -8,6 +8,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.exceptions import EndpointConnectionError
+from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.events.records import EventType
 from chalicelib.kernel.permissions import Scope
@@ -18,7 +20,7 @@ from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import DeliveryStatus
 from chalicelib.webhooks.tries import JITTER, MAX_RETRY_AFTER_SECONDS, WAITS_SECONDS
 from chalicelib.webhooks.wakeups import FAILING_SECONDS, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS
-from tests.aws_calls import just_before, unreachable
+from tests.aws_calls import just_before, listening, unreachable
 from tests.memory.endpoints import OK, Post, answering, silent
 from tests.unit.webhooks.lab import URL, Lab
 
@@ -444,6 +446,33 @@ def test_lease_of_a_worker_that_died_ends_and_the_sweep_sees_to_the_rest(lab: La
     assert lab.posted() == []
     lab.pass_time(delivering.LEASE_SECONDS + 300, step=60)
     assert lab.posted() == [event_id]
+
+
+def test_endpoint_that_has_taken_what_it_failed_at_fails_no_more_though_the_worker_dies(lab: Lab) -> None:
+    """Nothing would be left to tell so, and the next failure, after more than five days, would disable it."""
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(answering(503))
+    (event_id,) = lab.happen()
+    lab.work()
+    lab.behave(OK)
+    lab.forward(10)
+    done: list[str] = []
+
+    def die_after_the_delivery(operation: str) -> None:
+        if "dynamodb.TransactWriteItems" in done:
+            raise EndpointConnectionError(endpoint_url="https://away.example")
+        done.append(operation)
+
+    with listening(die_after_the_delivery), pytest.raises(PynamoDBException):
+        delivering.deliver(lab.world.stores, webhook.organization_id, webhook.webhook_id)
+    lab.pass_time(3600)
+    assert lab.posted() == [event_id] * 2
+    assert lab.now(webhook).progress.failing_since is None
+    lab.forward(6 * DAY)
+    lab.behave(answering(503))
+    lab.happen()
+    lab.work()
+    assert lab.now(webhook).enabled
 
 
 def test_worker_that_lost_its_lease_moves_nothing(lab: Lab) -> None:
