@@ -22,6 +22,7 @@ from functools import partial
 from chalicelib.events.records import PublishedEvent
 from chalicelib.kernel.errors import VersionConflict
 from chalicelib.webhooks.logic import disable_webhook
+from chalicelib.webhooks.measures import Measures
 from chalicelib.webhooks.records import Due, Progress, Webhook
 from chalicelib.webhooks.tries import GONE, NOTHING, Outcome, first_try, read_event, replay_event, try_again
 from chalicelib.webhooks.wakeups import LOOK_AGAIN_SECONDS, pause_seconds, wake_after, wakeup_of
@@ -82,6 +83,8 @@ def deliver(stores: Stores, organization_id: str, webhook_id: str) -> Delivered:
         except Exception:
             visit.give_up()
             raise
+        finally:
+            visit.measures.write(stores.settings)
     return Delivered.HANDED_OVER
 
 
@@ -109,9 +112,11 @@ class _Visit:
         self._stores = stores
         self._webhook = webhook
         self._failing_since = webhook.progress.failing_since
+        self._failed_before = self._failing_since is not None
         #: It has failed before: one event at a time, until it takes one.
-        self._is_probing = self._failing_since is not None
+        self._is_probing = self._failed_before
         self._failures_in_a_row = 0
+        self.measures = Measures()
         self._end = time.monotonic() + WORK_SECONDS
         #: The earliest try that is to come, as far as it is known.
         self._next_try_at: int | None = None
@@ -129,6 +134,7 @@ class _Visit:
             try:
                 is_done = not self._work()
                 if self._has_to_disable() and disable_webhook(self._stores, self._webhook, self._reason):
+                    self.measures.disabled = True
                     return Delivered.ENDED
                 if is_done or self._is_down or self._is_over:
                     self._end_visit(is_done)
@@ -246,6 +252,7 @@ class _Visit:
             self._note_next_try(outcome.next_try_at)
             self._is_gone = self._is_gone or outcome.status == GONE
             self._not_before = max(self._not_before, outcome.not_before or 0)
+            self._measure(outcome)
             if outcome.accepted:
                 self._failing_since, self._is_probing, self._failures_in_a_row = None, False, 0
             else:
@@ -254,6 +261,12 @@ class _Visit:
             bearable = 0 if self._is_probing else PARALLEL_TRIES - 1
             has_enough = self._is_gone or outcome.not_before is not None
             self._is_down = self._is_down or has_enough or self._failures_in_a_row > bearable
+
+    def _measure(self, outcome: Outcome) -> None:
+        if not outcome.accepted:
+            self.measures.failed_tries += 1
+        elif outcome.completed_to_delivered is not None and not self._failed_before:
+            self.measures.completed_to_delivered.append(outcome.completed_to_delivered)
 
     def _note_next_try(self, moment: int | None) -> None:
         if moment is not None and (self._next_try_at is None or moment < self._next_try_at):

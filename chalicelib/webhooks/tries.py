@@ -1,15 +1,15 @@
 """One try at a delivery: the event signed, posted, and the outcome written down with the moment of the next try."""
 
 import json
-import logging
 import math
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chalicelib.events.records import PublishedEvent
+from chalicelib.events.records import EventType, PublishedEvent
 from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.metrics import milliseconds_since
 from chalicelib.webhooks.payload import payload_of
 from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import MAX_KEPT_TRIES, Delivery, DeliveryStatus, Due, Try, Webhook
@@ -27,16 +27,18 @@ _EXPIRED = "The event is not kept any more."
 #: HTTP: the endpoint wants nothing any more (Standard Webhooks, "Disabling endpoints").
 GONE = 410
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Happened:
-    """What an event says of itself, as far as delivering has to know."""
+    """What an event says of itself, as far as delivering has to know.
+
+    :param time: ISO 8601, of the change.
+    """
 
     event_id: str
     event_type: str
     target_id: str
+    time: str
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,14 @@ class Outcome:
 
     :param accepted: whether the endpoint took it; None when nothing was posted.
     :param not_before: the endpoint wants to be sent nothing before this moment; None when it does not say.
+    :param completed_to_delivered: milliseconds, of an event that a file is completed and that was taken at first.
     """
 
     accepted: bool | None
     status: int | None = None
     next_try_at: int | None = None
     not_before: int | None = None
+    completed_to_delivered: float | None = None
 
 
 NOTHING = Outcome(None)
@@ -58,15 +62,16 @@ NOTHING = Outcome(None)
 
 def read_event(event: PublishedEvent) -> Happened:
     told = json.loads(event.line)
-    return Happened(told["id"], told["type"], told["target"]["id"])
+    return Happened(told["id"], told["type"], told["target"]["id"], told["time"])
 
 
 def first_try(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Outcome:
     """Repeatable: the endpoint knows the event again by its id."""
     outcome = _try(stores, webhook, event, _new_delivery(webhook, event))
-    if outcome.accepted:
-        delivered(event, round((time.time() - _published_at(event)) * 1000))
-    return outcome
+    happened = read_event(event)
+    if not outcome.accepted or happened.event_type != EventType.FILE_COMPLETED:
+        return outcome
+    return replace(outcome, completed_to_delivered=milliseconds_since(happened.time))
 
 
 def try_again(stores: Stores, webhook: Webhook, due: Due, accepted: Callable[[], None]) -> Outcome:
@@ -96,14 +101,6 @@ def replay_event(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Out
 def anew(delivery: Delivery) -> Delivery:
     """The delivery before the first of a new row of tries."""
     return replace(delivery, status=DeliveryStatus.PENDING, attempts=0, next_try_at=None)
-
-
-def delivered(event: PublishedEvent, milliseconds: int) -> None:
-    """An endpoint has taken an event at the first try.
-
-    :param milliseconds: since it was published.
-    """
-    _log.info("Delivered an event", extra={"sequence": event.sequence, "milliseconds": milliseconds})
 
 
 def _try(
@@ -166,9 +163,3 @@ def _new_delivery(webhook: Webhook, event: PublishedEvent) -> Delivery:
         event_type=happened.event_type,
         created_at=timestamp(),
     )
-
-
-def _published_at(event: PublishedEvent) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(event.published_at).timestamp()

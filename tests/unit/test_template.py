@@ -452,7 +452,7 @@ def test_every_log_is_kept_for_a_stated_time() -> None:
 
 def test_dashboard_is_valid_json() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 10
+    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 12
 
 
 def test_upload_in_parts_ends_before_the_bucket_aborts_it() -> None:

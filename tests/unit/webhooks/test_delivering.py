@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -531,3 +532,51 @@ def test_all_means_all_that_the_maker_sees(lab: Lab) -> None:
     assert Scope.AUDIT_READ not in webhook.scopes or Scope.AUDIT_READ in lab.world.caller("anna").scopes
     assert not webhook.wants("file.downloaded", "x")
     assert not webhook.wants("webhook.test", "another")
+
+
+# ---- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, list[Any]]:
+    """Values by name of what was written since the last look, in the form that CloudWatch reads."""
+    found: dict[str, list[Any]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        told = json.loads(line)
+        for described in told.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert described["Namespace"] == "Strongroom"
+            assert described["Dimensions"] == [["Stage"]]
+            for metric in described["Metrics"]:
+                found.setdefault(metric["Name"], []).append(told[metric["Name"]])
+    return found
+
+
+def test_time_from_completed_to_delivered_is_measured_where_an_endpoint_is_well(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.webhook()
+    lab.happen(3)
+    lab.happen(kind=EventType.FILE_RENAMED)
+    lab.forward(20)
+    lab.work()
+    ((*measured,),) = metrics(capsys)["CompletedToDelivered"]
+    assert len(measured) == 3, "of completed files only"
+    assert all(20_000 <= milliseconds < 60_000 for milliseconds in measured)
+
+
+def test_endpoint_that_was_away_counts_as_failed_tries_and_not_as_our_slowness(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.webhook(types=["file.completed"])
+    lab.behave(silent)
+    lab.happen()
+    lab.work()
+    assert metrics(capsys)["FailedTries"] == [1]
+    lab.happen(3)
+    lab.behave(OK)
+    lab.pass_time(600)
+    assert metrics(capsys).keys() == {"ChangeToReadable"}
+    lab.behave(answering(410))
+    lab.happen()
+    lab.work()
+    told = metrics(capsys)
+    assert (told["FailedTries"], told["WebhooksDisabled"]) == ([1], [1])
