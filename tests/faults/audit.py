@@ -18,6 +18,7 @@ from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
 from tests.faults.lab import Lab
+from tests.faults.webhook_audit import wrong_webhooks
 
 
 def audit(lab: Lab) -> list[str]:
@@ -36,6 +37,7 @@ def audit(lab: Lab) -> list[str]:
         *_wrong_people(lab),
         *_wrong_queue(lab),
         *wrong_events(lab, rows),
+        *wrong_webhooks(lab),
     ]
 
 

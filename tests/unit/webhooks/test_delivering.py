@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
 from pynamodb.exceptions import PynamoDBException
 
@@ -459,7 +460,7 @@ def test_endpoint_that_has_taken_what_it_failed_at_fails_no_more_though_the_work
     lab.forward(10)
     done: list[str] = []
 
-    def die_after_the_delivery(operation: str) -> None:
+    def die_after_the_delivery(operation: str, _: AWSPreparedRequest) -> None:
         if "dynamodb.TransactWriteItems" in done:
             raise EndpointConnectionError(endpoint_url="https://away.example")
         done.append(operation)
