@@ -86,7 +86,7 @@ def stall(wire: socket.socket) -> None:
 
 
 def drip(wire: socket.socket) -> None:
-    for letter in b"HTTP/1.1 200 OK\r\nA: " + b"x" * 1000:
+    for letter in b"HTTP/1.1 200 OK\r\nA: " + b"x" * 40:
         wire.sendall(bytes([letter]))
         threading.Event().wait(0.05)
 
@@ -213,6 +213,19 @@ def test_nothing_is_sent_to_a_second_address_when_the_first_has_taken_the_reques
     at(monkeypatch, "127.0.0.1", "127.0.0.1", "127.0.0.2")
     assert OutboundSender((HOST,)).send(server.url(HOST), HEADERS, b"{}").error == BROKEN_OFF
     assert len(server.received) == 1
+
+
+def test_name_is_asked_for_once(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is connected to is what was checked, whatever the DNS answers a moment later."""
+    answers = ["127.0.0.1", "127.0.0.2"]
+    monkeypatch.setattr(
+        "socket.getaddrinfo",
+        lambda host, port, *_, **__: [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0) if host == HOST else host, port))
+        ],
+    )
+    assert OutboundSender((HOST,)).send(server.url(HOST), HEADERS, b"{}").status == 204
+    assert answers == ["127.0.0.2"]
 
 
 def test_no_address_takes_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
