@@ -115,8 +115,9 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
 def _lead_here(case: Case, chance: random.Random) -> None:
     """The URL of a webhook, where it was to be valid, leads to a host that the server lets webhooks go to."""
     is_wrong = case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)
-    names_one = case.path.startswith("/webhooks") and isinstance(case.body, dict) and "url" in case.body
-    if names_one and not is_wrong and chance.random() < 0.7:
+    if is_wrong or not case.path.startswith("/webhooks") or chance.random() < 0.3:
+        return
+    if isinstance(case.body, dict) and "url" in case.body:
         case.body = {**case.body, "url": f"http://127.0.0.1:9/{chance.getrandbits(32):x}"}
 
 

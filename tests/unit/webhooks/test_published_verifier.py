@@ -11,7 +11,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from chalicelib.webhooks import logic
-from chalicelib.webhooks.signatures import sign
+from chalicelib.webhooks.signatures import new_secret, sign
 from tests.memory.endpoints import OK, answering
 from tests.unit.webhooks.lab import URL, Lab
 
@@ -47,7 +47,7 @@ def test_other_bytes_ids_and_secrets_are_refused(lab: Lab) -> None:
     lab.happen()
     lab.work()
     (post,) = lab.posts()
-    other = logic.new_secret()
+    other = new_secret()
     for key, body, headers in (
         (secret, post.body + b" ", post.headers),
         (secret, post.body, {**post.headers, "webhook-id": "evt_other"}),
