@@ -75,8 +75,10 @@ class OnMoto:
 def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Side]:
     # The client's waits between attempts.
     monkeypatch.setattr("time.sleep", lambda seconds: None)
+    # Before the journey: sessions of the world begin now.
+    side = InMemory() if request.param == "memory" else OnMoto(request.getfixturevalue("world"))
     with time_machine.travel(NOW, tick=False):
-        yield InMemory() if request.param == "memory" else OnMoto(request.getfixturevalue("world"))
+        yield side
 
 
 def received(side: Side, seconds: float) -> list[Message]:
