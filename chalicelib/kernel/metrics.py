@@ -43,6 +43,11 @@ def put_values(settings: Settings, name: str, values: Sequence[float], unit: Uni
         sys.stdout.write(json.dumps(line) + "\n")
 
 
+def put_count(settings: Settings, name: str, count: int) -> None:
+    """How often something has happened since the last time that this was told."""
+    put_values(settings, name, [count], "Count")
+
+
 def milliseconds_since(moment: str) -> float:
     """Since a time of the contract's form, by this machine's clock; never below 0."""
     return max(0.0, (time.time() - datetime.fromisoformat(moment).timestamp()) * 1000)

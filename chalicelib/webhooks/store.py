@@ -177,7 +177,8 @@ class WebhookStore:
         :raises VersionConflict: another holds the lease, it is left alone, disabled or gone.
         """
         row = self._rows(organization_id, webhook_id)
-        free = WebhookRow.lease.does_not_exist() | (WebhookRow.lease_until <= now)
+        # Our own lease: only the answer of the write was lost, and the client has sent it again.
+        free = WebhookRow.lease.does_not_exist() | (WebhookRow.lease_until <= now) | (WebhookRow.lease == holder)
         with contention_on_condition():
             row.update(
                 actions=[

@@ -19,6 +19,7 @@ from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
 from tests.faults import following
 from tests.faults.lab import Lab
+from tests.faults.webhook_audit import wrong_webhooks
 
 
 def audit(lab: Lab) -> list[str]:
@@ -37,6 +38,7 @@ def audit(lab: Lab) -> list[str]:
         *_wrong_people(lab),
         *_wrong_queue(lab),
         *wrong_events(lab, rows),
+        *wrong_webhooks(lab),
     ]
 
 

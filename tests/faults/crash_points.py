@@ -8,7 +8,7 @@ from typing import Any
 from tests.faults.audit import audit
 from tests.faults.lab import Lab, State
 from tests.faults.people import Answer
-from tests.faults.scenarios import Scenario
+from tests.faults.scenario import Scenario
 from tests.faults.wire import Call, Mode
 
 MODES = tuple(mode for mode in Mode if mode not in (Mode.HANGS, Mode.REFUSED))
@@ -92,7 +92,7 @@ def run_point(lab: Lab, ready: Prepared, position: int, mode: Mode, *, tokens_ar
         wrong.append(f"ended {ends}, not {scenario.ends}")
     return Result(
         told=_told(answer),
-        end=", ".join(ends) if scenario.ends else "",
+        end=_posted(lab, ready) if scenario.posts else ", ".join(ends) if scenario.ends else "",
         by=_helper(lab),
         wrong=tuple(wrong),
     )
@@ -119,6 +119,12 @@ def _told(answer: Answer | None) -> str:
     if answer is None:
         return ""
     return "no answer" if answer.status is None else str(answer.status)
+
+
+def _posted(lab: Lab, ready: Prepared) -> str:
+    """How often, in all that happened since the scenario began."""
+    count = len(lab.endpoint.posts) - len(ready.state.endpoint.received)
+    return {0: "not posted", 1: "posted once", 2: "posted twice"}.get(count, f"posted {count} times")
 
 
 def _helper(lab: Lab) -> str:

@@ -37,11 +37,14 @@ from infra.local.consumer import LambdaContext, lambda_event, stream_event
 from infra.local.processes import free_port
 from tests import faster, moto_gaps
 from tests.faults import cloud as aws
-from tests.faults import following
+from tests.faults import following, webhook_queue
 from tests.faults.clock import Clock, really_sleep, virtual_clock
+from tests.faults.endpoint import Endpoint
+from tests.faults.endpoint import Kept as EndpointKept
 from tests.faults.people import PASSWORD, Accepted, Person
 from tests.faults.tokens import Tokens
 from tests.faults.wire import SimulatedCrash, Wire, tapped
+from tests.receiver import receiver
 
 #: Four times as long as in the stack: what recovers with a lazy sweep does so with a busy one, and sooner.
 SWEEP_INTERVAL_SECONDS = 3600
@@ -63,13 +66,15 @@ class State:
     accepted: dict[str, Accepted]
     tokens: dict[str, str | None]
     ids: int
+    endpoint: EndpointKept
 
 
 class Lab:
     """One Strongroom; :meth:`start_over` gives an empty one with two organisations of two users."""
 
-    def __init__(self, cloud: aws.Cloud, wire: Wire, clock: Clock, cache: redis.Redis) -> None:
+    def __init__(self, cloud: aws.Cloud, wire: Wire, clock: Clock, cache: redis.Redis, endpoint: Endpoint) -> None:
         self.cloud = cloud
+        self.endpoint = endpoint
         self.wire = wire
         self.clock = clock
         self.cache = cache
@@ -106,6 +111,7 @@ class Lab:
         self.accepted = copy.deepcopy(state.accepted)
         self._ids = itertools.count(state.ids)
         self.swept, self.deliveries, self.lifecycle_used = [], 0, False
+        self.endpoint.back_to(state.endpoint)
         self.stream_is_lost = False
         for person in self.people.values():
             person.token = state.tokens[person.username]
@@ -120,6 +126,7 @@ class Lab:
             accepted=copy.deepcopy(self.accepted),
             tokens={person.username: person.token for person in self.people.values()},
             ids=next(self._ids),
+            endpoint=self.endpoint.keep(),
         )
 
     def _populate(self) -> None:
@@ -266,6 +273,9 @@ class Lab:
                 self.lifecycle_used = self.cloud.run_lifecycle()
                 publish = self.keep_up if self.stream_is_lost else self.publish
                 assert publish(), "the publisher fails without a fault"
+                webhook_queue.settle(self)
+                # Whatever it told of itself meanwhile.
+                assert publish(), "the publisher fails without a fault"
                 return
             # The last rounds are a day long: then direct uploads that nobody finished have expired.
             self.clock.forward(SWEEP_INTERVAL_SECONDS if number < MAX_ROUNDS - 2 else 24 * 3600)
@@ -340,7 +350,7 @@ def laboratory() -> Iterator[Lab]:
         cloud = aws.Cloud()
         stack.callback(cloud.stop)
         wiring.install(wiring.Stores(config.settings(), tables=cloud.tables))
-        lab = Lab(cloud, wire, clock, cache)
+        lab = Lab(cloud, wire, clock, cache, Endpoint(stack.enter_context(receiver())))
         patch.setattr("uuid6.uuid7", lab.next_id)
         yield lab
 

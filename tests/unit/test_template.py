@@ -455,7 +455,7 @@ def test_alarms_of_our_own_metrics_name_what_is_sent() -> None:
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
         if alarm["Properties"]["Namespace"] == NAMESPACE
     ]
-    assert {alarm["MetricName"] for alarm in own} == {"SealLag", "FeedsNotKeptUp"}
+    assert {alarm["MetricName"] for alarm in own} == {"SealLag", "FeedsNotKeptUp", "CompletedToDelivered"}
     for alarm in own:
         assert f'"{alarm["MetricName"]}"' in sent
         assert alarm["Dimensions"] == [{"Name": "Stage", "Value": {"Ref": "Stage"}}]
@@ -481,7 +481,7 @@ def test_every_log_is_kept_for_a_stated_time() -> None:
 
 def test_dashboard_is_valid_json() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 11
+    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 13
 
 
 def test_upload_in_parts_ends_before_the_bucket_aborts_it() -> None:
