@@ -580,4 +580,4 @@ def test_endpoint_that_was_away_counts_as_failed_tries_and_not_as_our_slowness(
     lab.happen()
     lab.work()
     told = metrics(capsys)
-    assert (told["FailedTries"], told["WebhooksDisabled"]) == ([1], [1])
+    assert (told["FailedTries"], told["WebhooksDisabled"]) == ([[1]], [[1]])
