@@ -134,11 +134,11 @@ EVENTS = (
         (f"{EVERY_CHANGE_TESTS}::test_change_is_told[PATCH /users/{{user_id}} last_owner]",),
     ),
     Protection(
-        "A change that is sent twice is one event",
+        "An act that is told twice is one event",
         "Event.event_id",
         "self.occasion",
         "__import__('secrets').token_hex()",
-        (f"{EVERY_CHANGE_TESTS}::test_answer_that_is_lost_writes_no_second_event",),
+        (f"{COMMAND_EVENTS_TESTS}::test_redrive_that_died_after_telling_tells_the_same_event_again",),
     ),
     Protection(
         "Of the name of a failed login four digits of a hash are stored",

@@ -388,6 +388,21 @@ def test_answer_that_is_lost_writes_no_second_event(scene: Scene, act: Act, unhu
     assert len(set(moments)) == len(moments)
 
 
+def test_redrive_that_died_after_telling_tells_the_same_event_again(scene: Scene) -> None:
+    """Two rows in the outbox, of two times; one event in the feed, because its id is the same."""
+    url = scene.world.queue_url.replace(QUEUE, DEAD_LETTER_QUEUE)
+    scene.world.sqs.send_message(QueueUrl=url, MessageBody="nonsense")
+    with refused("sqs.DeleteMessage"):
+        assert scene.operator.run("redrive").exit_code != 0
+    for message in scene.world.cloud.messages(DEAD_LETTER_QUEUE):
+        message.visible_at = 0
+    scene.operator.done("redrive")
+    told = scene.world.written_events()
+    assert [event["data"]["command"] for event in told] == ["redrive", "redrive"]
+    scene.world.publish()
+    assert len(list(scene.world.stores.feed.before(NOBODYS_ORGANIZATION, None))) == 1
+
+
 def test_command_that_fails_is_not_told(scene: Scene) -> None:
     for words in (
         "users set-role anna member",
