@@ -111,7 +111,7 @@ def _close(endpoint: UnreliableEndpoint, wire: socket.socket, accept: Accept) ->
 
 
 def _close_amid_head(endpoint: UnreliableEndpoint, wire: socket.socket, accept: Accept) -> None:
-    wire.sendall(b"HTTP/1.1 20")
+    wire.sendall(b"HTTP/1.1 200 OK\r\nContent-")
 
 
 def _close_amid_body(endpoint: UnreliableEndpoint, wire: socket.socket, accept: Accept) -> None:
@@ -120,7 +120,7 @@ def _close_amid_body(endpoint: UnreliableEndpoint, wire: socket.socket, accept: 
 
 
 def _take_too_late(endpoint: UnreliableEndpoint, wire: socket.socket, accept: Accept) -> None:
-    endpoint.stall(ATTEMPT_SECONDS + 1)
+    endpoint.stall(3 * ATTEMPT_SECONDS)
     wire.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 
 

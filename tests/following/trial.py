@@ -38,6 +38,7 @@ from tests.following.stack import Stack
 from tests.integration.conftest import PASSWORD, Machine, await_condition
 from tests.receiver import receiver
 
+Say = Callable[[str], None]
 CONTENT: Final = b"hello, world\n"
 POLL_SECONDS: Final = 0.5
 
@@ -61,9 +62,10 @@ class Trial:
     """
     :param stores: of the machine; whoever makes them has its environment.
     :param seed: of what members, killer and endpoint choose; the machine's own timing is as it is.
+    :param pause_seconds: between two changes of one of the two members.
     """
 
-    def __init__(self, machine: Machine, stores: Stores, folder: Path, seed: int) -> None:
+    def __init__(self, machine: Machine, stores: Stores, folder: Path, seed: int, pause_seconds: float = 0.1) -> None:
         self._machine = machine
         self._stores = stores
         self._folder = folder
@@ -73,6 +75,7 @@ class Trial:
         self._kills: Counter[str] = Counter()
         self._children: dict[str, Child] = {}
         self._seed = seed
+        self._pause_seconds = pause_seconds
         self._s3 = machine.client("s3")
         #: A file whose bytes are gone.
         self._broken: str | None = None
@@ -91,7 +94,10 @@ class Trial:
             self._upload("before.txt")
             self._add_followers(received.url())
             ending.callback(self._stop_followers)
-            self._members = [Member(self._stack.base_url, self._token, self._done, self._seed + n, 0.1) for n in (1, 2)]
+            self._members = [
+                Member(self._stack.base_url, self._token, self._done, self._seed + number, self._pause_seconds)
+                for number in (1, 2)
+            ]
             for member in self._members:
                 member.start()
             ending.callback(self._stop_members)
@@ -144,11 +150,12 @@ class Trial:
             member.stop()
 
     # ---- disturbing ----------------------------------------------------------------------------------------------
-    def disturb(self, seconds: float, between_seconds: tuple[float, float]) -> None:
+    def disturb(self, seconds: float, between_seconds: tuple[float, float], say: Say = print) -> None:
         """Kill one process after the other until the time is over, each twice at least, and let the endpoint lie in
         every way there is.
 
         :param between_seconds: from .. to, how long all is left alone after each kill.
+        :param say: is told of each round of kills.
         """
         ways: dict[str, Callable[[], None]] = {
             "consumer": self._kill_consumer,
@@ -156,14 +163,22 @@ class Trial:
             "api": self._kill_api,
             "poller": partial(self._kill_follower, "poller"),
         }
-        until = time.monotonic() + seconds
+        began = time.monotonic()
+        until = began + seconds
         for name in cycle(ways):
             if time.monotonic() >= until and min(self._kills[way] for way in ways) >= 2:
                 break
             ways[name]()
             self._kills[name] += 1
+            if name == "poller":
+                say(f"{time.monotonic() - began:6.0f} s  {self._progress()}")
             time.sleep(self._random.uniform(*between_seconds))
         await_condition(self._endpoint.has_tried_all, "every way of lying")
+
+    def _progress(self) -> str:
+        changes = sum(self._done.answers.values())
+        posts, accepted = sum(got.times for got in [*self._endpoint.got.values()]), len(self._endpoint.got)
+        return f"{changes} changes asked for, {self._kills.total()} kills, {accepted} events in {posts} posts"
 
     def _kill_api(self) -> None:
         self._stack.kill("api")
