@@ -28,7 +28,8 @@ class Stack:
 
     def start_consumer(self) -> None:
         rights = self.machine.parts["consumer"].variables()
-        environment = {**self.machine.environment, **quick_consumer.ENVIRONMENT, **rights}
+        checkpoints = {"STREAM_CHECKPOINTS": str(self.machine.folder / "checkpoints.json")}
+        environment = {**self.machine.environment, **quick_consumer.ENVIRONMENT, **checkpoints, **rights}
         command = [sys.executable, "-m", quick_consumer.__name__]
         self.children["consumer"] = Child("consumer", command, environment, ROOT, self.machine.output.take)
 
