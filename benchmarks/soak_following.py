@@ -14,7 +14,6 @@ import os
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.table import show
@@ -42,7 +41,7 @@ def main() -> int:
         found = run(Path(folder), arguments.seconds, arguments.seed)
     report(found)
     if arguments.json:
-        arguments.json.write_text(json.dumps(asdict(found), indent=2) + "\n", encoding="utf-8")
+        arguments.json.write_text(json.dumps(vars(found), indent=2) + "\n", encoding="utf-8")
     for sentence in found.wrong:
         print(f"WRONG: {sentence}", file=sys.stderr)
     agreed = "\nEvery event was delivered, none was invented, and all know the files that the API shows."
