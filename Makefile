@@ -67,11 +67,12 @@ test-localstack: app ## The integration tests against LocalStack, without Docker
 test-browser: environments ## Uppy from npm, unmodified, in a real Chromium against the real stack (gets both if missing)
 	@$(PY) -m tests.browser
 
-bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tables and writes JSON
+bench: environments ## Measure AWS calls, CPU, memory, cold start and events; prints tables and writes JSON
 	@$(PY) -m benchmarks
 
-soak: environments ## Upload for SECONDS (120) in every way; nothing may be lost, fail or grow
+soak: environments ## Upload for SECONDS (120) in every way, then follow the events as long while processes are killed
 	@$(PY) -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS))
+	@$(PY) -m benchmarks.soak_following $(if $(SECONDS),--seconds $(SECONDS))
 
 lint: app ## ruff, mypy --strict, cfn-lint on the packaged template
 	@$(PY) -m ruff check .

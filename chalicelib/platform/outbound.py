@@ -121,9 +121,12 @@ class OutboundSender:
             attempt.outcome.set_result(_told(error))
 
     def _post(self, attempt: _Attempt, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        from chalicelib.platform.whole_head import WholeHeadResponse
+
         end = time.monotonic() + ATTEMPT_SECONDS
         target = self._target(url)
         connection = self._connect(attempt, target, _resolve(target), end)
+        connection.response_class = WholeHeadResponse
         try:
             if attempt.is_given_up:
                 raise _Refusal(TIMED_OUT)

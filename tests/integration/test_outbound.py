@@ -135,6 +135,10 @@ def test_odd_answers(server: Receiver) -> None:
         (b"", {BROKEN_OFF}),
         (b"SSH-2.0-OpenSSH_9.7\r\n", {NOT_HTTP, BROKEN_OFF}),
         (b"HTTP/1.1 abc OK\r\n\r\n", {NOT_HTTP, BROKEN_OFF}),
+        # Of a server that has died in between: it has not answered.
+        (b"HTTP/1.1 200 OK\r\n", {BROKEN_OFF}),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", {BROKEN_OFF}),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nServer:", {BROKEN_OFF}),
     ):
         server.behaviour = answer(raw)
         result = sender.send(server.url(), HEADERS, b"{}")

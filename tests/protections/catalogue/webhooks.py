@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.protections.catalogue.places import DELIVERING_TESTS, OUTBOUND_TESTS, URLS_TESTS, WEBHOOKS_TESTS
+from tests.protections.catalogue.places import (
+    DELIVERING_TESTS,
+    OUTBOUND_TESTS,
+    URLS_TESTS,
+    WEBHOOKS_TESTS,
+    WHOLE_HEAD_TESTS,
+)
 from tests.protections.catalogue.protection import Protection
 
 WEBHOOKS = (
@@ -194,5 +200,12 @@ WEBHOOKS = (
         "200 <= self.status < 300",
         "200 <= self.status < 400",
         (f"{OUTBOUND_TESTS}::test_anything_but_2xx_is_no_acceptance_and_no_redirect_is_followed",),
+    ),
+    Protection(
+        "An endpoint that dies in the head of its answer has not accepted the event",
+        "WholeHeadResponse.begin",
+        "head.last_line not in _EMPTY_LINES",
+        "False",
+        (f"{WHOLE_HEAD_TESTS}::test_head_that_breaks_off_is_no_answer",),
     ),
 )
