@@ -109,7 +109,7 @@ def deploy_stack(
         ChangeSetName=change_set,
         ChangeSetType="UPDATE" if existing else "CREATE",
         Capabilities=CAPABILITIES,
-        Parameters=_parameters(template, parameters, existing),
+        Parameters=_parameters(template, parameters, existing, report),
         Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         **source,
     )
@@ -174,14 +174,39 @@ def _ready_stack(cloudformation: Any, stack_name: str, report: Report, timeout_s
     return stack
 
 
-def _parameters(template: Template, given: Mapping[str, str], existing: dict[str, Any] | None) -> list[dict[str, Any]]:
+def _parameters(
+    template: Template, given: Mapping[str, str], existing: dict[str, Any] | None, report: Report
+) -> list[dict[str, Any]]:
     declared = template.get("Parameters", {})
     unknown = sorted(set(given) - set(declared))
     if unknown:
         raise DeploymentError(f"The template has no parameter {', '.join(unknown)}. It has: {', '.join(declared)}.")
-    kept = {parameter["ParameterKey"] for parameter in (existing or {}).get("Parameters", [])} & set(declared)
-    values: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
-    return values + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(given))]
+    before = {
+        parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in (existing or {}).get("Parameters", [])
+    }
+    kept = {key: value for key, value in before.items() if key in declared and key not in given}
+    moved = moved_into_bounds(declared, kept)
+    for key, value in sorted(moved.items()):
+        report(f"{key} was {kept[key]}, which this version does not take: it becomes {value}.")
+    values = [{"ParameterKey": key, "ParameterValue": value} for key, value in {**given, **moved}.items()]
+    return values + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(set(kept) - set(moved))]
+
+
+def moved_into_bounds(declared: Mapping[str, Any], kept: Mapping[str, str]) -> dict[str, str]:
+    """The kept numbers that the template no longer takes, with the nearest value that it does.
+
+    CloudFormation checks a previous value against the new template, so that without this a narrower bound would refuse
+    each update of a stack that has the old default.
+    """
+    moved: dict[str, str] = {}
+    for key, value in kept.items():
+        bounds = declared[key]
+        if bounds.get("Type") != "Number":
+            continue
+        inside = min(max(float(value), bounds.get("MinValue", float(value))), bounds.get("MaxValue", float(value)))
+        if inside != float(value):
+            moved[key] = str(int(inside))
+    return moved
 
 
 def _pauses(timeout_seconds: float, waiting_for: str) -> Iterator[None]:

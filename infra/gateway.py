@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from chalicelib.kernel.config import MAX_UPLOAD_BYTES_ON_AWS
 from chalicelib.kernel.errors import (
     BadInput,
     NotSignedIn,
@@ -35,7 +36,8 @@ _ANSWERS: dict[str, tuple[int | None, str, str]] = {
     "REQUEST_TOO_LARGE": (
         413,
         TooLarge.code,
-        "The request is larger than 10 MB. Send large files straight to S3: see POST /files.",
+        f"The request is too large. A file sent by form may have at most {MAX_UPLOAD_BYTES_ON_AWS} bytes; for more, "
+        "POST JSON with filename and size to /files and send the bytes straight to storage as its answer says.",
     ),
     "UNSUPPORTED_MEDIA_TYPE": (415, UnsupportedMediaType.code, "The content type of the request is not supported."),
     "THROTTLED": (429, TooManyRequests.code, "Too many requests at once. Try again in a second."),

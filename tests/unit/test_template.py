@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Iterator
@@ -28,6 +29,8 @@ from infra.template.tables import table_models
 PROD = everything_but_chalice("prod")
 RESOURCES: dict[str, Any] = PROD["Resources"]
 FUNCTIONS = tuple(function.logical_id for function in functions.FUNCTIONS)
+#: What Lambda takes of a request (AWS limit).
+LAMBDA_REQUEST_BYTES = 6_291_456
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -95,13 +98,66 @@ def test_lifecycle_of_both_buckets() -> None:
         {rule["Id"]: rule for rule in RESOURCES[name]["Properties"]["LifecycleConfiguration"]["Rules"]}
         for name in ("TempBucket", "PermanentBucket")
     )
-    assert temp["expire-leftovers"]["ExpirationInDays"] == 1
-    assert temp["abort-abandoned-multipart-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert set(temp) == {"expire-leftovers", "abort-abandoned-multipart-uploads"}
     assert permanent["forget-old-versions"]["NoncurrentVersionExpiration"] == {
         "NoncurrentDays": {"Ref": "OldVersionDays"}
     }
     assert not any("ExpirationInDays" in rule for rule in permanent.values()), "kept files must never expire"
     assert RESOURCES["PermanentBucket"]["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+SECONDS_OF_A_DAY = 86_400
+
+
+def days_of(bucket: str, action: str, days: str) -> int:
+    """Of the bucket's one rule with this action, by the template's defaults."""
+    rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+    [found] = [rule[action] for rule in rules if action in rule]
+    value = found[days] if days else found
+    return int(PROD["Parameters"][value["Ref"]]["Default"] if isinstance(value, dict) else value)
+
+
+def test_bytes_outlive_the_messages_that_announce_them() -> None:
+    """Simulated: SQS forgets a message by its age, S3 an object by the time since its upload was started."""
+    expire_seconds = days_of("TempBucket", "ExpirationInDays", "") * SECONDS_OF_A_DAY
+    dead_seconds = RESOURCES["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"]
+    waiting_seconds = RESOURCES["UploadsQueue"]["Properties"]["MessageRetentionPeriod"]
+    assert expire_seconds >= MULTIPART_TTL_SECONDS + dead_seconds + waiting_seconds, "redriven on the last day"
+
+
+def test_parts_of_an_accepted_completion_outlive_a_long_weekend() -> None:
+    days = days_of("TempBucket", "AbortIncompleteMultipartUpload", "DaysAfterInitiation")
+    assert days * SECONDS_OF_A_DAY >= MULTIPART_TTL_SECONDS + 4 * SECONDS_OF_A_DAY
+
+
+#: DynamoDB's recovery window (AWS limit).
+RECOVERY_DAYS = 35
+
+
+def test_every_row_that_can_be_restored_has_its_bytes() -> None:
+    assert days_of("PermanentBucket", "NoncurrentVersionExpiration", "NoncurrentDays") > RECOVERY_DAYS
+    assert PROD["Parameters"]["OldVersionDays"]["MinValue"] > RECOVERY_DAYS
+
+
+def test_largest_form_fits_into_an_event_of_lambda() -> None:
+    """Simulated: the event that API Gateway makes of a form, with as many bytes of headers as it takes (10,240)."""
+    form = config.MAX_UPLOAD_BYTES_ON_AWS + 2 * 255 * 4 + 1024
+    headers = {"cookie": "x" * 10_240}
+    event = {
+        "resource": "/files",
+        "path": "/files",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "requestContext": {"identity": {"sourceIp": "192.0.2.1"}, "path": "/api/files", "padding": "x" * 4096},
+        "body": base64.b64encode(bytes(form)).decode(),
+        "isBase64Encoded": True,
+    }
+    assert len(json.dumps(event)) < LAMBDA_REQUEST_BYTES
+
+
+def test_gateway_names_the_size_that_a_form_may_have() -> None:
+    body = json.loads(gateway.gateway_responses()["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"])
+    assert str(PROD["Parameters"]["MaxUploadBytes"]["MaxValue"]) in body["error"]
 
 
 def test_audit_bucket_can_lock_and_keeps_all_but_exports() -> None:
@@ -315,7 +371,7 @@ def test_parameters_of_deployed_stacks_keep_names_types_and_defaults() -> None:
     }
     expected: dict[str, dict[str, Any]] = {name: {"Type": "String", "Default": rate} for name, rate in rates.items()}
     expected |= {
-        "MaxUploadBytes": {"Type": "Number", "Default": 4718592, "MinValue": 1, "MaxValue": 4718592},
+        "MaxUploadBytes": {"Type": "Number", "Default": 4500000, "MinValue": 1, "MaxValue": 4500000},
         "MaxDirectUploadBytes": {
             "Type": "String",
             "Default": "5497558138880",
@@ -344,7 +400,7 @@ def test_defaults_of_the_parameters_are_valid_settings() -> None:
             environment[name] = str(PROD["Parameters"][value["Ref"]].get("Default", ""))
     settings = config.load(environment)
     assert settings.cookie_secure
-    assert settings.max_upload_bytes <= 4_718_592
+    assert settings.max_upload_bytes <= config.MAX_UPLOAD_BYTES_ON_AWS
     assert settings.stage == "prod"
 
 
@@ -482,14 +538,6 @@ def test_every_log_is_kept_for_a_stated_time() -> None:
 def test_dashboard_is_valid_json() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 13
-
-
-def test_upload_in_parts_ends_before_the_bucket_aborts_it() -> None:
-    """Clients are told an expiry that storage keeps, and get most of the day."""
-    rules = RESOURCES["TempBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    (days,) = [rule["AbortIncompleteMultipartUpload"] for rule in rules if "AbortIncompleteMultipartUpload" in rule]
-    aborted_after_seconds = days["DaysAfterInitiation"] * 86_400
-    assert aborted_after_seconds / 2 < MULTIPART_TTL_SECONDS < aborted_after_seconds
 
 
 # ---- docs/operations.md says the same --------------------------------------------------------------------------------
