@@ -21,6 +21,8 @@ FOLDER = Path(__file__).parent
 # Stages whose tables, buckets and dead letters outlive the stack. DeletionPolicy takes no condition in CloudFormation,
 # so this is decided when the template is written out. See docs/decisions/0015-what-outlives-the-stack.md.
 KEPT_STAGES = frozenset({"prod"})
+# What belongs to the whole account once it is there: no stage takes it away again.
+KEPT_BY_EVERY_STAGE = frozenset({"GatewayLogRole", "GatewayAccount"})
 
 DATA_FILES = ("resources.yaml", "network.yaml")
 ENVIRONMENT_FILE = "environment.yaml"
@@ -70,9 +72,9 @@ def merge(base: Template, extra: Template) -> Template:
 def _with_policies(template: Template, stage: str) -> Template:
     if stage in KEPT_STAGES:
         return template
-    for resource in template["Resources"].values():
+    for name, resource in template["Resources"].items():
         for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
-            if attribute in resource:
+            if attribute in resource and name not in KEPT_BY_EVERY_STAGE:
                 resource[attribute] = "Delete"
     return template
 

@@ -1,7 +1,9 @@
 """The tables of the template, made from the models whose rows they hold.
 
 Every module of the application that is named `rows` or `…_rows` is read, and the ledger of the migrations. Two models
-may be rows of one table. On demand: cost follows the requests, and there is no capacity to plan.
+may be rows of one table. On demand: cost follows the requests, and there is no capacity to plan. Deletion protection is
+set after the creation (infra/release.py): with it CloudFormation could not remove a table when the creation of the
+stack fails, and the next creation would find that it exists.
 """
 
 from __future__ import annotations
@@ -66,7 +68,6 @@ def _table(model: Any) -> dict[str, Any]:
         "KeySchema": _keys(schema["key_schema"]),
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
         "SSESpecification": {"SSEEnabled": True},
-        "DeletionProtectionEnabled": {"Fn::If": ["IsProd", True, False]},
     }
     if schema["global_secondary_indexes"]:
         properties["GlobalSecondaryIndexes"] = [
