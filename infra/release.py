@@ -29,6 +29,7 @@ from infra.deployment import (
 )
 from infra.gateway import ensure_gateway_responses, with_noted_parameters
 from infra.leftovers import clear_leftovers
+from infra.origins import cookie_notes
 from infra.packaging import Package, package, with_code_at
 from infra.template import KEPT_STAGES, Template, dumps
 from infra.template.tables import table_names
@@ -84,7 +85,10 @@ def deploy(
     stack = standing_stack(session.client("cloudformation"), stack_name_of(stage))
     given = {"Stage": stage, **_of_endpoint(s3), **parameters}
     given |= parameters_of_account(session, stack, given, report)
-    template = with_noted_parameters(template, effective_parameters(template, stack, given))
+    values = effective_parameters(template, stack, given)
+    for note in cookie_notes(values["CorsOrigins"], values["DomainName"]):
+        report(note)
+    template = with_noted_parameters(template, values)
     names = {"AWS::StackName": stack_name_of(stage), "AWS::AccountId": account, "AWS::Region": session.region_name}
     result = deploy_stack(
         session.client("cloudformation"),

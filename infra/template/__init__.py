@@ -79,6 +79,15 @@ def _with_policies(template: Template, stage: str) -> Template:
     return template
 
 
+def _with_boundary(template: Template) -> Template:
+    """Each role within the policy that the operator names. Here, so that no role is ever forgotten."""
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for resource in template["Resources"].values():
+        if resource.get("Type") == "AWS::IAM::Role":
+            resource["Properties"]["PermissionsBoundary"] = boundary
+    return template
+
+
 def _merged(names: tuple[str, ...], stage: str, base: Template | None = None) -> Template:
     template: Template = merge({"Resources": tables()}, base or {})
     for name in names:
@@ -99,14 +108,17 @@ def function_roles() -> Template:
 
 def of_roles() -> Template:
     """Parameters and conditions that the roles refer to and the data plane does not have."""
-    conditions = load(FOLDER / "roles.yaml")["Conditions"]
-    return {"Parameters": {"MailFrom": generated.parameters()["MailFrom"]}, "Conditions": conditions}
+    roles = load(FOLDER / "roles.yaml")
+    return {
+        "Parameters": {"MailFrom": generated.parameters()["MailFrom"], **roles["Parameters"]},
+        "Conditions": roles["Conditions"],
+    }
 
 
 def everything_but_chalice(stage: str) -> Template:
     """What is merged into the template that `chalice package` writes."""
     own = load(FOLDER / ENVIRONMENT_FILE)
-    return _merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own))
+    return _with_boundary(_merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own)))
 
 
 def dumps(template: Template) -> str:
