@@ -17,6 +17,7 @@ from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded, VersionConflict
+from chalicelib.kernel.metrics import put_count
 from chalicelib.processing.digests import Digests
 from chalicelib.processing.mime import HEAD_BYTES, detect_type
 from chalicelib.processing.ports import CheckedBytes, TempObject
@@ -38,6 +39,8 @@ OUTAGE_PAUSE_FACTOR = 5
 OUTAGE_MAX_PAUSE_SECONDS = 900
 STARTS_IN_A_ROUND = 3
 BYTES_GONE = "The uploaded bytes are gone. Upload the file again."
+#: Reasons of which somebody who operates the service has to know. Others are the upload's: refused, or never sent.
+FAULTS_OF_OURS = frozenset({GAVE_UP, BYTES_GONE})
 
 
 class Outcome(StrEnum):
@@ -98,6 +101,8 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
     except QuotaExceeded as error:
         _log.info("Upload %s stays failed: %s", file_id, error)
         return Outcome.ALREADY_FAILED
+    if taken.attempts == 1:
+        put_count(stores.settings, "UploadsAccepted", 1)
     try:
         return _carry_out(stores, taken, organization)
     except PermanentFault as fault:
@@ -273,6 +278,7 @@ def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Ou
     except VersionConflict:
         return _lost_the_row(stores, file, mark)
     _log.warning("Upload %s failed: %s", file.file_id, reason)
+    put_count(stores.settings, "UploadsFailed" if reason in FAULTS_OF_OURS else "UploadsRefused", 1)
     if discard_bytes:
         # After the row: otherwise a retry after a crash in between would report missing bytes, not the true reason.
         stores.objects.delete_temp(file.organization_id, file.file_id)

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from infra.functions import FUNCTIONS
 from infra.template import generated
 from infra.template.tables import tables
 
@@ -26,7 +27,7 @@ KEPT_BY_EVERY_STAGE = frozenset({"GatewayLogRole", "GatewayAccount"})
 
 DATA_FILES = ("resources.yaml", "network.yaml")
 ENVIRONMENT_FILE = "environment.yaml"
-FUNCTION_FILES = ("functions.yaml", "roles.yaml", "gateway.yaml", "monitoring.yaml")
+FUNCTION_FILES = ("functions.yaml", "roles.yaml", "gateway.yaml", "monitoring.yaml", "own_metrics.yaml")
 
 
 class _Loader(yaml.SafeLoader):
@@ -79,6 +80,20 @@ def _with_policies(template: Template, stage: str) -> Template:
     return template
 
 
+def _with_traces(template: Template) -> Template:
+    """Each function's role may send traces where there are any. The actions know no resource."""
+    statement = {
+        "Sid": "Traces",
+        "Effect": "Allow",
+        "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+        "Resource": "*",
+    }
+    for function in FUNCTIONS:
+        [policy] = template["Resources"][function.role]["Properties"]["Policies"]
+        policy["PolicyDocument"]["Statement"].append({"Fn::If": ["IsTraced", statement, {"Ref": "AWS::NoValue"}]})
+    return template
+
+
 def _with_boundary(template: Template) -> Template:
     """Each role within the policy that the operator names. Here, so that no role is ever forgotten."""
     boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
@@ -118,7 +133,7 @@ def of_roles() -> Template:
 def everything_but_chalice(stage: str) -> Template:
     """What is merged into the template that `chalice package` writes."""
     own = load(FOLDER / ENVIRONMENT_FILE)
-    return _with_boundary(_merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own)))
+    return _with_boundary(_with_traces(_merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own))))
 
 
 def dumps(template: Template) -> str:
