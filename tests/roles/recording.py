@@ -80,7 +80,7 @@ def listen(stack: str) -> None:
     def note(request: AWSRequest, event_name: str, signature_version: str, **_: Any) -> None:
         function = _function()
         if function is not None:
-            _, service, operation = event_name.split(".")
+            service, operation = event_name.split(".")[1:]
             asked = Request(
                 service=service,
                 operation=operation,

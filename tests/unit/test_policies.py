@@ -16,9 +16,11 @@ from typing import Any
 
 import pytest
 
+from infra.functions import FUNCTIONS
 from infra.packaging import ROOT
 from infra.template import everything_but_chalice
-from tests.unit import test_roles
+from tests.roles import recording
+from tests.unit.test_roles import allowed
 
 PROD = everything_but_chalice("prod")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -131,7 +133,7 @@ def test_documented_command_is_allowed(service: str, command: str) -> None:
 
 
 def test_deployer_may_do_what_the_operators_sweep_calls() -> None:
-    for name, action, resource in test_roles.recording.recorded():
+    for name, action, resource in recording.recorded():
         if name in ("sweep", "audit") and action.startswith("s3:"):
             bucket, _, key = resource.partition("/")
             wanted = f"arn:aws:s3:::strongroom-prod-{bucket}-ACCOUNT" + (f"/{key}" if key else "")
@@ -211,8 +213,8 @@ def test_every_role_is_bounded() -> None:
 
 
 def test_boundary_lets_each_role_do_its_work() -> None:
-    for function in test_roles.functions.FUNCTIONS:
-        for action, _ in test_roles.allowed(function.role):
+    for function in FUNCTIONS:
+        for action, _ in allowed(function.role):
             assert allows("boundary", action), (function.name, action)
 
 
