@@ -163,9 +163,14 @@ class Stores:
 
     @cached_property
     def counters(self) -> "Counters":
+        on_fallback = partial(put_count, self.settings, "CacheFallback", 1)
+        if self.settings.cache_url is None and self.settings.rate_counters == "table":
+            from chalicelib.platform.table_counters import TableCounters
+
+            return TableCounters(self.tables, on_fallback)
         from chalicelib.platform.rate_counters import RateCounters
 
-        return RateCounters(self.settings.cache_url, partial(put_count, self.settings, "CacheFallback", 1))
+        return RateCounters(self.settings.cache_url, on_fallback)
 
     def is_outage(self, error: Exception) -> bool:
         """Whether something that we depend on is away, as opposed to a bug."""

@@ -73,9 +73,14 @@ class Settings:
     webhooks_queue_url: str = url("the queue that wakes what delivers to webhooks", _HTTP, required=True)
     webhooks_dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
     cache_url: str | None = url(
-        "`redis://` or `rediss://`; without it each process has its own rate counters",
+        "`redis://` or `rediss://`; without it rate counters are where `RATE_COUNTERS` says",
         ("redis", "rediss"),
         secret=True,
+    )
+    rate_counters: str = choice(
+        "where rate counters are without a cache: in `memory`, each process its own; in the `table` counters, shared",
+        "memory",
+        ("memory", "table"),
     )
     cookie_secure: bool = boolean("Secure cookie named `__Host-session`; `false` where there is no TLS", True)
     session_ttl_seconds: int = integer("absolute lifetime of a session, 60 to 2592000", 24 * 3600, 60, 30 * 24 * 3600)

@@ -86,6 +86,11 @@ def _hit(storage: Storage, items: list[RateLimitItem], who: tuple[str, ...]) -> 
         stats = limiter.get_window_stats(item, *who)
         reset_seconds = max(1, math.ceil(stats.reset_time - time.time()))
         statuses.append(LimitStatus(allowed, item.amount, max(0, stats.remaining), reset_seconds))
+    return tightest(statuses)
+
+
+def tightest(statuses: list[LimitStatus]) -> LimitStatus:
+    """That of the window with least room; once one refuses, of the one that refuses longest."""
     refused = [s for s in statuses if not s.allowed]
     if refused:
         return max(refused, key=lambda s: s.reset_seconds)

@@ -80,17 +80,35 @@ def _with_policies(template: Template, stage: str) -> Template:
     return template
 
 
-def _with_traces(template: Template) -> Template:
-    """Each function's role may send traces where there are any. The actions know no resource."""
-    statement = {
+def _with_optional_statements(template: Template) -> Template:
+    """What each function's role may do besides, where there are traces or a key of the operator's."""
+    traces = {
         "Sid": "Traces",
         "Effect": "Allow",
         "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+        # They know no resource.
         "Resource": "*",
+    }
+    # DynamoDB asks for the caller's own permission to use the key (AWS: DynamoDB encryption at rest).
+    key = {
+        "Sid": "TableKey",
+        "Effect": "Allow",
+        "Action": [
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ],
+        "Resource": {"Ref": "TableKeyArn"},
+        "Condition": {"StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com"}}},
     }
     for function in FUNCTIONS:
         [policy] = template["Resources"][function.role]["Properties"]["Policies"]
-        policy["PolicyDocument"]["Statement"].append({"Fn::If": ["IsTraced", statement, {"Ref": "AWS::NoValue"}]})
+        statements = policy["PolicyDocument"]["Statement"]
+        for condition, statement in (("IsTraced", traces), ("HasTableKey", key)):
+            statements.append({"Fn::If": [condition, statement, {"Ref": "AWS::NoValue"}]})
     return template
 
 
@@ -133,7 +151,9 @@ def of_roles() -> Template:
 def everything_but_chalice(stage: str) -> Template:
     """What is merged into the template that `chalice package` writes."""
     own = load(FOLDER / ENVIRONMENT_FILE)
-    return _with_boundary(_with_traces(_merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own))))
+    return _with_boundary(
+        _with_optional_statements(_merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own)))
+    )
 
 
 def dumps(template: Template) -> str:

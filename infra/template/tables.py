@@ -18,6 +18,8 @@ from pynamodb.models import Model
 import chalicelib
 from infra.migrations.ledger import LedgerRow
 
+_WITH_KEY = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "TableKeyArn"}}
+
 
 def table_models() -> list[type[Model]]:
     """Every model that the deployment has rows of, in the order of the modules' names."""
@@ -67,7 +69,8 @@ def _table(model: Any) -> dict[str, Any]:
         "AttributeDefinitions": sorted(schema["attribute_definitions"], key=lambda known: str(known["AttributeName"])),
         "KeySchema": _keys(schema["key_schema"]),
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "SSESpecification": {"SSEEnabled": True},
+        # Encrypted in any case: by default with a key that DynamoDB owns, which is free.
+        "SSESpecification": {"Fn::If": ["HasTableKey", _WITH_KEY, {"Ref": "AWS::NoValue"}]},
     }
     if schema["global_secondary_indexes"]:
         properties["GlobalSecondaryIndexes"] = [

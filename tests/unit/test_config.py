@@ -90,6 +90,7 @@ WRONG = {
     "RATE_LIMIT_SIGN_UP": ["many"],
     "RATE_LIMIT_INVITATIONS": ["many"],
     "SIGN_UP": ["yes", "OPEN"],
+    "RATE_COUNTERS": ["redis", "Table"],
     "INVITATION_URL": [
         "https://app.example.com/join",
         "app.example.com/{token}",

@@ -27,7 +27,7 @@ RESOURCES = data_plane("prod")["Resources"]
 ROLES = function_roles()
 NO_VALUE = {"Ref": "AWS::NoValue"}
 #: On AWS, with mail and with the stack's own cache.
-CONDITIONS = {"TlsIsRequired": True, "SendsMail": True, "CreateCache": True}
+CONDITIONS = {"TlsIsRequired": True, "SendsMail": True, "CreateCache": True, "CountsInTable": True}
 
 LOGS = {("logs:CreateLogStream", "logs"), ("logs:PutLogEvents", "logs")}
 # What Lambda's service does by the role, before or after our code: AWS's managed policies

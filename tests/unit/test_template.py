@@ -77,7 +77,9 @@ def test_table_is_on_demand_encrypted_and_recoverable(name: str) -> None:
     properties = RESOURCES[name]["Properties"]
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert properties["SSESpecification"] == {"SSEEnabled": True}
+    condition, with_key, without = properties["SSESpecification"]["Fn::If"]
+    assert (condition, without) == ("HasTableKey", NO_VALUE), "by default a key that DynamoDB owns, and nobody pays for"
+    assert with_key == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "TableKeyArn"}}
 
 
 def test_sessions_expire_by_themselves() -> None:
@@ -576,6 +578,22 @@ def test_alarm_is_explained_on_the_operations_page(name: str) -> None:
     [row] = [row for row in rows if name.removesuffix("Alarm") in row[0].strip().split(", ")]
     assert len(row) == 3
     assert all(cell.strip() for cell in row), row
+
+
+def test_idle_deployment_costs_what_the_page_says_and_less_than_five_dollars() -> None:
+    """By list prices of us-east-1: an alarm is billed for each metric that it reads."""
+    alarms = of_type("AWS::CloudWatch::Alarm").values()
+    read = [max(1, sum("MetricStat" in m for m in alarm["Properties"].get("Metrics", []))) for alarm in alarms]
+    polls = 2 * 5 * 3 * 43_800 * 0.40 / 1e6
+    month = sum(read) * 0.10 + 0.30 + polls + 0.19
+    assert f"{len(read)} alarms on {sum(read)} metrics" in OPERATIONS
+    assert f"= ${sum(read) * 0.10:.2f}; the metric of the sweep" in OPERATIONS
+    assert f"**${month:.2f}** in all" in OPERATIONS
+    assert month < 5
+    assert PROD["Parameters"]["RateCounters"]["Default"] == "table"
+    assert PROD["Conditions"]["CreateCache"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "RateCounters"}, "elasticache"]}
+    [settings] = RESOURCES["RestAPI"]["Properties"]["MethodSettings"]
+    assert settings["MetricsEnabled"] is False, "billed by method"
 
 
 def test_what_alarms_and_errors_point_to_is_a_heading() -> None:
