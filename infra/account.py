@@ -34,6 +34,8 @@ def parameters_of_account(
     executions = _concurrent_executions(session, report)
     shares = concurrency_shares(executions)
     check_concurrency(executions, {**kept, **given}, shares, report)
+    process = int({**kept, **given}.get("MaxProcessConcurrency") or shares["ProcessConcurrencyShare"])
+    shares["OrganizationConcurrencyShare"] = organization_share(process)
     found = {name: str(share) for name, share in shares.items() if name not in given}
     if "ManageGatewayLogRole" not in given:
         manages = manages_log_role(_gateway_log_role(session), kept.get("ManageGatewayLogRole"))
@@ -53,6 +55,11 @@ def concurrency_shares(executions: int) -> dict[str, int]:
     process = min(USUAL_SHARE, max(LEAST_SHARE, half - half // 2))
     deliver = min(USUAL_SHARE, max(LEAST_SHARE, half - process))
     return {"ProcessConcurrencyShare": process, "DeliverConcurrencyShare": deliver}
+
+
+def organization_share(process: int) -> int:
+    """How many of the uploads at once may be of one organisation: three quarters, never all of several."""
+    return max(1, process * 3 // 4)
 
 
 def check_concurrency(executions: int, chosen: Mapping[str, str], shares: Mapping[str, int], report: Report) -> None:

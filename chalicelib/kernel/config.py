@@ -257,6 +257,10 @@ class Settings:
     processing_lease_seconds: int = integer(
         "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
     )
+    # Of 20 at once, five are always left for other organisations.
+    max_processing_per_organization: int = integer(
+        "files of one organisation that are processed at once, 1 to 1000", 15, 1, 1000
+    )
     webhook_allowed_hosts: tuple[str, ...] = hosts(
         "hosts to which webhooks may go although they are private or have no TLS, comma separated; for developers",
         Parameter(

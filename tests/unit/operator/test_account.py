@@ -8,7 +8,13 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from infra.account import check_concurrency, concurrency_shares, manages_log_role, parameters_of_account
+from infra.account import (
+    check_concurrency,
+    concurrency_shares,
+    manages_log_role,
+    organization_share,
+    parameters_of_account,
+)
 from infra.deployment import DeploymentError
 
 ROLE = "arn:aws:iam::123456789012:role/gateway-logs"
@@ -23,6 +29,11 @@ def test_triggers_take_at_most_half_of_the_account(executions: int, process: int
 
 def test_triggers_of_a_new_account_leave_the_api_half() -> None:
     assert sum(concurrency_shares(10).values()) <= 5
+
+
+@pytest.mark.parametrize(("process", "share"), [(2, 1), (3, 2), (20, 15), (1000, 750)])
+def test_one_organisation_never_has_all(process: int, share: int) -> None:
+    assert organization_share(process) == share < process
 
 
 def test_concurrency_that_leaves_the_api_nothing_is_refused() -> None:
@@ -85,6 +96,7 @@ def test_account_is_asked_once_for_each(session: Session) -> None:
     assert parameters_of_account(session, None, {}, said.append) == {
         "ProcessConcurrencyShare": "3",
         "DeliverConcurrencyShare": "2",
+        "OrganizationConcurrencyShare": "2",
         "ManageGatewayLogRole": "false",
     }
     assert said == ["API Gateway has a role for its logs in this account already: it is used as it is."]
@@ -104,4 +116,5 @@ def test_role_that_is_gone_is_none(session: Session) -> None:
 def test_what_was_given_is_left_alone(session: Session) -> None:
     session.stubs["lambda"].add_response("get_account_settings", {"AccountLimit": {"ConcurrentExecutions": 1000}})
     given = {"ManageGatewayLogRole": "true", "ProcessConcurrencyShare": "7", "DeliverConcurrencyShare": "7"}
+    given["OrganizationConcurrencyShare"] = "5"
     assert parameters_of_account(session, None, given, print) == {}
