@@ -585,9 +585,9 @@ def test_idle_deployment_costs_what_the_page_says_and_less_than_five_dollars() -
     alarms = of_type("AWS::CloudWatch::Alarm").values()
     read = [max(1, sum("MetricStat" in m for m in alarm["Properties"].get("Metrics", []))) for alarm in alarms]
     polls = 2 * 5 * 3 * 43_800 * 0.40 / 1e6
-    month = sum(read) * 0.10 + 0.30 + polls + 0.19
+    month = sum(read) * 0.10 + 3 * 0.30 + polls + 0.19
     assert f"{len(read)} alarms on {sum(read)} metrics" in OPERATIONS
-    assert f"= ${sum(read) * 0.10:.2f}; the metric of the sweep" in OPERATIONS
+    assert f"= ${sum(read) * 0.10:.2f}; three metrics" in OPERATIONS
     assert f"**${month:.2f}** in all" in OPERATIONS
     assert month < 5
     assert PROD["Parameters"]["RateCounters"]["Default"] == "table"

@@ -8,19 +8,24 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from moto.dynamodb.models import dynamodb_backends
+from moto.s3.models import s3_backends
+from moto.sqs.models import sqs_backends
 
 from infra.deployment import DeploymentError
 from infra.leftovers import QUEUE_NAME_SECONDS, clear_leftovers, outliving
 from infra.release import protect_tables
 from infra.template import data_plane
 
-ACCOUNT = "123456789012"
+#: No other test's, so that nothing of theirs is here: moto knows accounts apart.
+ACCOUNT = "210987654321"
 NAMES = {"AWS::StackName": "strongroom-prod", "AWS::AccountId": ACCOUNT, "AWS::Region": "eu-central-1"}
 TABLE, BUCKET, QUEUE = "strongroom-prod-files", f"strongroom-prod-permanent-{ACCOUNT}", "strongroom-prod-uploads-dead"
 
 
 @pytest.fixture
-def session() -> Iterator[Any]:
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setenv("MOTO_ACCOUNT_ID", ACCOUNT)
     with mock_aws():
         session = boto3.Session(region_name="eu-central-1")
         session.client("dynamodb").create_table(
@@ -35,6 +40,9 @@ def session() -> Iterator[Any]:
         session.client("s3").put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         session.client("sqs").create_queue(QueueName=QUEUE)
         yield session
+        for backends in (dynamodb_backends, s3_backends, sqs_backends):
+            for backend in backends[ACCOUNT].values():
+                backend.reset()
 
 
 def left(session: Any) -> list[str]:
