@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \
-        vulnerabilities clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
+        actions vulnerabilities clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -57,6 +57,9 @@ faults: app ## Inject every fault at every call, and write the table of docs/fau
 
 protections: app ## Take each protection out of a copy of the code, see its tests fail; writes docs/protections.md
 	@$(PY) -m tests.protections --write
+
+actions: app ## Run unit tests and fault injections, and write down which AWS actions each function needs (tests/roles)
+	@$(PY) -m tests.roles
 
 mutants: app ## Mutate MODULE (chalicelib/keys.py) for SECONDS (600) and print what TESTS (tests/unit) do not notice
 	@$(PY) -m tests.mutants $(or $(MODULE),chalicelib/keys.py) $(TESTS) $(if $(SECONDS),--seconds $(SECONDS))

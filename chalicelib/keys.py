@@ -284,6 +284,11 @@ def parse_due_place(place: str) -> tuple[int, int]:
     return int(moment), int(sequence)
 
 
+def counter_key(limit_and_who: str) -> str:
+    """Of a rate counter in DynamoDB: the same length for everybody, and no address or name that could be read."""
+    return hashlib.sha256(limit_and_who.encode()).hexdigest()
+
+
 def count_key(status: str, mime_type: str | None) -> str:
     """The name of an organisation's counter of files with this status and detected type."""
     return f"{status}|{mime_type or '-'}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,21 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra.deployment import INLINE_TEMPLATE_BYTES, DeploymentError, Report, deploy_stack
-from infra.gateway import ensure_gateway_responses
+from infra.account import parameters_of_account
+from infra.deployment import (
+    INLINE_TEMPLATE_BYTES,
+    Confirm,
+    DeploymentError,
+    Report,
+    deploy_stack,
+    standing_stack,
+)
+from infra.gateway import ensure_gateway_responses, with_noted_parameters
+from infra.leftovers import clear_leftovers
+from infra.origins import cookie_notes
 from infra.packaging import Package, package, with_code_at
 from infra.template import KEPT_STAGES, Template, dumps
+from infra.template.tables import table_names
 
 APPLICATION = "strongroom"
 API_STAGE = "api"
@@ -50,11 +61,13 @@ def deploy(
     made: Package | None = None,
     migrate: Callable[[dict[str, str]], None] | None = None,
     allow_data_loss: bool = False,
+    confirm: Confirm | None = None,
 ) -> Release:
     """Deploy a stage with a boto3 session.
 
     `parameters` are those of the template; what is not named keeps the value it has, or its default the first time.
     `made` is a package that is already there, else one is made. `migrate` gets the stack's outputs once it runs.
+    `confirm` is asked before the changes are made.
     """
     if not session.region_name:
         raise DeploymentError("No region is set. Set AWS_REGION or AWS_DEFAULT_REGION, or a region in your profile.")
@@ -69,15 +82,25 @@ def deploy(
         s3 = session.client("s3", config=Config(signature_version="s3v4", s3={"addressing_style": "path"}))
         bucket = ensure_artifacts_bucket(s3, account, session.region_name)
         template = with_code_at(made.template, bucket, _upload_code(s3, bucket, made, report))
+    stack = standing_stack(session.client("cloudformation"), stack_name_of(stage))
+    given = {"Stage": stage, **_of_endpoint(s3), **parameters}
+    given |= parameters_of_account(session, stack, given, report)
+    values = effective_parameters(template, stack, given)
+    for note in cookie_notes(values["CorsOrigins"], values["DomainName"]):
+        report(note)
+    template = with_noted_parameters(template, values)
+    names = {"AWS::StackName": stack_name_of(stage), "AWS::AccountId": account, "AWS::Region": session.region_name}
     result = deploy_stack(
         session.client("cloudformation"),
         stack_name_of(stage),
         template,
-        {"Stage": stage, **_of_endpoint(s3), **parameters},
+        given,
         report=report,
         template_url=_upload_template(s3, bucket, template),
         tags={"application": APPLICATION, "stage": stage},
         allow_data_loss=allow_data_loss,
+        confirm=confirm,
+        before_creation=lambda: clear_leftovers(session, template, names, report),
     )
     settle(session, stage, result.outputs, report)
     if migrate is not None:
@@ -96,6 +119,30 @@ def settle(session: Any, stage: str, outputs: Mapping[str, str], report: Report)
     session.client("cloudformation").update_termination_protection(
         StackName=stack_name_of(stage), EnableTerminationProtection=stage in KEPT_STAGES
     )
+    if stage in KEPT_STAGES:
+        protect_tables(
+            session.client("dynamodb"), [f"{outputs['TablePrefix']}-{name}" for name in table_names()], report
+        )
+
+
+def protect_tables(dynamodb: Any, tables: Sequence[str], report: Report) -> None:
+    """Deletion protection for those that have none: new ones, and what was restored.
+
+    Not by the template, because a protected table cannot be removed when the creation of the stack fails.
+    """
+    for table in tables:
+        if not dynamodb.describe_table(TableName=table)["Table"].get("DeletionProtectionEnabled"):
+            dynamodb.update_table(TableName=table, DeletionProtectionEnabled=True)
+            report(f"Protected {table} from deletion.")
+
+
+def effective_parameters(
+    template: Template, stack: Mapping[str, Any] | None, given: Mapping[str, str]
+) -> dict[str, str]:
+    """What each parameter will be: as given, else as it is, else the template's default."""
+    kept = {item["ParameterKey"]: item["ParameterValue"] for item in (stack or {}).get("Parameters", [])}
+    defaults = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
+    return {**defaults, **{name: value for name, value in kept.items() if name in defaults}, **given}
 
 
 def api_url(session: Any, outputs: Mapping[str, str]) -> str:

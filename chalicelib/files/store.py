@@ -24,7 +24,7 @@ from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Ro
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import QuotaExceeded, VersionConflict
+from chalicelib.kernel.errors import QuotaExceeded, TooManyAtOnce, VersionConflict
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import Organization
 from chalicelib.tenants.rows import OrganizationRow
@@ -32,6 +32,7 @@ from chalicelib.tenants.store import OrganizationStore, to_organization
 
 #: An operator may change the quota between two tries; not many times.
 MAX_QUOTA_LOOKUPS = 3
+_PROCESSING = keys.count_key("processing", None)
 _FILE_FIELDS = [f.name for f in fields(File)]
 _NUMBERS = {f.name for f in fields(File) if f.type in (int, "int", int | None)}
 
@@ -44,10 +45,16 @@ class _Difference:
     reserved_files: int
     counts: dict[str, int]
     open_change: OpenChange | None
+    #: Refuses a file that begins to be processed where so many of the organisation are.
+    most_processing: int | None = None
 
     @property
     def is_empty(self) -> bool:
         return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()) or self.open_change)
+
+    @property
+    def begins_processing(self) -> bool:
+        return self.most_processing is not None and self.counts.get(_PROCESSING, 0) > 0
 
 
 class FileStore:
@@ -100,13 +107,15 @@ class FileStore:
                 raise
             return found
 
-    def replace(self, before: File, after: File) -> File:
+    def replace(self, before: File, after: File, *, most_processing: int | None = None) -> File:
         """Change a file that is still as read.
 
+        :param most_processing: how many files of the organisation may be in processing, this one included.
         :raises VersionConflict: it is not, or it is gone.
         :raises QuotaExceeded: it takes more room than before, and the organisation has none.
+        :raises TooManyAtOnce: it is to be processed, and so many are already.
         """
-        return self._write(before, after)
+        return self._write(before, after, most_processing)
 
     def remove(self, file: File) -> RemovedFile:
         """Delete the row and write a note of the objects that are still to be deleted.
@@ -178,7 +187,7 @@ class FileStore:
         except DoesNotExist:
             return None
 
-    def _write(self, before: File | None, after: File) -> File:
+    def _write(self, before: File | None, after: File, most_processing: int | None = None) -> File:
         written = replace(
             after,
             version=(before.version if before else 0) + 1,
@@ -187,7 +196,7 @@ class FileStore:
         )
         row = _to_row(self._files, written)
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
-        difference = _difference(before, written)
+        difference = replace(_difference(before, written), most_processing=most_processing)
         try:
             self._put(row, condition, difference, event_of(before, written))
         except VersionConflict:
@@ -253,7 +262,7 @@ class FileStore:
             if 0 in refused:
                 raise VersionConflict from error
             if counters_at in refused and (room is None or _has_no_room(refused[counters_at], difference)):
-                raise _quota_exceeded(refused[counters_at], difference) from error
+                raise _refusal(refused[counters_at], difference) from error
             if room is not None and refused:
                 return refused.get(counters_at + 1, {})
             raise
@@ -282,6 +291,9 @@ class FileStore:
             condition &= OrganizationRow.bytes_available >= difference.reserved_bytes
         if difference.reserved_files > 0:
             condition &= OrganizationRow.files_available >= difference.reserved_files
+        if difference.begins_processing:
+            now_processing = Path(["counts", _PROCESSING])
+            condition &= now_processing.does_not_exist() | (now_processing < difference.most_processing)
         if room is not None:
             condition &= OrganizationRow.quota_bytes >= room.least_quota_bytes
         transaction.update(
@@ -314,6 +326,13 @@ def _has_no_room(organization_item: dict[str, Any], difference: _Difference) -> 
         _number(organization_item, "bytes_available") < difference.reserved_bytes
         or _number(organization_item, "files_available") < difference.reserved_files
     )
+
+
+def _refusal(organization_item: dict[str, Any], difference: _Difference) -> Exception:
+    counts = organization_item.get("counts", {}).get("M", {})
+    if difference.begins_processing and _number(counts, _PROCESSING) >= (difference.most_processing or 0):
+        return TooManyAtOnce(_number(counts, keys.count_key("pending", None)))
+    return _quota_exceeded(organization_item, difference)
 
 
 def _quota_exceeded(organization_item: dict[str, Any], difference: _Difference) -> QuotaExceeded:

@@ -49,8 +49,9 @@ BCRYPT_COST_BOUNDS = (4, 16)
 #: A presigned URL signed with SigV4 lives at most seven days (AWS limit).
 PRESIGNED_URL_MAX_SECONDS = 7 * 24 * 3600
 
-#: What a function takes of a form: Lambda's 6 MB, in base64.
-MAX_UPLOAD_BYTES_ON_AWS = 4_718_592
+#: What a function takes of a form. Lambda takes a request of 6,291,456 bytes (AWS limit); the gateway sends the form
+#: in base64, within an event that also holds the headers twice: 6,000,000 bytes and room for the rest.
+MAX_UPLOAD_BYTES_ON_AWS = 4_500_000
 
 # A table's name has 3 to 255 of these characters (AWS limit), and ours follow the prefix with up to 14.
 _TABLE_PREFIX = (r"[A-Za-z0-9_.-]{1,241}", "letters, digits, dots, dashes, underscores")
@@ -72,9 +73,14 @@ class Settings:
     webhooks_queue_url: str = url("the queue that wakes what delivers to webhooks", _HTTP, required=True)
     webhooks_dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
     cache_url: str | None = url(
-        "`redis://` or `rediss://`; without it each process has its own rate counters",
+        "`redis://` or `rediss://`; without it rate counters are where `RATE_COUNTERS` says",
         ("redis", "rediss"),
         secret=True,
+    )
+    rate_counters: str = choice(
+        "where rate counters are without a cache: in `memory`, each process its own; in the `table` counters, shared",
+        "memory",
+        ("memory", "table"),
     )
     cookie_secure: bool = boolean("Secure cookie named `__Host-session`; `false` where there is no TLS", True)
     session_ttl_seconds: int = integer("absolute lifetime of a session, 60 to 2592000", 24 * 3600, 60, 30 * 24 * 3600)
@@ -93,8 +99,7 @@ class Settings:
         1,
         GIBIBYTE,
         Parameter(
-            "Largest file, in bytes, as a form through the function. Lambda takes 6 MB, in base64, so 4.5 MB of raw "
-            "file.",
+            "Largest file, in bytes, as a form through the function. Lambda takes 6 MiB, in base64 and with headers.",
             default=MAX_UPLOAD_BYTES_ON_AWS,
             high=MAX_UPLOAD_BYTES_ON_AWS,
         ),
@@ -251,6 +256,10 @@ class Settings:
     # Lambda ends a function after at most 900 s; the lease must outlive it, or two attempts could run at once.
     processing_lease_seconds: int = integer(
         "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
+    )
+    # Of 20 at once, five are always left for other organisations.
+    max_processing_per_organization: int = integer(
+        "files of one organisation that are processed at once, 1 to 1000", 15, 1, 1000
     )
     webhook_allowed_hosts: tuple[str, ...] = hosts(
         "hosts to which webhooks may go although they are private or have no TLS, comma separated; for developers",

@@ -40,6 +40,7 @@ def fragment(own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 "Role": {"Fn::GetAtt": [function.role, "Arn"]},
                 "MemorySize": function.memory_mb,
                 "Timeout": function.timeout_seconds,
+                "Tracing": {"Fn::If": ["IsTraced", "Active", "PassThrough"]},
                 "Environment": {"Variables": variables},
             },
         }

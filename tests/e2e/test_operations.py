@@ -199,6 +199,7 @@ def test_deleted_stack_leaves_its_data_behind(stack: DeployedStack) -> None:
             "events",
             "webhooks",
             "webhook-deliveries",
+            "counters",
             "migrations",
         )
     }

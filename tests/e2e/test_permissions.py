@@ -152,6 +152,8 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
     "ApiRole": {
         "read a temp object": s3_call("get_object", "TempBucket", Key="x/y"),
         "write a permanent object": s3_call("put_object", "PermanentBucket", Key="x/y", Body=b""),
+        "delete a version": s3_call("delete_object", "PermanentBucket", Key="x/y", VersionId="1"),
+        "look into the dead letters": sqs_call("get_queue_attributes", "DeadLetterQueueUrl"),
         "scan users": scan("users"),
         "scan API keys": scan("api-keys"),
         "scan invitations": scan("invitations"),

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests import aws_calls, faster, moto_gaps
-from tests.unit.cloud import ENVIRONMENT, USERS, Cloud
+from tests.roles import recording
+from tests.unit.cloud import ENVIRONMENT, STACK, USERS, Cloud
 from tests.unit.world import World
 
 # Before anything makes a client or reads a setting.
@@ -22,6 +23,7 @@ os.environ.update(ENVIRONMENT)
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
 moto_gaps.fill_gaps()
 aws_calls.listen_to_all_clients()
+recording.listen(STACK)
 faster.keep_clients()
 faster.speed_up_moto()
 
@@ -63,6 +65,14 @@ def ids_of_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_new_action() -> Iterator[None]:
+    """What a function needs for the first time has to be written down, and with it its role."""
+    yield
+    new = recording.seen() - recording.recorded()
+    assert not new or recording.is_noting(), f"run make actions, and give the role what it needs: {sorted(new)}"
+
+
+@pytest.fixture(autouse=True)
 def logbook() -> Iterator[Logbook]:
     """Watches what each test of the suite logs: no secret may be in it, whatever the test is about."""
     with Watch() as logbook:
@@ -76,6 +86,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     logbook = item.funcargs.get("logbook") if isinstance(item, pytest.Function) else None
     with kept_in_place(logbook) if isinstance(logbook, Logbook) else nullcontext():
         return (yield)
+
+
+def pytest_sessionfinish() -> None:
+    recording.leave_notes()
 
 
 @pytest.fixture

@@ -90,6 +90,8 @@ WRONG = {
     "RATE_LIMIT_SIGN_UP": ["many"],
     "RATE_LIMIT_INVITATIONS": ["many"],
     "SIGN_UP": ["yes", "OPEN"],
+    "MAX_PROCESSING_PER_ORGANIZATION": ["0", "1001", "many"],
+    "RATE_COUNTERS": ["redis", "Table"],
     "INVITATION_URL": [
         "https://app.example.com/join",
         "app.example.com/{token}",

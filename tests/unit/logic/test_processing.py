@@ -427,8 +427,8 @@ def test_two_workers_at_once_complete_it_once(world: MemoryWorld, anna: Caller) 
 class _LosesAnswers(FileStore):
     """Completes a file, but the answer never comes."""
 
-    def replace(self, before: File, after: File) -> File:
-        result = super().replace(before, after)
+    def replace(self, before: File, after: File, **options: Any) -> File:
+        result = super().replace(before, after, **options)
         if after.status == "completed":
             raise TimeoutError("answer lost")
         return result

@@ -33,7 +33,8 @@ PASSWORD = "a-new-password-1893"
 STDIN = "--password-stdin"
 #: What changes nothing that is stored.
 READING = {
-    *("organizations list", "users list", "invitations list", "keys list", "audit events", "audit verify"),
+    *("organizations list", "users list", "invitations list", "keys list", "audit events", "audit history"),
+    *("audit verify", "audit verify-export"),
     *("status", "listen"),
 }
 #: What only a deployed stack shows, and the test that does.
