@@ -63,6 +63,7 @@ class EventType(StrEnum):
     ORGANIZATION_POLICY_CHANGED = "organization.policy_changed"
     ORGANIZATION_QUOTA_CHANGED = "organization.quota_changed"
     ORGANIZATION_SECURITY_CHANGED = "organization.security_changed"
+    ORGANIZATION_DELETED = "organization.deleted"
     OPERATOR_ACTED = "operator.acted"
 
 

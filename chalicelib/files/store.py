@@ -157,6 +157,12 @@ class FileStore:
         """Every file of the organisation. Reads all rows; for operators."""
         return (_to_file(row) for row in self._files.query(organization_id, consistent_read=True))
 
+    def removed_of(self, organization_id: str) -> Iterator[RemovedFile]:
+        """Deleted files of the organisation whose objects may remain."""
+        partition = keys.removed_partition(organization_id)
+        for row in self._files.query(partition, consistent_read=True):
+            yield RemovedFile(file=replace(_to_file(row), organization_id=organization_id), partition=partition)
+
     def unfinished(self, touched_before: str) -> Iterator[File | RemovedFile]:
         """Open files, and deleted files whose objects may remain."""
         for shard in keys.unfinished_shards():
