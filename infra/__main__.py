@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from infra import VERSION
+from infra import APPLICATION, VERSION
 from infra.commands import (
     accounts,
     audit,
@@ -21,11 +21,9 @@ from infra.commands import (
 )
 from infra.environment import NotReachable, explain
 
-PROGRAM = "strongroom"
-
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(VERSION, prog_name=PROGRAM)
+@click.version_option(VERSION, prog_name=APPLICATION)
 def cli() -> None:
     """Operate a deployment of Strongroom.
 
@@ -66,7 +64,7 @@ def main() -> None:
     expected = (StrongroomError, VersionConflict, NotReachable, MigrationError, DeploymentError, ConfigurationError)
     act_as_operator()
     try:
-        cli(prog_name=PROGRAM, standalone_mode=False)
+        cli(prog_name=APPLICATION, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

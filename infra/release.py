@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from infra import VERSION
+from infra import APPLICATION, VERSION
 from infra.candidate import try_import, try_in_account
 from infra.deployment import INLINE_TEMPLATE_BYTES, Deployment, DeploymentError, Report, deploy_stack, find_stack
 from infra.gateway import ensure_gateway_responses
@@ -29,7 +29,6 @@ from infra.parameters import changed_parameters, check_kept, check_parameters, d
 from infra.release_history import Record, new_release_id, read_all, read_template, write
 from infra.template import KEPT_STAGES, Template, dumps
 
-APPLICATION = "strongroom"
 API_STAGE = "api"
 
 
