@@ -18,6 +18,7 @@ from infra.commands import (
     listen,
     operations,
     organizations,
+    recovery,
 )
 from infra.environment import NotReachable, explain
 
@@ -47,6 +48,7 @@ GROUPS = (
     deployments,
     data,
     operations,
+    recovery,
     completion,
 )
 for command in (command for group in GROUPS for command in group.COMMANDS):

@@ -28,6 +28,7 @@ class EventType(StrEnum):
     FILE_RENAMED = "file.renamed"
     FILE_RETRIED = "file.retried"
     FILE_DELETED = "file.deleted"
+    FILE_RESTORED = "file.restored"
     FILE_DOWNLOADED = "file.downloaded"
     AUDIT_EXPORTED = "audit.exported"
     WEBHOOK_CREATED = "webhook.created"

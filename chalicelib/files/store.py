@@ -19,7 +19,7 @@ from pynamodb.transactions import TransactGet, TransactWrite
 from chalicelib import keys
 from chalicelib.events.outbox_store import Outbox
 from chalicelib.events.records import Event
-from chalicelib.files.event_records import event_of, event_of_deletion
+from chalicelib.files.event_records import event_of, event_of_deletion, event_of_restoration
 from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Room, open_change
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
@@ -107,6 +107,16 @@ class FileStore:
         :raises QuotaExceeded: it takes more room than before, and the organisation has none.
         """
         return self._write(before, after)
+
+    def restore(self, file: File, occasion: str) -> None:
+        """Write a deleted file again, as it was.
+
+        :raises VersionConflict: there is one of this id.
+        :raises QuotaExceeded: the organisation has no room for it.
+        """
+        written = replace(file, version=file.version + 1, touched_at=timestamp(), listed_as_open=False)
+        row, absent = _to_row(self._files, written), FileRow.file_id.does_not_exist()
+        self._put(row, absent, _difference(None, written), event_of_restoration(written, occasion))
 
     def remove(self, file: File) -> RemovedFile:
         """Delete the row and write a note of the objects that are still to be deleted.
