@@ -1,4 +1,4 @@
-"""Backups of the tables, and bringing back what was deleted since: files with rows, counters and objects, and other rows.
+"""Backups of the tables, and bringing back what was deleted since: files with counters and objects, and other rows.
 
 DynamoDB restores only into a new table, so a restore copies the tables as they were under a prefix of their own, reads
 those with the application's own stores, writes what is missing today, and deletes the copies. Nothing that exists today
@@ -303,8 +303,8 @@ def _start_copy(client: Any, original: str, copy: str, source: Source, arns: dic
         client.exceptions.PointInTimeRecoveryUnavailableException,
     ) as error:
         raise DeploymentError(
-            f"{original} can't be restored as of {source}: {error}. Point-in-time recovery covers the last 35 days, but "
-            "for the last five minutes, since it was turned on."
+            f"{original} can't be restored as of {source}: {error}. Point-in-time recovery covers the last 35 days "
+            "but for the last five minutes, from when it was turned on."
         ) from None
 
 
