@@ -1,4 +1,4 @@
-"""Whole deployments: status, deploy, releases, rollback, logs, destroy."""
+"""Whole deployments: status, preflight, deploy, releases, rollback, logs, destroy."""
 
 from __future__ import annotations
 
@@ -87,6 +87,37 @@ def deploy(stage: str, pairs: tuple[str, ...], allow_data_loss: bool, unchecked:
     if as_json:
         facts = {"stack": done.stack_name, "url": done.url, "changed": done.changed, "outputs": done.outputs}
         click.echo(json.dumps(facts, indent=2))
+
+
+@click.command()
+@stage_option
+@click.option(
+    "--parameter", "-p", "pairs", multiple=True, metavar="NAME=VALUE", help="As 'deploy' will get it (repeatable)."
+)
+@json_option
+def preflight(stage: str, pairs: tuple[str, ...], as_json: bool) -> None:
+    """Look at an account before a deployment: credentials, names, quotas, permissions. Makes and changes nothing.
+
+    Exit code 1 when a deployment would fail.
+    """
+    import boto3
+
+    from infra.environment import point_clients
+    from infra.parameters import read_pairs
+    from infra.preflight import State
+    from infra.preflight import preflight as look
+
+    given = read_pairs(pairs)
+    point_clients(stage)
+    found = look(boto3.Session(), stage, given)
+    if as_json:
+        click.echo(json.dumps([vars(one) for one in found], indent=2))
+    else:
+        for one in found:
+            click.echo(f"{one.state:<8} {one.check:<12} {one.sentence}")
+    wrong = [one for one in found if one.state is State.WRONG]
+    if wrong:
+        raise click.ClickException(f"A deployment would fail: {', '.join(one.check for one in wrong)}.")
 
 
 @click.command()
@@ -222,4 +253,4 @@ def _records(stage: str) -> list[Record]:
     return read_all(s3_client(session), artifacts_bucket(account, session.region_name), stage)
 
 
-COMMANDS: tuple[Any, ...] = (status, deploy, releases, rollback, logs, destroy)
+COMMANDS: tuple[Any, ...] = (status, preflight, deploy, releases, rollback, logs, destroy)
