@@ -67,13 +67,17 @@ def check_value(name: str, value: str, parameter: Mapping[str, Any]) -> None:
     :param parameter: as the template declares it.
     :raises WrongParameter: the application or the template refuses the value.
     """
+    _check_by_setting(name, value)
+    _check_rules(name, value, parameter)
+
+
+def _check_by_setting(name: str, value: str) -> None:
     setting = {camel_case(variable): setting for variable, setting in described().items()}.get(name)
     if setting is not None and value.strip():
         try:
             setting.parse(name, value.strip())
         except ConfigurationError as error:
             raise WrongParameter(f"{error}.") from None
-    _check_rules(name, value, parameter)
 
 
 def check_kept(stage: str, given: Mapping[str, str], stack: Mapping[str, Any] | None) -> None:
@@ -86,7 +90,8 @@ def check_kept(stage: str, given: Mapping[str, str], stack: Mapping[str, Any] | 
     for name, value in _of_stack(stack).items():
         if name in known and name not in given and not known[name].get("NoEcho"):
             try:
-                check_value(name, value, known[name])
+                # Not by the template's rules, which may have become narrower.
+                _check_by_setting(name, value)
             except WrongParameter as error:
                 raise WrongParameter(f"The stack holds a wrong parameter. {error} Give it anew.") from None
 

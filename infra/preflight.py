@@ -20,7 +20,9 @@ from infra.parameters import check_kept, check_parameters
 from infra.release import artifacts_bucket, stack_name_of
 from infra.template import everything_but_chalice
 
-POLICY = Path(__file__).resolve().parents[1] / "docs" / "deployer-policy.json"
+POLICIES = tuple(
+    Path(__file__).resolve().parents[1] / "docs" / name for name in ("deployer-policy.json", "operator-policy.json")
+)
 #: Below, uploads and requests soon wait for each other; a new account has 10.
 ENOUGH_CONCURRENCY = 100
 #: VPCs in a region, unless the account has another quota (Service Quotas, "VPCs per Region").
@@ -287,7 +289,7 @@ def _permissions(account: Account) -> Iterator[Finding]:
             denied += [one["EvalActionName"] for one in answer["EvaluationResults"] if one["EvalDecision"] != "allowed"]
     if denied:
         names = ", ".join(sorted(set(denied)))
-        sentence = f"These credentials may not: {names}. Attach docs/deployer-policy.json to the user or role."
+        sentence = f"These credentials may not: {names}. Attach docs/deployer-policy.json and operator-policy.json."
         yield Finding("permissions", State.WRONG, sentence)
     else:
         yield Finding("permissions", State.OK, "What the documented policy allows is allowed (simulated by IAM).")
@@ -310,16 +312,20 @@ def principal_of(arn: str) -> str:
 
 def _needed(account: Account) -> Iterator[tuple[bool, list[str], list[str]]]:
     """Of each statement: whether it is for direct calls, its actions without wildcards, its resources."""
-    text = POLICY.read_text(encoding="utf-8").replace("ACCOUNT", account.account).replace("REGION", account.region)
-    for statement in json.loads(text)["Statement"]:
+    for statement in (one for path in POLICIES for one in json.loads(path.read_text(encoding="utf-8"))["Statement"]):
         if statement["Effect"] != "Allow" or "StringEquals" in statement.get("Condition", {}):
             continue
         actions, resources = (_as_list(statement[field]) for field in ("Action", "Resource"))
         named = [action for action in actions if "*" not in action]
         # A name of each kind: IAM simulates no patterns.
-        filled = [resource.replace("strongroom-*", account.name).replace("/*", "/x") for resource in resources]
+        filled = [_named(account, resource) for resource in resources]
         if named:
             yield "Condition" not in statement, named, [one for one in filled if one != "*"] or ["*"]
+
+
+def _named(account: Account, resource: str) -> str:
+    text = resource.replace("ACCOUNT", account.account).replace("REGION", account.region)
+    return text.replace("strongroom-*", account.name).replace("/*", "/x").replace("-*", "-x") if text != "*" else text
 
 
 def _as_list(value: Any) -> list[str]:

@@ -23,7 +23,7 @@ from infra import APPLICATION, VERSION
 from infra.candidate import try_import, try_in_account
 from infra.deployment import INLINE_TEMPLATE_BYTES, Deployment, DeploymentError, Report, deploy_stack, find_stack
 from infra.gateway import ensure_gateway_responses
-from infra.live_check import check_once, wait_for_answer
+from infra.live_check import PATIENCE_SECONDS, check_once, wait_for_answer
 from infra.packaging import ROOT, Package, package, with_code_at
 from infra.parameters import changed_parameters, check_kept, check_parameters, declared, is_stage, without_secrets
 from infra.release_history import Record, new_release_id, read_all, read_template, write
@@ -56,6 +56,7 @@ def deploy(
     migrate: Callable[[dict[str, str]], None] | None = None,
     allow_data_loss: bool = False,
     unchecked: bool = False,
+    answer_seconds: float = PATIENCE_SECONDS,
 ) -> Release:
     """Deploy a stage with a boto3 session.
 
@@ -66,6 +67,7 @@ def deploy(
     :param made: a package that is already there, else one is made.
     :param migrate: gets the stack's outputs once it runs.
     :param unchecked: deploy a version that is not tried, and leave it even when it does not answer.
+    :param answer_seconds: within which the deployed API has to answer as it should.
     :raises DeploymentError: nothing was deployed, or the version before runs again; the sentence says which and why.
     """
     account = _account_of(session)
@@ -92,7 +94,7 @@ def deploy(
     given = {"Stage": stage, **_of_endpoint(s3), **parameters}
     if before is not None and not unchecked:
         try_in_account(session, stack_name_of(stage), template, given, report)
-    runs = _Running(session, stage, s3, bucket, report)
+    runs = _Running(session, stage, s3, bucket, report, answer_seconds)
     good = runs.good_release(before)
     result = deploy_stack(
         cloudformation,
@@ -146,6 +148,7 @@ class _Running:
     s3: Any
     bucket: str
     report: Report
+    answer_seconds: float = PATIENCE_SECONDS
 
     def good_release(self, stack: Mapping[str, Any] | None) -> Record | None:
         """The version that runs and answers, to return to; None when there is none, or it is not known."""
@@ -159,7 +162,7 @@ class _Running:
 
     def require_answer(self, url: str, good: Record | None, changed: bool) -> None:
         """:raises DeploymentError: it does not answer as it should."""
-        wrong = wait_for_answer(url)
+        wrong = wait_for_answer(url, self.answer_seconds)
         if not wrong:
             return
         name = stack_name_of(self.stage)

@@ -109,10 +109,10 @@ def _delete_what_stayed(session: Any, s3: Any, name: str, account: str, report: 
         sqs.delete_queue(QueueUrl=url)
         report(f"  {url.rsplit('/', 1)[-1]} deleted")
     logs = session.client("logs")
-    for function in FUNCTIONS:
-        # Lambda makes one anew when a function still ran while its group was deleted.
-        group = f"/aws/lambda/{name}-{function.name}"
-        _pass_over(partial(logs.delete_log_group, logGroupName=group), "ResourceNotFoundException")
+    # Lambda makes a group anew when a function still ran while its own was deleted.
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/aws/lambda/{name}-"):
+        for group in page["logGroups"]:
+            _pass_over(partial(logs.delete_log_group, logGroupName=group["logGroupName"]), "ResourceNotFoundException")
 
 
 def _stop_functions(session: Any, name: str) -> None:

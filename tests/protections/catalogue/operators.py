@@ -13,7 +13,7 @@ from tests.protections.catalogue.protection import Protection
 OPERATORS = (
     Protection(
         "A value that the application refuses is not deployed",
-        "check_value",
+        "_check_by_setting",
         "setting.parse(name, value.strip())",
         "pass",
         (f"{PARAMETERS_TESTS}::test_wrong_parameter_is_one_sentence_before_anything_is_packaged",),

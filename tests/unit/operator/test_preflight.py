@@ -10,7 +10,7 @@ import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
-from infra.preflight import CHECKS, POLICY, Finding, State, preflight, principal_of
+from infra.preflight import CHECKS, POLICIES, Finding, State, preflight, principal_of
 from tests.unit.calls import aws_calls
 from tests.unit.operator.conftest import Operator
 
@@ -27,7 +27,7 @@ class Recorded:
     def __init__(self, **answers: Any) -> None:
         """:param answers: service__method -> the answer, or ``(code, message, status)`` of an error."""
         self.region_name: str | None = REGION
-        self._real = boto3.Session(aws_access_key_id="x", aws_secret_access_key="y", region_name=REGION)
+        self._real: Any = boto3.Session(aws_access_key_id="x", aws_secret_access_key="y", region_name=REGION)
         self._answers = {**GOOD, **answers}
 
     def get_available_regions(self, service: str) -> list[str]:
@@ -190,7 +190,7 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, Any], str, State, str]] = {
     ),
     "missing permission": (
         {}, {"iam__simulate_principal_policy": simulated("implicitDeny", "cloudformation:CreateChangeSet")},
-        "permissions", State.WRONG, "may not: cloudformation:CreateChangeSet. Attach docs/deployer-policy.json",
+        "permissions", State.WRONG, "may not: cloudformation:CreateChangeSet. Attach docs/deployer-policy.json and",
     ),
     "no permission to ask": (
         {}, {"iam__simulate_principal_policy": ("AccessDenied", "no", 403)},
@@ -262,7 +262,8 @@ def test_permissions_are_those_of_the_documented_policy() -> None:
     preflight(Noting(), "prod", {})
     wanted = {
         action
-        for statement in json.loads(POLICY.read_text())["Statement"]
+        for policy in POLICIES
+        for statement in json.loads(policy.read_text())["Statement"]
         for action in [statement["Action"]] * isinstance(statement["Action"], str) or statement["Action"]
         if "*" not in action and "StringEquals" not in statement.get("Condition", {})
     }
