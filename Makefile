@@ -2,8 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \
-        vulnerabilities clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
-        audit clean-data clean app emulator environments preflight drill-aws test-localstack openapi docs faults protections mutants
+        vulnerabilities clean-data clean app emulator environments preflight drill-aws test-localstack openapi docs \
+        faults protections mutants
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566

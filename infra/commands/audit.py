@@ -72,23 +72,24 @@ def events(
 
 
 @audit.command()
-@click.argument("organization_id")
+@organization_argument
 @click.argument("target")
 @click.option("--type", "types", multiple=True, help="Only this type, such as file.deleted. Can be repeated.")
 @stage_option
 @json_option
-def history(organization_id: str, target: str, types: tuple[str, ...], stage: str, as_json: bool) -> None:
+def history(organization: str, target: str, types: tuple[str, ...], stage: str, as_json: bool) -> None:
     """Print who did what to TARGET (the id of a file, user or key), from where and when, and verify the seals.
 
-    Reads every sealed file of ORGANIZATION_ID, so it also finds what the feed no longer has. Exit code 1 when anything
+    Reads every sealed file of the organisation, so it also finds what the feed no longer has. Exit code 1 when anything
     that is sealed was changed.
     """
     from chalicelib.audit.trail import read_filters
     from infra.audit_history import read_history
     from infra.environment import open_stores
 
+    stores = open_stores(stage)
     found = read_history(
-        open_stores(stage), organization_id, read_filters(None, target, list(types) or None, None, None)
+        stores, organization_id_of(stores, organization), read_filters(None, target, list(types) or None, None, None)
     )
     if as_json:
         entries = [entry.event | {"sealed_in": entry.sealed_in} for entry in found.entries]

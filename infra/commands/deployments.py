@@ -208,10 +208,12 @@ def destroy(data: bool, bypass_audit_lock: bool, yes: bool, dry_run: bool, stage
     """
     import boto3
 
-    from infra.environment import point_clients
+    from infra.environment import open_stores, point_clients
+    from infra.operator_events import tell
     from infra.release import stack_name_of
     from infra.teardown import destroy as tear_down
     from infra.teardown import lines_of, what_exists
+    from infra.template import KEPT_STAGES
 
     point_clients(stage)
     session = boto3.Session()
@@ -228,6 +230,9 @@ def destroy(data: bool, bypass_audit_lock: bool, yes: bool, dry_run: bool, stage
     name = stack_name_of(stage)
     if not yes and click.prompt(f"Type {name} to delete it", default="", show_default=False, err=True).strip() != name:
         raise click.UsageError("That is not its name. Nothing was done. Where nobody can answer, give --yes.")
+    if found["stack"] and stage in KEPT_STAGES and not data:
+        # Before the act: nothing publishes it afterwards, but the table stays.
+        tell(open_stores(stage), "destroy")
     tear_down(
         session,
         stage,

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 
 from chalicelib.accounts import users as accounts
 from chalicelib.audit.upkeep import keep_up
 from chalicelib.kernel.errors import Conflict, QuotaExceeded
 from chalicelib.uploads.form_uploads import upload_form
 from infra.organization_removal import Holdings, remove_organization
-from tests.unit.api import Api, Session
 from tests.aws_calls import just_before, listening
+from tests.unit.api import Api, Session
 from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.keys import make_key
 from tests.unit.operator.conftest import Operator
@@ -36,7 +37,7 @@ def crashing_at(call: int) -> Iterator[list[str]]:
     """Calls that were made; the one of this number, and all after it, never reach AWS."""
     made: list[str] = []
 
-    def count(operation: str) -> None:
+    def count(operation: str, request: AWSPreparedRequest) -> None:
         made.append(operation)
         if len(made) >= call:
             raise Crash

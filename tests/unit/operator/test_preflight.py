@@ -11,7 +11,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from infra.preflight import CHECKS, POLICIES, Finding, State, preflight, principal_of
-from tests.unit.calls import aws_calls
+from tests.aws_calls import aws_calls
 from tests.unit.operator.conftest import Operator
 
 ACCOUNT = "123456789012"

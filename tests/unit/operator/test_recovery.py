@@ -14,8 +14,8 @@ import pytest
 
 from infra.recovery import Source, restore
 from infra.template.tables import table_names
+from tests.aws_calls import aws_calls, refused
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_calls, refused
 from tests.unit.cloud import PERMANENT_BUCKET, STACK
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
