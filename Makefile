@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \
-        actions vulnerabilities clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
+        vulnerabilities clean-data clean app emulator environments preflight drill-aws test-localstack openapi docs \
+        faults protections mutants
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -95,8 +96,14 @@ format: app ## Format the code and fix what ruff can fix
 
 check: lint test e2e ## Exactly what CI runs
 
-deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment
-	@$(PY) -m infra deploy --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
+deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment; asks (YES=1)
+	@$(PY) -m infra deploy --stage $(STAGE) $(if $(YES),--yes) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
+
+preflight: app ## Look at the AWS account of the environment before a deployment of STAGE; makes nothing
+	@$(PY) -m infra preflight --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
+
+drill-aws: app ## Once, in an account: deploy, use, break, roll back and delete a stage of its own; writes a report
+	@$(PY) -m infra.drill $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
 
 LOCKS := requirements requirements-dev requirements-emulator infra/requirements/uv infra/requirements/container \
          infra/requirements/vulnerabilities tests/browser/requirements

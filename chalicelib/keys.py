@@ -49,6 +49,10 @@ def new_organization_id() -> str:
     return str(uuid.uuid4())
 
 
+def is_organization_id(text: str) -> bool:
+    return re.fullmatch(_UUID, text) is not None
+
+
 def new_user_id() -> str:
     return str(uuid.uuid4())
 

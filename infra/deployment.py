@@ -152,7 +152,8 @@ def deploy_stack(
         raise DeploymentError("Not deployed: the changes were not confirmed. Nothing was changed.")
     seen = {event["EventId"] for event in _events(cloudformation, stack_id)}
     cloudformation.execute_change_set(**planned)
-    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds)
+    news = _of_interest({change.logical_id for change in changes}, report)
+    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds, news)
     return Deployment(stack_outputs(cloudformation, stack_name), changed=True)
 
 
@@ -305,8 +306,13 @@ def _follow(
     seen: set[str],
     report: Report,
     timeout_seconds: float,
+    news: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
-    """Report each new event until the stack rests; raise if it did not get where it was going."""
+    """Report each new event until the stack rests; raise if it did not get where it was going.
+
+    :param news: reports an event in the place of a line for each.
+    """
+    tell = news or (lambda event: report(_event_line(event)))
     failures: list[str] = []
     for _ in _pauses(timeout_seconds, stack_name):
         # The status first: events that come between the two calls are then seen by this round or the next.
@@ -316,7 +322,7 @@ def _follow(
                 continue
             seen.add(event["EventId"])
             state, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
-            report(f"  {state:<28} {event['LogicalResourceId']}" + (f": {reason}" if reason else ""))
+            tell(event)
             # When one resource fails, the others are told to stop: they are not the cause.
             if state.endswith("_FAILED") and "cancelled" not in reason and event["LogicalResourceId"] != stack_name:
                 failures.append(f"{event['LogicalResourceId']} [{event['ResourceType']}]: {reason}")
@@ -330,3 +336,21 @@ def _follow(
         }.get(status, f"The stack is {status}.")
         why = "\n  ".join(failures) or "no resource gave a reason"
         raise DeploymentError(f"{stack_name} was not deployed. {after} What failed:\n  {why}")
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    reason = event.get("ResourceStatusReason", "")
+    return f"  {event['ResourceStatus']:<28} {event['LogicalResourceId']}" + (f": {reason}" if reason else "")
+
+
+def _of_interest(planned: set[str], report: Report) -> Callable[[dict[str, Any]], None]:
+    """Reports of what a change set has named when it is done, and of every failure. The rest is unchanged, and an
+    emulator tells of it all the same.
+    """
+
+    def tell(event: dict[str, Any]) -> None:
+        state = event["ResourceStatus"]
+        if state.endswith("_FAILED") or (event["LogicalResourceId"] in planned and state.endswith("_COMPLETE")):
+            report(_event_line(event))
+
+    return tell

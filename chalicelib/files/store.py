@@ -19,7 +19,7 @@ from pynamodb.transactions import TransactGet, TransactWrite
 from chalicelib import keys
 from chalicelib.events.outbox_store import Outbox
 from chalicelib.events.records import Event
-from chalicelib.files.event_records import event_of, event_of_deletion
+from chalicelib.files.event_records import event_of, event_of_deletion, event_of_restoration
 from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Room, open_change
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
@@ -117,6 +117,16 @@ class FileStore:
         """
         return self._write(before, after, most_processing)
 
+    def restore(self, file: File, occasion: str) -> None:
+        """Write a deleted file again, as it was.
+
+        :raises VersionConflict: there is one of this id.
+        :raises QuotaExceeded: the organisation has no room for it.
+        """
+        written = replace(file, version=file.version + 1, touched_at=timestamp(), listed_as_open=False)
+        row, absent = _to_row(self._files, written), FileRow.file_id.does_not_exist()
+        self._put(row, absent, _difference(None, written), event_of_restoration(written, occasion))
+
     def remove(self, file: File) -> RemovedFile:
         """Delete the row and write a note of the objects that are still to be deleted.
 
@@ -165,6 +175,12 @@ class FileStore:
     def all_of(self, organization_id: str) -> Iterator[File]:
         """Every file of the organisation. Reads all rows; for operators."""
         return (_to_file(row) for row in self._files.query(organization_id, consistent_read=True))
+
+    def removed_of(self, organization_id: str) -> Iterator[RemovedFile]:
+        """Deleted files of the organisation whose objects may remain."""
+        partition = keys.removed_partition(organization_id)
+        for row in self._files.query(partition, consistent_read=True):
+            yield RemovedFile(file=replace(_to_file(row), organization_id=organization_id), partition=partition)
 
     def unfinished(self, touched_before: str) -> Iterator[File | RemovedFile]:
         """Open files, and deleted files whose objects may remain."""

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from infra.commands.options import json_option, print_rows, stage_option
+from infra.commands.options import (
+    json_option,
+    organization_argument,
+    organization_id_of,
+    print_rows,
+    stage_option,
+)
 
 if TYPE_CHECKING:
     from infra.sealed_events import Checked
@@ -22,7 +28,7 @@ def audit() -> None:
 
 
 @audit.command()
-@click.argument("organization_id")
+@organization_argument
 @click.option("--actor", help="Only what this user or key did: its id.")
 @click.option("--target", help="Only what happened to this file, user or key: its id.")
 @click.option("--type", "types", multiple=True, help="Only this type; file.* for all of files. Can be repeated.")
@@ -32,7 +38,7 @@ def audit() -> None:
 @stage_option
 @json_option
 def events(
-    organization_id: str,
+    organization: str,
     actor: str | None,
     target: str | None,
     types: tuple[str, ...],
@@ -42,11 +48,15 @@ def events(
     stage: str,
     as_json: bool,
 ) -> None:
-    """Print the newest events of ORGANIZATION_ID. Failed logins with unknown names are those of "nobody"."""
+    """Print the newest events of an organisation. Failed logins with unknown names are those of "nobody"."""
     from chalicelib.audit.trail import back_to, newest_to_read, read_filters
+    from chalicelib.events.records import NOBODYS_ORGANIZATION
     from infra.environment import open_stores
 
     stores = open_stores(stage)
+    organization_id = NOBODYS_ORGANIZATION
+    if organization != NOBODYS_ORGANIZATION:
+        organization_id = organization_id_of(stores, organization)
     filters = read_filters(actor, target, list(types) or None, earliest, latest)
     found = []
     for event in back_to(stores, organization_id, filters, newest_to_read(stores, organization_id, filters)):
@@ -62,23 +72,24 @@ def events(
 
 
 @audit.command()
-@click.argument("organization_id")
+@organization_argument
 @click.argument("target")
 @click.option("--type", "types", multiple=True, help="Only this type, such as file.deleted. Can be repeated.")
 @stage_option
 @json_option
-def history(organization_id: str, target: str, types: tuple[str, ...], stage: str, as_json: bool) -> None:
+def history(organization: str, target: str, types: tuple[str, ...], stage: str, as_json: bool) -> None:
     """Print who did what to TARGET (the id of a file, user or key), from where and when, and verify the seals.
 
-    Reads every sealed file of ORGANIZATION_ID, so it also finds what the feed no longer has. Exit code 1 when anything
+    Reads every sealed file of the organisation, so it also finds what the feed no longer has. Exit code 1 when anything
     that is sealed was changed.
     """
     from chalicelib.audit.trail import read_filters
     from infra.audit_history import read_history
     from infra.environment import open_stores
 
+    stores = open_stores(stage)
     found = read_history(
-        open_stores(stage), organization_id, read_filters(None, target, list(types) or None, None, None)
+        stores, organization_id_of(stores, organization), read_filters(None, target, list(types) or None, None, None)
     )
     if as_json:
         entries = [entry.event | {"sealed_in": entry.sealed_in} for entry in found.entries]
@@ -94,17 +105,21 @@ def history(organization_id: str, target: str, types: tuple[str, ...], stage: st
 
 
 @audit.command()
-@click.option("--organization", "organization_id", help="Only this one; all without it.")
+@click.option("--organization", help="Only this one, by name or id; all without it.")
 @stage_option
 @json_option
-def verify(organization_id: str | None, stage: str, as_json: bool) -> None:
+def verify(organization: str | None, stage: str, as_json: bool) -> None:
     """Recompute every hash of the sealed events, and compare them with the feed. Exit code 1 when anything differs."""
     from chalicelib.events.records import NOBODYS_ORGANIZATION
     from infra.environment import open_stores
     from infra.sealed_events import check_sealed_events
 
     stores = open_stores(stage)
-    chosen = [organization_id] if organization_id else [NOBODYS_ORGANIZATION, *stores.organizations.ids()]
+    chosen = (
+        [organization_id_of(stores, organization)]
+        if organization
+        else [NOBODYS_ORGANIZATION, *stores.organizations.ids()]
+    )
     checked = [check_sealed_events(stores, one) for one in chosen]
     if as_json:
         click.echo(json.dumps([vars(one) for one in checked], indent=2))

@@ -27,6 +27,7 @@ from tests.protections.catalogue.invitations import INVITATIONS
 from tests.protections.catalogue.isolation import ISOLATION
 from tests.protections.catalogue.local_stack import LOCAL_STACK
 from tests.protections.catalogue.migrations import MIGRATIONS
+from tests.protections.catalogue.operators import OPERATORS
 from tests.protections.catalogue.people import PEOPLE
 from tests.protections.catalogue.processing_once import PROCESSING_ONCE
 from tests.protections.catalogue.protection import Protection
@@ -55,6 +56,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "The audit trail": AUDIT,
     "Answers, names and logs": ANSWERS,
     "Migrations": MIGRATIONS,
+    "The operator's commands": OPERATORS,
     "The stack on a laptop": LOCAL_STACK,
 }
 ALL = [protection for area in CATALOGUE.values() for protection in area]

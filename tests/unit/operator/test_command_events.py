@@ -33,12 +33,12 @@ PASSWORD = "a-new-password-1893"
 STDIN = "--password-stdin"
 #: What changes nothing that is stored.
 READING = {
-    *("organizations list", "users list", "invitations list", "keys list", "audit events", "audit history"),
-    *("audit verify", "audit verify-export"),
+    *("organizations list", "users list", "invitations list", "keys list", "audit events", "audit verify"),
+    *("audit history", "audit verify-export", "organizations show", "preflight", "releases", "logs", "completion"),
     *("status", "listen"),
 }
 #: What only a deployed stack shows, and the test that does.
-ELSEWHERE = {"deploy": "tests/e2e/test_operations.py"}
+ELSEWHERE = dict.fromkeys(("deploy", "rollback", "destroy"), "tests/e2e/test_operations.py")
 
 
 @dataclass
@@ -122,7 +122,35 @@ def policy(scene: Scene) -> tuple[str, ...]:
 
 @on("organizations set-policy")
 def policy_as_before(scene: Scene) -> tuple[str, ...]:
-    return (scene.acme,)
+    return (scene.acme, "--allow-all")
+
+
+@on("organizations rename", Told("organization.changed", "organization", {"name": ("Acme", "Zenith")}))
+def renamed(scene: Scene) -> tuple[str, ...]:
+    return (scene.acme, "Zenith")
+
+
+@on(
+    "organizations delete",
+    Told(
+        "organization.quota_changed", "organization", {"bytes": (2**40, 0), "files": (1_000_000, 0)}, organization=None
+    ),
+    Told("user.disabled", "user", {"disabled": (False, True)}),
+    Told("session.ended", "user", data={"reason": "user_disabled"}, organization=None),
+    Told("user.deleted", "user"),
+    Told("file.deleted", "file"),
+    acted("organizations delete", "organization", old_versions=False),
+    Told("organization.deleted", "organization", data={"name": "Acme"}),
+)
+def removed_organization(scene: Scene) -> tuple[str, ...]:
+    scene.operator.done("users", "delete", "albert", "--yes")
+    scene.api.upload(scene.anna)
+    return (scene.acme, "--yes")
+
+
+@on("users delete", Told("user.disabled", "user", {"disabled": (False, True)}), Told("user.deleted", "user"))
+def removed_user(scene: Scene) -> tuple[str, ...]:
+    return ("albert", "--yes")
 
 
 @on("users create", Told("user.created", "user", data={"username": "jane", "role": "viewer"}))
@@ -289,6 +317,37 @@ def swept(scene: Scene) -> tuple[str, ...]:
 @on("sweep")
 def nothing_to_sweep(scene: Scene) -> tuple[str, ...]:
     return ()
+
+
+@on("backup", acted("backup", "deployment", name="noon"))
+def backed_up(scene: Scene) -> tuple[str, ...]:
+    return ("--name", "noon")
+
+
+@on("backup", acted("backup --delete", "deployment", name="noon"))
+def backup_deleted(scene: Scene) -> tuple[str, ...]:
+    scene.operator.run("backup", "--name", "noon")
+    return ("--delete", "noon", "--yes")
+
+
+@on("backup")
+def backups_listed(scene: Scene) -> tuple[str, ...]:
+    return ("--list",)
+
+
+@on("restore", Told("file.restored", "file"), acted("restore", "deployment", "Acme", source="noon", files=1))
+def restored(scene: Scene) -> tuple[str, ...]:
+    file_id = scene.api.upload(scene.anna).json["id"]
+    scene.world.drain()
+    scene.operator.run("backup", "--name", "noon")
+    scene.api.delete(f"/files/{file_id}", scene.anna)
+    return ("--backup", "noon", "--yes")
+
+
+@on("restore")
+def nothing_to_restore(scene: Scene) -> tuple[str, ...]:
+    scene.operator.run("backup", "--name", "noon")
+    return ("--backup", "noon", "--yes")
 
 
 @on("recount", acted("recount --repair", "organization", "Acme"))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
+from infra.__main__ import main
 from infra.vulnerabilities import NotCheckedError, vulnerable_packages
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -51,8 +54,16 @@ def test_every_installation_by_a_script_requires_hashes() -> None:
         for file in files
         for command in re.findall(r"pip\"? install\b[^|;&]*", file.read_text(encoding="utf-8").replace("\\\n", " "))
     ]
-    assert len(commands) == 4, "uv by pip, the rest by uv, the rest by pip, the image"
-    assert [command for command in commands if "--require-hashes" not in command] == []
+    assert len(commands) == 5, "uv by pip, the rest by uv, the rest by pip, the image, and this folder as a command"
+    [own] = [command for command in commands if "--require-hashes" not in command]
+    assert "--no-index --no-deps --no-build-isolation" in own
+    assert own.partition(">")[0].split()[-2:] == ["--editable", "."]
+
+
+def test_installed_command_is_the_command_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, function = project["scripts"]["strongroom"].partition(":")
+    assert getattr(importlib.import_module(module), function) is main
 
 
 def test_every_image_is_named_by_digest() -> None:
