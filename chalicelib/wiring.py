@@ -172,6 +172,13 @@ class Stores:
 
         return RateCounters(self.settings.cache_url, on_fallback)
 
+    @cached_property
+    def own_counters(self) -> "Counters":
+        """Those of this process alone, whatever the others count."""
+        from chalicelib.platform.rate_counters import RateCounters
+
+        return RateCounters(None)
+
     def is_outage(self, error: Exception) -> bool:
         """Whether something that we depend on is away, as opposed to a bug."""
         from chalicelib.platform.outages import is_outage

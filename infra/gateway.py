@@ -70,6 +70,15 @@ _CORS_HEADERS: dict[str, Any] = {
 DEFINITION_KEY = "x-amazon-apigateway-gateway-responses"
 
 
+def definition_extras() -> dict[str, Any]:
+    """What the API's definition holds besides Chalice's: the gateway's own answers, and whether its address answers."""
+    disabled = {"Fn::If": ["HasNoDefaultEndpoint", True, False]}
+    return {
+        DEFINITION_KEY: gateway_responses(),
+        "x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": disabled},
+    }
+
+
 def gateway_codes() -> set[str]:
     """The codes of the gateway's own answers."""
     return {code for _, code, _ in _ANSWERS.values()}

@@ -49,6 +49,10 @@ BCRYPT_COST_BOUNDS = (4, 16)
 #: A presigned URL signed with SigV4 lives at most seven days (AWS limit).
 PRESIGNED_URL_MAX_SECONDS = 7 * 24 * 3600
 
+#: What a function signs ends with the session of its role at the latest, whatever it says. Lambda renews the session
+#: every some hours, so an address that should live longer may end at any time before.
+PRESIGNED_BY_A_FUNCTION_MAX_SECONDS = 6 * 3600
+
 #: What a function takes of a form. Lambda takes a request of 6,291,456 bytes (AWS limit); the gateway sends the form
 #: in base64, within an event that also holds the headers twice: 6,000,000 bytes and room for the rest.
 MAX_UPLOAD_BYTES_ON_AWS = 4_500_000
@@ -83,7 +87,13 @@ class Settings:
         ("memory", "table"),
     )
     cookie_secure: bool = boolean("Secure cookie named `__Host-session`; `false` where there is no TLS", True)
-    session_ttl_seconds: int = integer("absolute lifetime of a session, 60 to 2592000", 24 * 3600, 60, 30 * 24 * 3600)
+    session_ttl_seconds: int = integer(
+        "absolute lifetime of a session, 60 to 2592000",
+        24 * 3600,
+        60,
+        30 * 24 * 3600,
+        Parameter("Seconds after which a session ends, used or not."),
+    )
     # Below half an hour, writing the use of a session only every ten minutes would end it far too early.
     session_idle_seconds: int = integer(
         "a session that is not used for so long ends, up to ten minutes earlier; 1800 to 2592000",
@@ -92,7 +102,12 @@ class Settings:
         30 * 24 * 3600,
         Parameter("Seconds without use after which a session ends."),
     )
-    bcrypt_cost: int = integer("4 to 16; each step doubles the work of a login", 12, *BCRYPT_COST_BOUNDS)
+    bcrypt_cost: int = integer(
+        "4 to 16; each step doubles the work of a login",
+        12,
+        *BCRYPT_COST_BOUNDS,
+        Parameter("Work of a login, each step of which doubles it. The function needs a quarter of a second for 12."),
+    )
     max_upload_bytes: int = integer(
         f"largest file by form; {MAX_UPLOAD_BYTES_ON_AWS} on AWS, where Lambda takes no more",
         50 * MEBIBYTE,
@@ -117,13 +132,25 @@ class Settings:
         ),
     )
     multipart_threshold_bytes: int = integer(
-        "above it a direct upload goes in parts; 5 MiB to 5 GiB", 100 * MEBIBYTE, 5 * MEBIBYTE, 5 * GIBIBYTE
+        "above it a direct upload goes in parts; 5 MiB to 5 GiB",
+        100 * MEBIBYTE,
+        5 * MEBIBYTE,
+        5 * GIBIBYTE,
+        Parameter("Bytes above which a direct upload goes in parts.", pattern="[1-9][0-9]{6,9}"),
     )
     upload_url_ttl_seconds: int = integer(
-        "lifetime of a presigned upload, 10 to 604800", 3600, 10, PRESIGNED_URL_MAX_SECONDS
+        "lifetime of a presigned upload, 10 to 604800",
+        3600,
+        10,
+        PRESIGNED_URL_MAX_SECONDS,
+        Parameter("Seconds for which an address to upload to is good.", high=PRESIGNED_BY_A_FUNCTION_MAX_SECONDS),
     )
     download_url_ttl_seconds: int = integer(
-        "lifetime of a presigned download, 10 to 604800", 300, 10, PRESIGNED_URL_MAX_SECONDS
+        "lifetime of a presigned download, 10 to 604800",
+        300,
+        10,
+        PRESIGNED_URL_MAX_SECONDS,
+        Parameter("Seconds for which an address to download from is good.", high=PRESIGNED_BY_A_FUNCTION_MAX_SECONDS),
     )
     # Off only for an emulator that ignores Range for a request that names a version.
     download_pins_version: bool = boolean("a download names the object version that was checked", True)
@@ -138,6 +165,16 @@ class Settings:
     # regions. An endpoint without a name per bucket in DNS, such as an emulator's, needs "path".
     s3_addressing_style: Literal["virtual", "path"] = choice(
         "`path` for endpoints without a host name per bucket", "virtual", ("virtual", "path")
+    )
+    trusted_proxies: int = integer(
+        "proxies in front of the API, such as a CDN, that tell whom they speak for by `X-Forwarded-For`; 0 to 5",
+        0,
+        0,
+        5,
+        Parameter(
+            "Proxies in front of the API that tell whom they speak for, such as 1 for CloudFront. Only where nobody "
+            "gets past them."
+        ),
     )
     cors_origins: tuple[str, ...] = origins("origins of pages that may call the API, comma separated")
     rate_limit_login_per_address: str = rate(

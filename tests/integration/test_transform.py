@@ -16,7 +16,7 @@ DEFAULTS = {name: str(parameter.get("Default", "")) for name, parameter in PROD[
 def packaged_api() -> Template:
     """The API as Chalice packages it, without its routes, and what is laid over it."""
     definition: dict[str, Any] = {"swagger": "2.0", "info": {"version": "1.0", "title": "strongroom"}, "paths": {}}
-    definition[gateway.DEFINITION_KEY] = gateway.gateway_responses()
+    definition |= gateway.definition_extras()
     api = {"Type": "AWS::Serverless::Api", "Properties": {"StageName": "api", "DefinitionBody": definition}}
     laid_over = {name: PROD["Resources"][name] for name in ("RestAPI", "AccessLogs")}
     return {
@@ -40,10 +40,20 @@ def deployment_of(changed: dict[str, str]) -> str:
 def test_changed_parameter_of_the_definition_deploys_the_api_again() -> None:
     plain = deployment_of({})
     first, second = ({"CorsOrigins": f"https://{name}.example"} for name in ("a", "b"))
-    assert len({plain, deployment_of(first), deployment_of(second)}) == 3
+    closed = {"DefaultEndpoint": "false"}
+    assert len({plain, *map(deployment_of, (first, second, closed))}) == 4
     assert deployment_of({"LogLevel": "DEBUG"}) == plain, "the definition does not depend on it"
 
 
-def test_definition_depends_on_the_origins_alone() -> None:
+def test_definition_depends_on_what_was_tried_alone() -> None:
     """Another parameter in it would have to be tried as well."""
-    assert gateway.parameters_of(PROD, gateway.gateway_responses()) == {"CorsOrigins"}
+    assert gateway.parameters_of(PROD, gateway.definition_extras()) == {"CorsOrigins", "DefaultEndpoint"}
+
+
+def test_firewall_stands_before_the_stage_that_sam_makes() -> None:
+    template = packaged_api()
+    template["Resources"] |= {name: PROD["Resources"][name] for name in ("Firewall", "FirewallBeforeApi")}
+    resources = transformed(template)["Resources"]
+    [stage] = [name for name, made in resources.items() if made["Type"] == "AWS::ApiGateway::Stage"]
+    _, named = resources["FirewallBeforeApi"]["Properties"]["ResourceArn"]["Fn::Sub"]
+    assert named == {"ApiStage": {"Ref": stage}}

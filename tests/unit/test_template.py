@@ -367,6 +367,26 @@ def test_parameter_of_a_setting_reaches_the_functions_that_the_setting_names() -
             assert variables.get(variable) == expected, (variable, function.name)
 
 
+#: Settings that no operator chooses on AWS, and why.
+FIXED = {
+    "PROCESSING_LEASE_SECONDS": "has to outlive the function, whose time the template fixes",
+    "DOWNLOAD_PINS_VERSION": "for emulators that ignore ranges of a version",
+    "S3_ADDRESSING_STYLE": "for endpoints without a host name per bucket",
+}
+
+
+def test_every_setting_is_a_parameter_or_the_stacks_own_or_fixed_for_a_reason() -> None:
+    own = {variable for variables in load(FOLDER / "environment.yaml").values() for variable in variables}
+    by_parameter = {name for name, setting in config.described().items() if setting.parameter is not None}
+    assert set(config.described()) == own | by_parameter | set(FIXED)
+    assert not by_parameter & (own | set(FIXED))
+
+
+def test_presigned_addresses_are_not_promised_for_longer_than_a_role_lives() -> None:
+    for name in ("UploadUrlTtlSeconds", "DownloadUrlTtlSeconds"):
+        assert PROD["Parameters"][name]["MaxValue"] <= 6 * 3600
+
+
 def test_parameters_of_deployed_stacks_keep_names_types_and_defaults() -> None:
     """A deployed stack keeps a parameter's value by its name; a renamed one would fall back to its default."""
     rates = {
@@ -667,3 +687,29 @@ def test_domain_without_a_certificate_is_refused_before_anything_is_made() -> No
     [assertion] = rule["Assertions"]
     assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
     assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}]}
+
+
+# ---- The edge --------------------------------------------------------------------------------------------------------
+
+
+def test_default_endpoint_is_closed_only_where_a_domain_leads_in() -> None:
+    rule = PROD["Rules"]["OneWayIn"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "DefaultEndpoint"}, "false"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
+    told = gateway.definition_extras()["x-amazon-apigateway-endpoint-configuration"]
+    assert told == {"disableExecuteApiEndpoint": {"Fn::If": ["HasNoDefaultEndpoint", True, False]}}
+
+
+def test_firewall_refuses_floods_and_no_upload() -> None:
+    firewall = RESOURCES["Firewall"]
+    assert firewall["Condition"] == RESOURCES["FirewallBeforeApi"]["Condition"] == "HasFirewall"
+    assert firewall["Properties"]["DefaultAction"] == {"Allow": {}}
+    rate, reputation = firewall["Properties"]["Rules"]
+    assert rate["Statement"]["RateBasedStatement"] == {"AggregateKeyType": "IP", "Limit": {"Ref": "FirewallRateLimit"}}
+    # The core rule set refuses bodies above 8 kB.
+    assert reputation["Statement"]["ManagedRuleGroupStatement"]["Name"] == "AWSManagedRulesAmazonIpReputationList"
+
+
+def test_budget_needs_somebody_to_tell() -> None:
+    assert RESOURCES["Budget"]["Condition"] == "HasBudget"
+    assert {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]} in PROD["Conditions"]["HasBudget"]["Fn::And"]
