@@ -68,6 +68,10 @@ def outliving(template: Template, names: Mapping[str, str]) -> Iterator[tuple[st
             yield kind, re.sub(r"\$\{([^}]+)\}", lambda match: names[match[1]], pattern)
 
 
+#: What S3 says of a bucket that is not ours.
+_FORBIDDEN = "403"
+
+
 class _Kind:
     """What can be asked of one kind of thing, each by its name."""
 
@@ -85,8 +89,11 @@ class _Kind:
         try:
             self._look(session, name)
         except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
+            code = error.response["Error"]["Code"]
+            if code in _MISSING:
                 return False
+            if code == _FORBIDDEN:
+                raise _taken(name, "another account") from error
             raise
         return True
 
@@ -102,6 +109,20 @@ def _delete_table(session: Any, name: str) -> None:
         client.update_table(TableName=name, DeletionProtectionEnabled=False)
     client.delete_table(TableName=name)
     client.get_waiter("table_not_exists").wait(TableName=name)
+
+
+def _taken(name: str, where: str) -> DeploymentError:
+    return DeploymentError(
+        f"The bucket {name} exists in {where}, and bucket names are those of all of S3. Deploy a stage of another name "
+        "here, or delete that one. Nothing was changed."
+    )
+
+
+def _look_for_bucket(session: Any, name: str) -> None:
+    """:raises DeploymentError: it is in another region, where it belongs to the stack of this name there."""
+    region = session.client("s3").head_bucket(Bucket=name).get("BucketRegion") or session.region_name
+    if region != session.region_name:
+        raise _taken(name, region)
 
 
 def _bucket_is_empty(session: Any, name: str) -> bool:
@@ -128,7 +149,7 @@ _OF = {
         lambda session, name: session.client("dynamodb").describe_table(TableName=name), _table_is_empty, _delete_table
     ),
     _BUCKET: _Kind(
-        lambda session, name: session.client("s3").head_bucket(Bucket=name),
+        _look_for_bucket,
         _bucket_is_empty,
         lambda session, name: session.client("s3").delete_bucket(Bucket=name),
     ),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from moto import mock_aws
 from moto.dynamodb.models import dynamodb_backends
 from moto.s3.models import s3_backends
@@ -16,6 +18,8 @@ from infra.deployment import DeploymentError
 from infra.leftovers import QUEUE_NAME_SECONDS, clear_leftovers, outliving
 from infra.release import protect_tables
 from infra.template import data_plane
+from tests.aws_calls import listening
+from tests.moto_gaps import aws_answer
 
 #: No other test's, so that nothing of theirs is here: moto knows accounts apart.
 ACCOUNT = "210987654321"
@@ -82,6 +86,31 @@ def test_nothing_is_removed_where_one_holds_data(session: Any, full: str) -> Non
     with pytest.raises(DeploymentError, match=full):
         clear(session)
     assert left(session) == [TABLE, BUCKET, QUEUE]
+
+
+def test_bucket_of_the_same_stage_in_another_region_is_left_alone(session: Any) -> None:
+    other = f"strongroom-prod-temp-{ACCOUNT}"
+    boto3.client("s3", region_name="us-west-2").create_bucket(
+        Bucket=other, CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
+    )
+    before = left(session)
+    with pytest.raises(DeploymentError, match=f"{other} exists in us-west-2"):
+        clear(session)
+    assert left(session) == before
+
+
+def test_bucket_of_another_account_is_told(session: Any) -> None:
+    with refused_by_status(403), pytest.raises(DeploymentError, match="exists in another account"):
+        clear(session)
+
+
+@contextmanager
+def refused_by_status(status: int) -> Iterator[None]:
+    def refuse(operation: str, _: AWSPreparedRequest) -> AWSResponse | None:
+        return aws_answer(status, b"") if operation == "s3.HeadBucket" else None
+
+    with listening(refuse):
+        yield
 
 
 def test_all_that_outlives_a_production_stack_is_looked_for() -> None:
