@@ -61,6 +61,11 @@ def table_names() -> list[str]:
     ]
 
 
+def index_names(table: str) -> list[str]:
+    """Of the table with this logical id."""
+    return [index["IndexName"] for index in tables()[table]["Properties"].get("GlobalSecondaryIndexes", [])]
+
+
 def _table(model: Any) -> dict[str, Any]:
     schema = model._get_schema()
     properties: dict[str, Any] = {

@@ -562,6 +562,18 @@ def test_errors_of_each_function_have_an_alarm(function: str) -> None:
     assert [{"Name": "FunctionName", "Value": {"Ref": function}}] in watched
 
 
+def test_throttled_writes_of_each_index_of_files_have_an_alarm() -> None:
+    """They count at the index and not at its table."""
+    watched = {
+        dimension["Value"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Properties"].get("Dimensions", [])
+        if dimension["Name"] == "GlobalSecondaryIndexName"
+    }
+    indexes = RESOURCES["FilesTable"]["Properties"]["GlobalSecondaryIndexes"]
+    assert watched == {index["IndexName"] for index in indexes}
+
+
 def test_every_log_is_kept_for_a_stated_time() -> None:
     groups = of_type("AWS::Logs::LogGroup")
     names = {group["Properties"]["LogGroupName"]["Fn::Sub"] for group in groups.values()}
@@ -601,13 +613,12 @@ def test_alarm_is_explained_on_the_operations_page(name: str) -> None:
 
 
 def test_idle_deployment_costs_what_the_page_says_and_less_than_five_dollars() -> None:
-    """By list prices of us-east-1: an alarm is billed for each metric that it reads."""
-    alarms = of_type("AWS::CloudWatch::Alarm").values()
-    read = [max(1, sum("MetricStat" in m for m in alarm["Properties"].get("Metrics", []))) for alarm in alarms]
+    """By list prices of us-east-1."""
+    alarms = len(of_type("AWS::CloudWatch::Alarm"))
     polls = 2 * 5 * 3 * 43_800 * 0.40 / 1e6
-    month = sum(read) * 0.10 + 3 * 0.30 + polls + 0.19
-    assert f"{len(read)} alarms on {sum(read)} metrics" in OPERATIONS
-    assert f"= ${sum(read) * 0.10:.2f}; three metrics" in OPERATIONS
+    month = alarms * 0.10 + 3 * 0.30 + polls + 0.19
+    assert f"{alarms} alarms " in OPERATIONS
+    assert f" = ${alarms * 0.10:.2f}; three metrics" in OPERATIONS
     assert f"**${month:.2f}** in all" in OPERATIONS
     assert month < 5
     assert PROD["Parameters"]["RateCounters"]["Default"] == "table"

@@ -21,6 +21,7 @@ from tests.protections.catalogue.answers import ANSWERS
 from tests.protections.catalogue.api_keys import API_KEYS
 from tests.protections.catalogue.audit import AUDIT
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
+from tests.protections.catalogue.deployment import DEPLOYMENT
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
 from tests.protections.catalogue.events import EVENTS
 from tests.protections.catalogue.invitations import INVITATIONS
@@ -55,6 +56,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Webhooks": WEBHOOKS,
     "The audit trail": AUDIT,
     "Answers, names and logs": ANSWERS,
+    "On AWS": DEPLOYMENT,
     "Migrations": MIGRATIONS,
     "The operator's commands": OPERATORS,
     "The stack on a laptop": LOCAL_STACK,
