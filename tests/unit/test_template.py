@@ -587,6 +587,19 @@ def test_dashboard_is_valid_json() -> None:
     assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 17
 
 
+def test_dashboard_shows_how_late_events_are() -> None:
+    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = [
+        metric
+        for widget in json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]
+        for metric in widget["properties"]["metrics"]
+    ]
+    for name in ("ChangeToReadable", "CompletedToDelivered"):
+        place = shown.index([NAMESPACE, name, "Stage", "x", {"stat": "p50"}])
+        assert shown[place + 1] == ["...", {"stat": "p95"}], name
+        assert any(f'"{name}"' in path.read_text() for path in (ROOT / "chalicelib").rglob("*.py")), name
+
+
 # ---- docs/operations.md says the same --------------------------------------------------------------------------------
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
