@@ -10,6 +10,8 @@ import httpx
 PATIENCE_SECONDS = 60.0
 REQUEST_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
+#: A process keeps what it knows of its dependencies for two seconds, and new permissions take effect within some.
+STEADY_SECONDS = 3.0
 #: How the sentence begins when the API works and something that it needs does not.
 UNHEALTHY = "GET /health is 503"
 
@@ -36,10 +38,17 @@ def check_once(url: str, transport: httpx.BaseTransport | None = None) -> str:
 
 
 def wait_for_answer(url: str, patience_seconds: float = PATIENCE_SECONDS) -> str:
-    """Ask until the answer is good, or the time is up. Returns as :func:`check_once`."""
+    """Ask until the answers have been good for some seconds, or the time is up. Returns as :func:`check_once`."""
     deadline = time.monotonic() + patience_seconds
+    good_since: float | None = None
     while True:
-        found = check_once(url)
-        if not found or time.monotonic() > deadline:
-            return found
+        found, now = check_once(url), time.monotonic()
+        if found:
+            good_since = None
+            if now > deadline:
+                return found
+        elif good_since is None:
+            good_since = now
+        elif now - good_since >= STEADY_SECONDS:
+            return ""
         time.sleep(PAUSE_SECONDS)

@@ -117,6 +117,22 @@ def test_function_and_table_are_changed_in_place(stack: DeployedStack, package: 
     assert memory_of(stack) == 1024
 
 
+def test_rollback_returns_to_the_version_before_with_its_parameters(stack: DeployedStack, package: Package) -> None:
+    redeploy(stack, package)
+    made = changed(package, APIHandler={"MemorySize": 1792})
+    release.deploy(stack.session, "prod", {"LogLevel": "DEBUG"}, made=made, report=lambda _: None)
+    assert memory_of(stack) == 1792
+    listed = json.loads(operator("releases", "--stage", "prod", "--json"))
+    assert "This would return" in operator("rollback", "--dry-run", "--stage", "prod")
+    done = json.loads(operator("rollback", "--yes", "--json", "--stage", "prod"))
+    assert done["release"] == listed[1]["release"]
+    assert memory_of(stack) == 1024
+    variables = stack.session.client("lambda").get_function_configuration(FunctionName=FUNCTION)["Environment"]
+    assert variables["Variables"]["LOG_LEVEL"] == "INFO"
+    assert stack.api.get("/health").status_code == 200
+    stack.wait_until(lambda: any(act["data"]["command"] == "rollback" for act in operators_acts()))
+
+
 def test_version_that_fails_only_when_deployed_is_taken_back(stack: DeployedStack, package: Package) -> None:
     """Its trial has the running version's role; the role that it brings may not read the tables."""
     assert redeploy(stack, package)[0].outputs
@@ -184,8 +200,9 @@ def test_documented_permissions_suffice_to_deploy_and_operate(stack: DeployedSta
         document = (ROOT / "docs" / f"{name}-policy.json").read_text(encoding="utf-8")
         document = document.replace("ACCOUNT", "000000000000").replace("REGION", "us-east-1")
         iam.put_user_policy(UserName="deployer", PolicyName=name, PolicyDocument=document)
-    # The emulator asks for the right to make functions without saying which.
-    anywhere = {"Effect": "Allow", "Action": "lambda:CreateFunction", "Resource": "*"}
+    # The emulator asks for these rights without saying to what.
+    unnamed = ["lambda:CreateFunction", "dynamodb:RestoreTableFromBackup"]
+    anywhere = {"Effect": "Allow", "Action": unnamed, "Resource": "*"}
     iam.put_user_policy(
         UserName="deployer",
         PolicyName="emulator",
@@ -227,9 +244,12 @@ def test_deleted_stack_leaves_its_data_behind(stack: DeployedStack) -> None:
     """The last test: afterwards there is no stack."""
     member = stack.sign_up("Remainder")
     record = stack.uploaded(member, "keep.txt", b"kept for ever\n")
+    assert "strongroom-prod-files" in operator("destroy", "--dry-run", "--stage", "prod")
+    operator("destroy", "--yes", "--stage", "prod")
     cloudformation = stack.session.client("cloudformation")
-    cloudformation.update_termination_protection(StackName=stack.release.stack_name, EnableTerminationProtection=False)
-    deployment.delete_stack(cloudformation, stack.release.stack_name, report=lambda _: None)
+    outbox = stack.session.client("dynamodb").scan(TableName="strongroom-prod-event-outbox")["Items"]
+    acts = [json.loads(row["told"]["S"]) for row in outbox]
+    assert [act for act in acts if act["type"] == "operator.acted" and act["data"]["command"] == "destroy"]
 
     assert deployment.find_stack(cloudformation, stack.release.stack_name) is None
     assert tables_of(stack.session) == {

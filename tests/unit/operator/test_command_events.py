@@ -132,11 +132,9 @@ def renamed(scene: Scene) -> tuple[str, ...]:
 
 @on(
     "organizations delete",
-    Told(
-        "organization.quota_changed", "organization", {"bytes": (2**40, 0), "files": (1_000_000, 0)}, organization=None
-    ),
+    Told("organization.quota_changed", "organization", {"bytes": (2**40, 0), "files": (1_000_000, 0)}),
     Told("user.disabled", "user", {"disabled": (False, True)}),
-    Told("session.ended", "user", data={"reason": "user_disabled"}, organization=None),
+    Told("session.ended", "user", data={"reason": "user_disabled"}),
     Told("user.deleted", "user"),
     Told("file.deleted", "file"),
     acted("organizations delete", "organization", old_versions=False),
