@@ -6,7 +6,7 @@ writers can't both win, whatever crashes, repeats or overtakes. The event that t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import islice
 from typing import Any
 
@@ -19,12 +19,13 @@ from pynamodb.transactions import TransactGet, TransactWrite
 from chalicelib import keys
 from chalicelib.events.outbox_store import Outbox
 from chalicelib.events.records import Event
+from chalicelib.files.counters_store import PROCESSING, CounterChange, difference_of, has_no_room, refusal_of
 from chalicelib.files.event_records import event_of, event_of_deletion, event_of_restoration
-from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Room, open_change
+from chalicelib.files.open_uploads_store import OpenUploadsStore, Room
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import QuotaExceeded, TooManyAtOnce, VersionConflict
+from chalicelib.kernel.errors import VersionConflict
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import Organization
 from chalicelib.tenants.rows import OrganizationRow
@@ -32,29 +33,8 @@ from chalicelib.tenants.store import OrganizationStore, to_organization
 
 #: An operator may change the quota between two tries; not many times.
 MAX_QUOTA_LOOKUPS = 3
-_PROCESSING = keys.count_key("processing", None)
 _FILE_FIELDS = [f.name for f in fields(File)]
 _NUMBERS = {f.name for f in fields(File) if f.type in (int, "int", int | None)}
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """By how much a change of one row moves its organisation's counters."""
-
-    reserved_bytes: int
-    reserved_files: int
-    counts: dict[str, int]
-    open_change: OpenChange | None
-    #: Refuses a file that begins to be processed where so many of the organisation are.
-    most_processing: int | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()) or self.open_change)
-
-    @property
-    def begins_processing(self) -> bool:
-        return self.most_processing is not None and self.counts.get(_PROCESSING, 0) > 0
 
 
 class FileStore:
@@ -125,7 +105,7 @@ class FileStore:
         """
         written = replace(file, version=file.version + 1, touched_at=timestamp(), listed_as_open=False)
         row, absent = _to_row(self._files, written), FileRow.file_id.does_not_exist()
-        self._put(row, absent, _difference(None, written), event_of_restoration(written, occasion))
+        self._put(row, absent, difference_of(None, written), event_of_restoration(written, occasion))
 
     def remove(self, file: File) -> RemovedFile:
         """Delete the row and write a note of the objects that are still to be deleted.
@@ -146,7 +126,7 @@ class FileStore:
             )
             transaction.save(note)
             self._outbox.add(transaction, event_of_deletion(file))
-            self._move_counters(transaction, file.organization_id, _difference(file, None))
+            self._move_counters(transaction, file.organization_id, difference_of(file, None))
 
         with contention_on_condition():
             self._tables.transact(fill)
@@ -212,7 +192,7 @@ class FileStore:
         )
         row = _to_row(self._files, written)
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
-        difference = replace(_difference(before, written), most_processing=most_processing)
+        difference = replace(difference_of(before, written), most_processing=most_processing)
         try:
             self._put(row, condition, difference, event_of(before, written))
         except VersionConflict:
@@ -221,7 +201,7 @@ class FileStore:
                 raise
         return written
 
-    def _put(self, row: FileRow, condition: Condition, difference: _Difference, event: Event | None) -> None:
+    def _put(self, row: FileRow, condition: Condition, difference: CounterChange, event: Event | None) -> None:
         if difference.is_empty:
             with contention_on_condition():
                 if event is None:
@@ -254,7 +234,7 @@ class FileStore:
         self._outbox.add(transaction, event)
 
     def _transact(
-        self, row: FileRow, condition: Condition, difference: _Difference, event: Event | None, room: Room | None
+        self, row: FileRow, condition: Condition, difference: CounterChange, event: Event | None, room: Room | None
     ) -> dict[str, Any] | None:
         """
         :returns: None when it is done; the user's item when only the room for open uploads was missing.
@@ -277,8 +257,8 @@ class FileStore:
             refused = failed_conditions(error)
             if 0 in refused:
                 raise VersionConflict from error
-            if counters_at in refused and (room is None or _has_no_room(refused[counters_at], difference)):
-                raise _refusal(refused[counters_at], difference) from error
+            if counters_at in refused and (room is None or has_no_room(refused[counters_at], difference)):
+                raise refusal_of(refused[counters_at], difference) from error
             if room is not None and refused:
                 return refused.get(counters_at + 1, {})
             raise
@@ -289,7 +269,7 @@ class FileStore:
         return organization.quota_bytes if organization is not None else 0
 
     def _move_counters(
-        self, transaction: TransactWrite, organization_id: str, difference: _Difference, room: Room | None = None
+        self, transaction: TransactWrite, organization_id: str, difference: CounterChange, room: Room | None = None
     ) -> None:
         actions: list[Action] = [
             OrganizationRow.bytes_used.add(difference.reserved_bytes),
@@ -308,7 +288,7 @@ class FileStore:
         if difference.reserved_files > 0:
             condition &= OrganizationRow.files_available >= difference.reserved_files
         if difference.begins_processing:
-            now_processing = Path(["counts", _PROCESSING])
+            now_processing = Path(["counts", PROCESSING])
             condition &= now_processing.does_not_exist() | (now_processing < difference.most_processing)
         if room is not None:
             condition &= OrganizationRow.quota_bytes >= room.least_quota_bytes
@@ -317,55 +297,6 @@ class FileStore:
         )
         if difference.open_change is not None:
             self._open_uploads.move(transaction, difference.open_change, room)
-
-
-def _difference(before: File | None, after: File | None) -> _Difference:
-    counts: dict[str, int] = {}
-    for file, sign in ((before, -1), (after, 1)):
-        if file is not None:
-            key = keys.count_key(file.status, file.mime_type)
-            counts[key] = counts.get(key, 0) + sign
-    return _Difference(
-        reserved_bytes=(after.reserved_bytes if after else 0) - (before.reserved_bytes if before else 0),
-        reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
-        counts=counts,
-        open_change=open_change(before, after),
-    )
-
-
-def _counts_towards_quota(file: File | None) -> int:
-    return 0 if file is None or file.status == "failed" else 1
-
-
-def _has_no_room(organization_item: dict[str, Any], difference: _Difference) -> bool:
-    return (
-        _number(organization_item, "bytes_available") < difference.reserved_bytes
-        or _number(organization_item, "files_available") < difference.reserved_files
-    )
-
-
-def _refusal(organization_item: dict[str, Any], difference: _Difference) -> Exception:
-    counts = organization_item.get("counts", {}).get("M", {})
-    if difference.begins_processing and _number(counts, _PROCESSING) >= (difference.most_processing or 0):
-        return TooManyAtOnce(_number(counts, keys.count_key("pending", None)))
-    return _quota_exceeded(organization_item, difference)
-
-
-def _quota_exceeded(organization_item: dict[str, Any], difference: _Difference) -> QuotaExceeded:
-    if _number(organization_item, "files_available") < difference.reserved_files:
-        return QuotaExceeded(
-            f"The organisation holds {_number(organization_item, 'files_used')} files and may hold "
-            f"{_number(organization_item, 'quota_files')}. Delete files or ask your operator for more."
-        )
-    return QuotaExceeded(
-        f"This upload needs {difference.reserved_bytes} bytes; the organisation uses "
-        f"{_number(organization_item, 'bytes_used')} of its {_number(organization_item, 'quota_bytes')}. "
-        "Delete files or ask your operator for more."
-    )
-
-
-def _number(item: dict[str, Any], name: str) -> int:
-    return int(item.get(name, {}).get("N", 0))
 
 
 def _query(

@@ -46,7 +46,7 @@ ROWS_AND_COUNTERS = (
     ),
     Protection(
         "The counters move by the difference of the row before and after",
-        "_difference",
+        "difference_of",
         ("reserved_bytes=(after.reserved_bytes if after else 0) - (before.reserved_bytes if before else 0)"),
         "reserved_bytes=after.reserved_bytes if after else 0",
         (f"{PROCESSING_TESTS}::test_upload_is_hashed_recognised_copied_and_completed",),
@@ -54,7 +54,7 @@ ROWS_AND_COUNTERS = (
     Protection(
         "A deletion releases the quota",
         "FileStore.remove",
-        "self._move_counters(transaction, file.organization_id, _difference(file, None))",
+        "self._move_counters(transaction, file.organization_id, difference_of(file, None))",
         "pass",
         (f"{DIRECT_TESTS}::TestParts::test_deleted_upload_releases_its_room_and_parts",),
     ),

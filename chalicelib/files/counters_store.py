@@ -1,0 +1,84 @@
+"""How the change of one file moves its organisation's counters, and why the organisation's row refuses it.
+
+The store of files writes both in one transaction. Knows the form of a refused item; must not know how it is written.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib import keys
+from chalicelib.files.open_uploads_store import OpenChange, open_change
+from chalicelib.files.record import File
+from chalicelib.kernel.errors import QuotaExceeded, TooManyAtOnce
+
+#: The counter of the files in processing; their type is not known yet.
+PROCESSING = keys.count_key("processing", None)
+
+
+@dataclass(frozen=True)
+class CounterChange:
+    """By how much a change of one row moves its organisation's counters."""
+
+    reserved_bytes: int
+    reserved_files: int
+    counts: dict[str, int]
+    open_change: OpenChange | None
+    #: Refuses a file that begins to be processed where so many of the organisation are.
+    most_processing: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()) or self.open_change)
+
+    @property
+    def begins_processing(self) -> bool:
+        return self.most_processing is not None and self.counts.get(PROCESSING, 0) > 0
+
+
+def difference_of(before: File | None, after: File | None) -> CounterChange:
+    counts: dict[str, int] = {}
+    for file, sign in ((before, -1), (after, 1)):
+        if file is not None:
+            key = keys.count_key(file.status, file.mime_type)
+            counts[key] = counts.get(key, 0) + sign
+    return CounterChange(
+        reserved_bytes=(after.reserved_bytes if after else 0) - (before.reserved_bytes if before else 0),
+        reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
+        counts=counts,
+        open_change=open_change(before, after),
+    )
+
+
+def _counts_towards_quota(file: File | None) -> int:
+    return 0 if file is None or file.status == "failed" else 1
+
+
+def has_no_room(organization_item: dict[str, Any], difference: CounterChange) -> bool:
+    return (
+        _number(organization_item, "bytes_available") < difference.reserved_bytes
+        or _number(organization_item, "files_available") < difference.reserved_files
+    )
+
+
+def refusal_of(organization_item: dict[str, Any], difference: CounterChange) -> Exception:
+    counts = organization_item.get("counts", {}).get("M", {})
+    if difference.begins_processing and _number(counts, PROCESSING) >= (difference.most_processing or 0):
+        return TooManyAtOnce(_number(counts, keys.count_key("pending", None)))
+    return _quota_exceeded(organization_item, difference)
+
+
+def _quota_exceeded(organization_item: dict[str, Any], difference: CounterChange) -> QuotaExceeded:
+    if _number(organization_item, "files_available") < difference.reserved_files:
+        return QuotaExceeded(
+            f"The organisation holds {_number(organization_item, 'files_used')} files and may hold "
+            f"{_number(organization_item, 'quota_files')}. Delete files or ask your operator for more."
+        )
+    return QuotaExceeded(
+        f"This upload needs {difference.reserved_bytes} bytes; the organisation uses "
+        f"{_number(organization_item, 'bytes_used')} of its {_number(organization_item, 'quota_bytes')}. "
+        "Delete files or ask your operator for more."
+    )
+
+
+def _number(item: dict[str, Any], name: str) -> int:
+    return int(item.get(name, {}).get("N", 0))
