@@ -67,7 +67,7 @@ DEPLOYMENT = (
         "TableCounters._count_in_window",
         "condition=CounterRow.ends_at <= now",
         "pass",
-        (f"{TABLE_COUNTERS_TESTS}::test_no_count_is_lost_where_many_begin_the_next_window_at_once",),
+        (f"{TABLE_COUNTERS_TESTS}::test_count_of_somebody_who_begins_the_next_window_first_is_kept",),
     ),
     Protection(
         "Of X-Forwarded-For only what trusted proxies have added is believed",

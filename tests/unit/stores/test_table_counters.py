@@ -6,9 +6,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 
 from chalicelib.platform.table_counters import TableCounters
-from tests.aws_calls import aws_calls, refused
+from tests.aws_calls import aws_calls, listening, refused
 from tests.unit.api import Api, Session
 from tests.unit.conftest import Configure
 from tests.unit.logbook import Logbook
@@ -56,6 +57,24 @@ def test_no_count_is_lost_where_many_begin_the_next_window_at_once(
     with ThreadPoolExecutor(8) as pool:
         standings = list(pool.map(lambda _: counters.hit("10/minute", "a"), range(30)))
     assert sum(standing.allowed for standing in standings) == 10
+
+
+def test_count_of_somebody_who_begins_the_next_window_first_is_kept(
+    world: World, counters: TableCounters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counters.hit("10/minute", "a")
+    later = time.time() + 61
+    monkeypatch.setattr(time, "time", lambda: later)
+    updates: list[str] = []
+
+    def overtake(operation: str, _: AWSPreparedRequest) -> None:
+        updates.append(operation)
+        if len(updates) == 2:
+            # Between the update that found the window over and the one that begins the next.
+            TableCounters(world.cloud.tables).hit("10/minute", "a")
+
+    with listening(overtake):
+        assert counters.hit("10/minute", "a").remaining == 8
 
 
 def test_counting_goes_on_in_memory_while_the_table_is_away(world: World, logbook: Logbook) -> None:
