@@ -129,7 +129,7 @@ function Password() {
   };
   return html`<${Card} title=${words.password} about=${words.account.passwordAbout}>
     <${Form} onSubmit=${save} submit=${words.account.changePassword}>
-      <input class="sr" type="text" name="" autocomplete="username" value=${session.user.username} readonly tabindex="-1" aria-hidden="true" />
+      <input type="text" autocomplete="username" value=${session.user.username} readonly hidden />
       <div class="two">
         <${PasswordField} name="current_password" />
         <${Field} label=${words.newPassword} hint=${words.passwordHint} name="new_password" type="password" autocomplete="new-password" minlength="8" required />
