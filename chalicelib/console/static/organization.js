@@ -1,7 +1,7 @@
 // The organisation: its name, which files it takes, whether it requires a second factor, and what it uses.
 
 import { emit, get, may, patch, withQuery } from "./api.js";
-import { Badge, Button, Card, Check, Confirm, Curl, Field, Form, Head, Loaded, attempt, count, html, size, toast, useLoaded, useState } from "./ui.js";
+import { Badge, Button, Card, Check, Confirm, Curl, Field, Form, Head, Loaded, attempt, count, date, html, size, toast, useLoaded, useState } from "./ui.js";
 import { words } from "./words.js";
 
 const MEBIBYTE = 1024 * 1024;
@@ -58,7 +58,7 @@ function Plot() {
       <line x1="0" x2=${DAYS * 10} y1="99.5" y2="99.5" vector-effect="non-scaling-stroke" />
       ${days.map(({ bytes, day }, index) => html`<rect key=${day} x=${index * 10 + 1.5} width="7" y=${100 - Math.max(bytes ? 2 : 0, (98 * bytes) / most)} height=${Math.max(bytes ? 2 : 0, (98 * bytes) / most)}><title>${day}: ${size(bytes)}</title></rect>`)}
     </svg>
-    <p class="plot-feet sub"><span>${days[0].day}</span><span>${words.organization.most} ${size(most)}</span><span>${days.at(-1).day}</span></p>
+    <p class="plot-feet sub"><span>${date(days[0].day)}</span><span>${words.organization.most} ${size(most)}</span><span>${date(days.at(-1).day)}</span></p>
   </figure>`;
 }
 

@@ -350,6 +350,9 @@ export function time(moment, style = "medium") {
   return moment ? format.format(new Date(moment)) : "";
 }
 
+/** A day of UTC, without its year. */
+export const date = (day) => new Intl.DateTimeFormat(document.documentElement.lang, { month: "short", day: "numeric", timeZone: "UTC" }).format(new Date(day));
+
 const STEPS = [["year", 31536e6], ["month", 2592e6], ["day", 864e5], ["hour", 36e5], ["minute", 6e4]];
 /** Such as "3 minutes ago". */
 export function ago(moment) {
