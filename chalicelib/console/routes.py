@@ -26,7 +26,7 @@ def document(request: Request) -> Response:
     sign_up_is_open = stores().settings.sign_up == "open"
     base = base_path(str(request.context.get("path", "/")))
     html = assets.document(base, sign_up_is_open=sign_up_is_open)
-    return page(html, "text/html", {"Content-Security-Policy": _policy(stores().direct_uploads.origin)})
+    return page(html, "text/html", {"Content-Security-Policy": content_security_policy(stores().direct_uploads.origin)})
 
 
 @routes.on("GET", "/console/{version}/{name}", needs=Access.ANYONE)
@@ -46,15 +46,22 @@ def _asset(version: str, name: str) -> Response:
     return page(found.text, found.media_type, {"Cache-Control": _FOR_EVER})
 
 
-def _policy(storage: str) -> str:
+def content_security_policy(storage: str) -> str:
     """Scripts and styles of the console's own files only; requests to the API and to the bucket that uploads go to.
 
     Images are its own, or made in the page: previews of chosen files (blob:) and the QR code of a second factor.
     """
-    return (
-        f"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
-        f"connect-src 'self' {storage}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    directives = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        f"connect-src 'self' {storage}",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
     )
+    return "; ".join(directives)
 
 
 def base_path(path: str) -> str:
