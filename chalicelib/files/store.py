@@ -24,7 +24,7 @@ from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Ro
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import QuotaExceeded, VersionConflict
+from chalicelib.kernel.errors import QuotaExceeded, TooLarge, VersionConflict
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import Organization
 from chalicelib.tenants.rows import OrganizationRow
@@ -44,6 +44,8 @@ class _Difference:
     reserved_files: int
     counts: dict[str, int]
     open_change: OpenChange | None
+    #: Of a new file that says its size, which the organisation's policy may refuse before any byte is sent.
+    announced_bytes: int | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -90,7 +92,11 @@ class FileStore:
         return file, organization
 
     def create(self, file: File) -> File:
-        """:raises QuotaExceeded: the organisation has no room for it; nothing is written."""
+        """Nothing is written when it is refused.
+
+        :raises TooLarge: the organisation's policy takes no file of this size.
+        :raises QuotaExceeded: the organisation has no room for it.
+        """
         try:
             return self._write(None, file)
         except VersionConflict:
@@ -234,6 +240,7 @@ class FileStore:
         """
         :returns: None when it is done; the user's item when only the room for open uploads was missing.
         :raises VersionConflict: the row is not as read.
+        :raises TooLarge: the organisation's policy takes no file of this size.
         :raises QuotaExceeded: the organisation has no room.
         """
 
@@ -252,8 +259,10 @@ class FileStore:
             refused = failed_conditions(error)
             if 0 in refused:
                 raise VersionConflict from error
-            if counters_at in refused and (room is None or _has_no_room(refused[counters_at], difference)):
-                raise _quota_exceeded(refused[counters_at], difference) from error
+            if counters_at in refused:
+                _check_policy(refused[counters_at], difference)
+                if room is None or _has_no_room(refused[counters_at], difference):
+                    raise _quota_exceeded(refused[counters_at], difference) from error
             if room is not None and refused:
                 return refused.get(counters_at + 1, {})
             raise
@@ -282,6 +291,9 @@ class FileStore:
             condition &= OrganizationRow.bytes_available >= difference.reserved_bytes
         if difference.reserved_files > 0:
             condition &= OrganizationRow.files_available >= difference.reserved_files
+        if difference.announced_bytes is not None:
+            most = OrganizationRow.max_file_bytes
+            condition &= most.does_not_exist() | (most >= difference.announced_bytes)
         if room is not None:
             condition &= OrganizationRow.quota_bytes >= room.least_quota_bytes
         transaction.update(
@@ -302,11 +314,23 @@ def _difference(before: File | None, after: File | None) -> _Difference:
         reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
         counts=counts,
         open_change=open_change(before, after),
+        announced_bytes=after.file_size if before is None and after is not None and after.size_is_exact else None,
     )
 
 
 def _counts_towards_quota(file: File | None) -> int:
     return 0 if file is None or file.status == "failed" else 1
+
+
+def _check_policy(organization_item: dict[str, Any], difference: _Difference) -> None:
+    """:raises TooLarge: the new file has more bytes than the organisation takes."""
+    if difference.announced_bytes is None or "max_file_bytes" not in organization_item:
+        return
+    most = _number(organization_item, "max_file_bytes")
+    if difference.announced_bytes > most:
+        raise TooLarge(
+            f"The organisation takes files of at most {most} bytes; this one has {difference.announced_bytes}."
+        )
 
 
 def _has_no_room(organization_item: dict[str, Any], difference: _Difference) -> bool:
