@@ -302,7 +302,7 @@ def test_upload_goes_on_after_the_session_has_ended(console: Console, large_file
     console.visit.throttle(0)
     expect(console.dialog).to_contain_text("Your session has ended")
     console.dialog.get_by_label("Password").fill(PASSWORD)
-    console.dialog.get_by_role("button", name="Sign in").click()
+    console.dialog.get_by_role("button", name="Sign in", exact=True).click()
     check_large(console, large_file, before)
     console.visit.complaints.clear()
 
@@ -339,7 +339,7 @@ def test_download_after_the_session_has_ended_asks_for_a_login(console: Console)
     expect(console.dialog).to_contain_text("Your session has ended")
     with console.page.expect_download() as download:
         console.dialog.get_by_label("Password").fill(PASSWORD)
-        console.dialog.get_by_role("button", name="Sign in").click()
+        console.dialog.get_by_role("button", name="Sign in", exact=True).click()
     assert Path(download.value.path()).read_bytes() == b"x"
     console.visit.complaints.clear()
 

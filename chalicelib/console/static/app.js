@@ -163,10 +163,12 @@ async function logOut() {
   });
 }
 
+/** Whether this is not the first page that is shown. */
+let moved = false;
+
 function Page({ name, rest }) {
   const [loaded, setLoaded] = useState(null);
   const [error, setError] = useState(null);
-  const box = useRef(null);
   const load = () => {
     setError(null);
     // A file that is not there any more: a new version was deployed while this page was open.
@@ -176,9 +178,14 @@ function Page({ name, rest }) {
   useLayoutEffect(() => {
     document.title = `${words.pages[name]} · ${words.product}`;
   }, []);
+  useEffect(() => {
+    // Whoever has followed a link of the navigation is at the page's beginning, with a screen reader too.
+    if (loaded && moved) document.querySelector("h1")?.focus();
+    moved = true;
+  }, [loaded !== null]);
   if (error) return html`<div class="page"><${Problem} error=${error} again=${() => location.reload()} /></div>`;
   if (!loaded) return html`<div class="page"><div class="page-head"><h1>${words.pages[name]}</h1></div><${Skeleton} /></div>`;
-  return html`<div class="page" ref=${box}><${loaded.default} rest=${rest} /></div>`;
+  return html`<div class="page"><${loaded.default} rest=${rest} /></div>`;
 }
 
 function useOrganization() {

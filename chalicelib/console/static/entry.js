@@ -1,7 +1,7 @@
 // Before somebody is in: signing in with or without a second factor, a new organisation where operators allow it, and
 // accepting an invitation. The token of an invitation is behind the # of its link, which no server gets to see.
 
-import { BASE, post, signedIn } from "./api.js";
+import { BASE, post, signedIn, signedOut } from "./api.js";
 import { Button, Dialog, Field, Form, html, useState } from "./ui.js";
 import { words } from "./words.js";
 
@@ -96,8 +96,13 @@ const NewUser = () => html`<${Field} label=${words.username} hint=${words.userna
 
 /** Over the page of somebody whose session has ended. What was under way goes on afterwards. */
 export function SignInAgain({ user }) {
-  return html`<${Dialog} title=${words.signIn.again} onClose=${() => location.reload()}>
+  const leave = () => {
+    signedOut();
+    location.reload();
+  };
+  return html`<${Dialog} title=${words.signIn.again}>
     <p class="quiet">${words.signIn.againAbout}</p>
     <${SignIn} username=${user.username} />
+    <${Button} kind="quiet" onClick=${leave}>${words.signIn.somebodyElse}</${Button}>
   </${Dialog}>`;
 }

@@ -190,6 +190,18 @@ function useList(filter) {
     }
   }, [filter]);
 
+  /** The newest page anew; what was read below it stays, so that nobody loses their place. */
+  const refresh = useCallback(async () => {
+    const mine = turn.current;
+    const page = await get(withQuery("/files", { limit: PAGE, ...filter }), { quiet: true }).catch(() => null);
+    if (!page || mine !== turn.current) return;
+    const last = page.files.at(-1)?.id ?? "";
+    setState((before) => {
+      const older = page.next_cursor ? before.files.filter(({ id }) => id < last) : [];
+      return { ...before, files: [...page.files, ...older], cursor: older.length ? before.cursor : page.next_cursor, total: page.total };
+    });
+  }, [filter]);
+
   const timer = useRef(null);
   const readUsage = useCallback(() => {
     if (!may("organization:read")) return;
@@ -203,7 +215,7 @@ function useList(filter) {
     read(null);
     readUsage();
     return onEvents((event) => {
-      if (event === null) return void read(null);
+      if (event === null) return void refresh();
       if (!event.type.startsWith("file.") || event.type === "file.downloaded") return;
       setState((before) => ({ ...before, files: withEvent(before.files, event, filter) }));
       readUsage();

@@ -32,17 +32,25 @@ const tell = (event) => listeners.forEach((listener) => listener(event));
 async function follow() {
   running = true;
   let after = null;
+  let missed = false;
   while (listeners.size && session.user) {
     try {
       await whenAttended();
-      if (after === null) after = (await get("/events?last=1", { quiet: true })).next_after;
+      if (after === null) {
+        after = (await get("/events?last=1", { quiet: true })).next_after;
+        if (missed) tell(null);
+        missed = false;
+      }
       const page = await get(`/events?after=${after}&wait=20&limit=1000`, { quiet: true });
       after = page.next_after;
       page.events.forEach(tell);
     } catch (error) {
       await sleep((error.retryAfterSeconds ?? 0) * 1000 || PAUSE_AFTER_ERROR_MS);
-      if (error.status >= 400) after = null;
-      tell(null);
+      // Without an answer the place in the feed is still good; after a refusal nobody knows.
+      if (error.status >= 400) {
+        after = null;
+        missed = true;
+      }
     }
   }
   running = false;

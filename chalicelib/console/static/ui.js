@@ -132,6 +132,7 @@ export const Problem = ({ error, again }) => html`<div class="problem" role="ale
 /** An error in words: the API's own sentence, or that there was no answer. */
 export const sentence = (error) => (error.isOffline ? words.offline : error.message);
 
+/** @param {{onClose?: () => void}} properties without onClose it stays until what it asks for is done */
 export function Dialog({ title, onClose, sheet = false, children, className = "" }) {
   const dialog = useRef(null);
   const id = useId();
@@ -148,9 +149,9 @@ export function Dialog({ title, onClose, sheet = false, children, className = ""
   const cancel = (event) => {
     if (event.target !== dialog.current) return;
     event.preventDefault();
-    onClose();
+    onClose?.();
   };
-  const outside = (event) => event.target === dialog.current && onClose();
+  const outside = (event) => event.target === dialog.current && onClose?.();
   return html`<dialog
     ref=${dialog}
     class=${`${sheet ? "sheet" : "dialog"} ${className}`}
@@ -161,7 +162,7 @@ export function Dialog({ title, onClose, sheet = false, children, className = ""
     <div class="dialog-box">
       <div class="dialog-head">
         <h2 id=${id} tabindex="-1" autofocus>${title}</h2>
-        <${Button} kind="quiet" icon="close" label=${words.close} onClick=${onClose} />
+        ${onClose && html`<${Button} kind="quiet" icon="close" label=${words.close} onClick=${onClose} />`}
       </div>
       <div class="dialog-body">${children}</div>
     </div>

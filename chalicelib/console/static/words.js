@@ -60,6 +60,7 @@ export const words = {
     codeHint: "Six digits of your authenticator, or a recovery code.",
     local: "On this machine, at first:",
     again: "Your session has ended",
+    somebodyElse: "Sign in as somebody else",
     againAbout: "Sign in again. Uploads that are under way wait, and go on by themselves.",
   },
   signUp: { title: "New organisation", submit: "Create organisation", instead: "Create an organisation" },
