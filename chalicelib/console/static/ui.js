@@ -140,6 +140,8 @@ export function Dialog({ title, onClose, sheet = false, children, className = ""
     const opener = document.activeElement;
     const element = dialog.current;
     element.showModal();
+    // The heading has the focus, so that the title is read first; where there is something to type, its field.
+    element.querySelector("input[autofocus]")?.focus();
     return () => {
       // What is behind a modal dialog can't have the focus before it is closed.
       element.close();
