@@ -13,7 +13,8 @@ from typing import Any
 #: Lighthouse's slow 4G: bytes a second, and milliseconds of latency.
 SLOW_BYTES_PER_SECOND = 1_638_400 // 8
 SLOW_LATENCY_MILLISECONDS = 150
-PHONE = {"width": 360, "height": 740}
+PHONE: Any = {"width": 360, "height": 740}
+SMALL: Any = [{"name": "bench.txt", "mimeType": "text/plain", "buffer": b"hello"}]
 #: Collected by the page itself, from its start.
 _OBSERVE = """
 window.shift = 0;
@@ -69,9 +70,7 @@ def main(address: str, username: str, password: str) -> None:
             page.get_by_role("heading", name="Files", level=1).wait_for()
             page.wait_for_timeout(1500)
             _report("  known visit", traffic, page)
-            page.set_input_files(
-                "[data-chooser=files]", [{"name": "bench.txt", "mimeType": "text/plain", "buffer": b"hello"}]
-            )
+            page.set_input_files("[data-chooser=files]", SMALL)
             page.get_by_role("heading", name="1 file sent").wait_for()
             page.wait_for_timeout(1500)
             _report("  first upload, with Uppy", traffic, page)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pyotp
 import pytest
@@ -182,7 +183,9 @@ def test_sessions_elsewhere_are_ended(console: Console) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SIZES)
-def test_pages_have_no_findings(browser: Browser, running: Running, tenant: Tenant, size: str, scheme: str) -> None:
+def test_pages_have_no_findings(
+    browser: Browser, running: Running, tenant: Tenant, size: str, scheme: Literal["light", "dark"]
+) -> None:
     """Contrast, names, roles, targets; and a picture of each, for people to look at."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     width, height = SIZES[size]
