@@ -2,7 +2,8 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help up smoke test test-unit test-integration lint format check e2e fuzz bench soak test-browser deploy lock package \
-        audit clean-data clean app emulator environments test-localstack openapi docs faults protections mutants
+        vulnerabilities clean-data clean app emulator environments preflight drill-aws test-localstack openapi docs \
+        faults protections mutants
 
 API_PORT   ?= 8000
 AWS_PORT   ?= 4566
@@ -58,6 +59,9 @@ faults: app ## Inject every fault at every call, and write the table of docs/fau
 protections: app ## Take each protection out of a copy of the code, see its tests fail; writes docs/protections.md
 	@$(PY) -m tests.protections --write
 
+actions: app ## Run unit tests and fault injections, and write down which AWS actions each function needs (tests/roles)
+	@$(PY) -m tests.roles
+
 mutants: app ## Mutate MODULE (chalicelib/keys.py) for SECONDS (600) and print what TESTS (tests/unit) do not notice
 	@$(PY) -m tests.mutants $(or $(MODULE),chalicelib/keys.py) $(TESTS) $(if $(SECONDS),--seconds $(SECONDS))
 
@@ -67,11 +71,12 @@ test-localstack: app ## The integration tests against LocalStack, without Docker
 test-browser: environments ## Uppy from npm, unmodified, in a real Chromium against the real stack (gets both if missing)
 	@$(PY) -m tests.browser
 
-bench: environments ## Measure AWS calls, CPU, memory and cold start; prints tables and writes JSON
+bench: environments ## Measure AWS calls, CPU, memory, cold start and events; prints tables and writes JSON
 	@$(PY) -m benchmarks
 
-soak: environments ## Upload for SECONDS (120) in every way; nothing may be lost, fail or grow
+soak: environments ## Upload for SECONDS (120) in every way, then follow the events as long while processes are killed
 	@$(PY) -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS))
+	@$(PY) -m benchmarks.soak_following $(if $(SECONDS),--seconds $(SECONDS))
 
 lint: app ## ruff, mypy --strict, cfn-lint on the packaged template
 	@$(PY) -m ruff check .
@@ -91,11 +96,17 @@ format: app ## Format the code and fix what ruff can fix
 
 check: lint test e2e ## Exactly what CI runs
 
-deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment
-	@$(PY) -m infra deploy --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
+deploy: app ## Package and deploy the stack of STAGE to the AWS account, or the endpoint, of the environment; asks (YES=1)
+	@$(PY) -m infra deploy --stage $(STAGE) $(if $(YES),--yes) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
+
+preflight: app ## Look at the AWS account of the environment before a deployment of STAGE; makes nothing
+	@$(PY) -m infra preflight --stage $(STAGE) $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
+
+drill-aws: app ## Once, in an account: deploy, use, break, roll back and delete a stage of its own; writes a report
+	@$(PY) -m infra.drill $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
 
 LOCKS := requirements requirements-dev requirements-emulator infra/requirements/uv infra/requirements/container \
-         infra/requirements/audit tests/browser/requirements
+         infra/requirements/vulnerabilities tests/browser/requirements
 
 lock: app ## Resolve each requirements file (*.in) into pinned versions with hashes (*.txt)
 	@for name in $(LOCKS); do \
@@ -106,8 +117,8 @@ lock: app ## Resolve each requirements file (*.in) into pinned versions with has
 package: app ## Make the deployment package with its list of contents in build/package, as 'make deploy' does
 	@$(PY) -m infra.packaging build/package
 
-audit: ## Look the locked packages up among the known vulnerabilities (needs the network)
-	@infra/bootstrap.sh audit && .venv-audit/bin/python infra/audit.py $(addsuffix .txt,$(LOCKS))
+vulnerabilities: ## Look the locked packages up among the known vulnerabilities (needs the network)
+	@infra/bootstrap.sh vulnerabilities && .venv-vulnerabilities/bin/python infra/vulnerabilities.py $(addsuffix .txt,$(LOCKS))
 
 clean-data: ## Delete the data of 'make up' in STATE_DIR
 	@if [ -f "$(STATE_DIR)/up.pid" ] && kill -0 "$$(cat "$(STATE_DIR)/up.pid")" 2>/dev/null; then \
@@ -115,4 +126,4 @@ clean-data: ## Delete the data of 'make up' in STATE_DIR
 	@rm -rf "$(STATE_DIR)" && echo "The data in $(STATE_DIR) is gone."
 
 clean: ## Delete the virtual environments and everything built
-	@rm -rf .venv .venv-emulator .venv-audit build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-emulator .venv-vulnerabilities build .mypy_cache .ruff_cache .pytest_cache .hypothesis

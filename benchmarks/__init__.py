@@ -1,1 +1,1 @@
-"""What it costs: AWS calls, CPU, memory, cold start. Measured and printed; nothing here passes or fails."""
+"""What it costs: AWS calls, CPU, memory, cold start, how late events are. Printed; nothing here passes or fails."""

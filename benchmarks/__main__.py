@@ -15,15 +15,16 @@ from pathlib import Path
 
 from benchmarks.machine import started_machine
 
+NAMES = ("calls", "coldstart", "events", "listing", "processing")
 RESULTS = Path(__file__).parent / "results"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="smaller lists and files: about a minute")
-    parser.add_argument("only", nargs="*", choices=[[], "calls", "listing", "coldstart", "processing"], help="which")
+    parser.add_argument("only", nargs="*", choices=[[], *NAMES], help="which")
     arguments = parser.parse_args()
-    wanted = arguments.only or ["calls", "coldstart", "listing", "processing"]
+    wanted = arguments.only or list(NAMES)
     found: dict[str, object] = {
         "python": platform.python_version(),
         "processors": os.cpu_count(),
@@ -31,14 +32,15 @@ def main() -> None:
     }
     with started_machine() as environment:
         os.environ.update(environment)
-        from benchmarks import calls, coldstart, listing, processing
+        from benchmarks import calls, coldstart, events, listing, processing
         from chalicelib.platform import tables
 
         # The emulator sorts the whole partition for every Query; at 100,000 rows that takes longer than our clients
         # wait.
         tables.READ_TIMEOUT_SECONDS = tables.ClientLimits.read_timeout_seconds = 120
 
-        measurements = {"calls": calls, "coldstart": coldstart, "listing": listing, "processing": processing}
+        # In the order of NAMES.
+        measurements = dict(zip(NAMES, (calls, coldstart, events, listing, processing), strict=True))
         for name in wanted:
             print(f"\n== {name} ==", flush=True)
             found[name] = measurements[name].measure(quick=arguments.quick)

@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import heard
 from benchmarks.table import show
+from tests import aws_calls
 
 REPEATS = 15
 
 
 def measure(*, quick: bool) -> list[dict[str, Any]]:
-    heard.listen_to_all_clients()
+    aws_calls.listen_to_all_clients()
     from chalice.test import Client
 
     import app
@@ -90,7 +90,7 @@ def measure(*, quick: bool) -> list[dict[str, Any]]:
             ("DELETE /files/{id}", lambda: client.http.delete(f"/files/{next(doomed)}", headers=session)),
         ]
         for name, operation in operations:
-            with heard.aws_calls() as made:
+            with aws_calls.aws_calls() as made:
                 operation()
             milliseconds = []
             for _ in range(REPEATS):

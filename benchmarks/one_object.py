@@ -7,14 +7,14 @@ import resource
 import sys
 import time
 
-from benchmarks import heard
+from tests import aws_calls
 
 #: The emulator does one thing at a time, and copying 2 GB in its memory takes it longer than S3 takes for an answer.
 PATIENCE_SECONDS = 900
 
 
 def main(key: str) -> None:
-    heard.listen_to_all_clients()
+    aws_calls.listen_to_all_clients()
     from chalicelib.platform import aws, tables
 
     aws.READ_TIMEOUT_SECONDS = aws.COPY_READ_TIMEOUT_SECONDS = PATIENCE_SECONDS
@@ -29,7 +29,7 @@ def main(key: str) -> None:
     _ = stores().objects
     base = _peak_kilobytes()
     cpu, wall = time.process_time(), time.perf_counter()
-    with heard.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         outcome = process_upload(stores(), key, "bench")
     found = {
         "outcome": outcome,

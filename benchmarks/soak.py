@@ -13,60 +13,17 @@ import os
 import sys
 import threading
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
 
-import httpx
-
 from benchmarks.machine import started_machine
+from benchmarks.parts import Gauge, make_users, running_parts
 from benchmarks.table import show
 from benchmarks.visitors import MIX, SETTLE_PATIENCE_SECONDS, Book, Visitor
-from infra.local.processes import HOST, Child, answers, free_port
-from infra.local.up import ROOT
 
 REPORT_SECONDS = 10.0
 SAMPLE_SECONDS = 1.0
-PASSWORD = "correct horse battery"
-PARTS = ("api", "consumer")
-#: The first quarter warms up: code is loaded, pools are filled. After it the highest of a quarter may differ by the
-#: luck of how many large forms are in memory at once, but not by more than this.
-MEMORY_SLACK = 1.25
-#: Connections come and go with the load.
-OPEN_FILES_SLACK = 10
-
-
-@dataclass
-class Gauge:
-    """Memory and open files of a process over time."""
-
-    name: str
-    pid: int
-    resident_bytes: list[int] = field(default_factory=list)
-    open_files: list[int] = field(default_factory=list)
-
-    def read(self) -> None:
-        pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
-        self.resident_bytes.append(pages * os.sysconf("SC_PAGE_SIZE"))
-        self.open_files.append(len(os.listdir(f"/proc/{self.pid}/fd")))
-
-    def highest(self, values: list[int]) -> list[int]:
-        """Of each quarter of the time."""
-        length = max(1, len(values) // 4)
-        return [max(values[start : start + length]) for start in range(0, 4 * length, length)]
-
-    def growth(self) -> list[str]:
-        memory, files = self.highest(self.resident_bytes), self.highest(self.open_files)
-        wrong = []
-        if memory[3] > MEMORY_SLACK * memory[1]:
-            wrong.append(f"memory of {self.name} grew from {memory[1]} to {memory[3]} bytes")
-        if files[3] > files[1] + OPEN_FILES_SLACK:
-            wrong.append(f"open files of {self.name} grew from {files[1]} to {files[3]}")
-        return wrong
 
 
 def main() -> int:
@@ -76,69 +33,23 @@ def main() -> int:
     parser.add_argument("--users", type=int, default=2, help="of each organisation")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
-    with started_machine() as environment, running_parts(environment) as (base_url, gauges):
-        from chalicelib.kernel.config import load
-        from chalicelib.wiring import Stores
-
+    with started_machine() as environment:
         os.environ.update(environment)
-        stores = Stores(load(environment))
-        organizations, tokens = make_users(stores, base_url, arguments.organizations, arguments.users)
-        book = soak(base_url, tokens, gauges, arguments.seconds)
-        wrong = [*verdict(book, gauges), *left_behind(stores, organizations)]
-        figures = report(book, gauges)
+        with running_parts() as (base_url, gauges):
+            from chalicelib.kernel.config import load
+            from chalicelib.wiring import Stores
+
+            stores = Stores(load(environment))
+            organizations, tokens = make_users(stores, base_url, arguments.organizations, arguments.users)
+            book = soak(base_url, tokens, gauges, arguments.seconds)
+            wrong = [*verdict(book, gauges), *left_behind(stores, organizations)]
+            figures = report(book, gauges)
     if arguments.json:
         arguments.json.write_text(json.dumps({**figures, "wrong": wrong}, indent=2) + "\n", encoding="utf-8")
     for sentence in wrong:
         print(f"WRONG: {sentence}", file=sys.stderr)
     print("\nNothing was lost, nothing failed, nothing grew." if not wrong else f"\n{len(wrong)} things are wrong.")
     return 1 if wrong else 0
-
-
-@contextmanager
-def running_parts(environment: dict[str, str]) -> Iterator[tuple[str, list[Gauge]]]:
-    """The API and the consumer."""
-    port = free_port()
-    own = {
-        **environment,
-        "API_PORT": str(port),
-        "BCRYPT_COST": "4",
-        # The least that S3 allows, so that parts come into play with files that the emulator can keep in memory.
-        "MULTIPART_THRESHOLD_BYTES": str(5 * 1024 * 1024),
-        "LOG_LEVEL": "WARNING",
-    }
-    children = [
-        Child(
-            name, [sys.executable, "-m", f"infra.local.{name}"], own, ROOT, lambda name, line: print(f"{name}: {line}")
-        )
-        for name in PARTS
-    ]
-    try:
-        deadline = time.monotonic() + 60
-        while not answers(port):
-            if time.monotonic() > deadline:
-                raise TimeoutError("the API did not start within 60 s")
-            time.sleep(0.1)
-        yield f"http://{HOST}:{port}", [Gauge(child.name, child.pid) for child in children]
-    finally:
-        for child in reversed(children):
-            child.stop()
-
-
-def make_users(stores: Any, base_url: str, organizations: int, users: int) -> tuple[list[str], list[str]]:
-    """:returns: the organisations' ids, and a session's token of each user."""
-    from chalicelib.accounts import users as accounts
-    from chalicelib.tenants import organizations as tenants
-
-    ids, tokens = [], []
-    for number in range(organizations):
-        organization = tenants.create_organization(stores, f"Organisation {number}")
-        ids.append(organization.organization_id)
-        for _ in range(users):
-            credentials = {"username": f"user-{uuid.uuid4().hex[:12]}", "password": PASSWORD}
-            accounts.create_user(stores, organization.organization_id, credentials["username"], PASSWORD)
-            answer = httpx.post(f"{base_url}/auth/login", json=credentials, timeout=30)
-            tokens.append(answer.headers["set-cookie"].partition("=")[2].partition(";")[0])
-    return ids, tokens
 
 
 def soak(base_url: str, tokens: list[str], gauges: list[Gauge], seconds: float) -> Book:

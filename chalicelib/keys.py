@@ -49,6 +49,10 @@ def new_organization_id() -> str:
     return str(uuid.uuid4())
 
 
+def is_organization_id(text: str) -> bool:
+    return re.fullmatch(_UUID, text) is not None
+
+
 def new_user_id() -> str:
     return str(uuid.uuid4())
 
@@ -282,6 +286,11 @@ def parse_due_place(place: str) -> tuple[int, int]:
     """``(moment, sequence)``"""
     moment, _, sequence = place.partition("#")
     return int(moment), int(sequence)
+
+
+def counter_key(limit_and_who: str) -> str:
+    """Of a rate counter in DynamoDB: the same length for everybody, and no address or name that could be read."""
+    return hashlib.sha256(limit_and_who.encode()).hexdigest()
 
 
 def count_key(status: str, mime_type: str | None) -> str:

@@ -5,10 +5,11 @@ its own: ``Stores(settings, objects=…)``, and :func:`install` makes them those
 properties on purpose: a function that never touches the cache or S3 does not load their clients at cold start.
 """
 
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.kernel.config import Settings, settings
+from chalicelib.kernel.metrics import put_count
 
 if TYPE_CHECKING:
     from chalicelib.accounts.ports import Counters
@@ -45,7 +46,7 @@ class Stores:
     def tables(self) -> "Tables":
         from chalicelib.platform.tables import Tables
 
-        return Tables(self.settings.table_prefix)
+        return Tables(self.settings.table_prefix, partial(put_count, self.settings, "Contention", 1))
 
     @cached_property
     def outbox(self) -> "Outbox":
@@ -162,9 +163,21 @@ class Stores:
 
     @cached_property
     def counters(self) -> "Counters":
+        on_fallback = partial(put_count, self.settings, "CacheFallback", 1)
+        if self.settings.cache_url is None and self.settings.rate_counters == "table":
+            from chalicelib.platform.table_counters import TableCounters
+
+            return TableCounters(self.tables, on_fallback)
         from chalicelib.platform.rate_counters import RateCounters
 
-        return RateCounters(self.settings.cache_url)
+        return RateCounters(self.settings.cache_url, on_fallback)
+
+    @cached_property
+    def own_counters(self) -> "Counters":
+        """Those of this process alone, whatever the others count."""
+        from chalicelib.platform.rate_counters import RateCounters
+
+        return RateCounters(None)
 
     def is_outage(self, error: Exception) -> bool:
         """Whether something that we depend on is away, as opposed to a bug."""

@@ -1,4 +1,4 @@
-"""The operator's command line: `python -m infra --help`."""
+"""The operator's command line: `strongroom --help`, or `python -m infra --help` without the installed command."""
 
 from __future__ import annotations
 
@@ -6,11 +6,25 @@ import sys
 
 import click
 
-from infra.commands import accounts, audit, data, invitations, keys, listen, operations
+from infra import APPLICATION, VERSION
+from infra.commands import (
+    accounts,
+    audit,
+    completion,
+    data,
+    deployments,
+    invitations,
+    keys,
+    listen,
+    operations,
+    organizations,
+    recovery,
+)
 from infra.environment import NotReachable, explain
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(VERSION, prog_name=APPLICATION)
 def cli() -> None:
     """Operate a deployment of Strongroom.
 
@@ -19,12 +33,24 @@ def cli() -> None:
 
     \b
     Examples:
-      python -m infra status
-      python -m infra organizations list --stage prod
+      strongroom status
+      strongroom organizations list --stage prod
     """
 
 
-GROUPS = (accounts, invitations, keys, listen, audit, data, operations)
+GROUPS = (
+    organizations,
+    accounts,
+    invitations,
+    keys,
+    audit,
+    listen,
+    deployments,
+    data,
+    operations,
+    recovery,
+    completion,
+)
 for command in (command for group in GROUPS for command in group.COMMANDS):
     cli.add_command(command)
 
@@ -40,7 +66,7 @@ def main() -> None:
     expected = (StrongroomError, VersionConflict, NotReachable, MigrationError, DeploymentError, ConfigurationError)
     act_as_operator()
     try:
-        cli(standalone_mode=False)
+        cli(prog_name=APPLICATION, standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -1,11 +1,12 @@
 #!/bin/sh
 # Makes the virtual environments, and makes them again only when their requirements have changed.
 #
-#   infra/bootstrap.sh app        .venv: the application, its tests and its tools
-#   infra/bootstrap.sh emulator   .venv-emulator: the emulator, whose pinned botocore must not meet the application's
-#   infra/bootstrap.sh audit      .venv-audit: pip-audit, for `make audit` only
+#   infra/bootstrap.sh app               .venv: the application, its tests and its tools
+#   infra/bootstrap.sh emulator          .venv-emulator: the emulator, whose pinned botocore must not meet the application's
+#   infra/bootstrap.sh vulnerabilities   .venv-vulnerabilities: pip-audit, for `make vulnerabilities` only
 #
-# Each package is installed only if it has one of the hashes in the lock file: uv itself as well.
+# Each package is installed only if it has one of the hashes in the lock file: uv itself as well. The command
+# `strongroom` is this folder itself.
 #
 # PYTHON names the interpreter to use; without it the first of python3.11 to python3.14 and python3 that is new enough.
 set -eu
@@ -38,8 +39,8 @@ find_python() {
 case "${1:-}" in
     app) venv=.venv requirements=requirements-dev.txt what="the application's environment" ;;
     emulator) venv=.venv-emulator requirements=requirements-emulator.txt what="the emulator's environment" ;;
-    audit) venv=.venv-audit requirements=infra/requirements/audit.txt what="the environment of pip-audit" ;;
-    *) fail "usage: infra/bootstrap.sh app|emulator|audit" ;;
+    vulnerabilities) venv=.venv-vulnerabilities requirements=infra/requirements/vulnerabilities.txt what="the environment of pip-audit" ;;
+    *) fail "usage: infra/bootstrap.sh app|emulator|vulnerabilities" ;;
 esac
 
 python=$(find_python) || exit 1
@@ -69,6 +70,11 @@ else
         sed -n 's/^Collecting \([^ ]*\).*/  \1/p; s/^Installing collected.*/  installing .../p'
     "$venv/bin/python" -m pip check >/dev/null ||
         fail "the packages of $requirements could not be installed. Is the package registry reachable?"
+fi
+if [ "$1" = app ]; then
+    # The command `strongroom`. Everything it needs is installed, so no registry is asked.
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation \
+        --editable . >"$venv/command.log" 2>&1 || fail "the command strongroom could not be installed; see $venv/command.log."
 fi
 echo "$wanted" >"$venv/installed"
 echo "Installed $what in $(($(date +%s) - started)) s."

@@ -19,8 +19,9 @@ Report = Callable[[str], None]
 
 # Bytes that CloudFormation takes in the request itself; a longer template has to lie in a bucket.
 INLINE_TEMPLATE_BYTES = 51_200
-# Losing one of these loses what customers gave us. A change that replaces or removes one is refused.
-DATA_TYPES = frozenset({"AWS::DynamoDB::Table", "AWS::S3::Bucket"})
+# Losing one of these loses what customers gave us; in a queue that is uploads which wait. A change that removes one, or
+# replaces it or may do so, is refused.
+DATA_TYPES = frozenset({"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"})
 # IAM: the functions' roles. AUTO_EXPAND: SAM is a transform, run by CloudFormation.
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 # Seconds. A first deploy with ElastiCache takes about 15 minutes.
@@ -29,6 +30,8 @@ DEFAULT_TIMEOUT_SECONDS = 3600
 FIRST_POLL_SECONDS = 0.2
 LAST_POLL_SECONDS = 3.0
 
+# What a first creation that failed is left in.
+_NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -48,13 +51,17 @@ class Change:
 
     @property
     def loses_data(self) -> bool:
-        gone = self.action == "Remove" or self.replacement == "True"
+        gone = self.action == "Remove" or self.replacement in ("True", "Conditional")
         return gone and self.resource_type in DATA_TYPES
 
     def line(self) -> str:
         note = {"True": ", replaced", "Conditional": ", maybe replaced"}.get(self.replacement, "")
         scope = f" ({', '.join(self.scope)}{note})" if self.scope or note else ""
         return f"  {self.action:<7} {self.logical_id} [{self.resource_type}]{scope}"
+
+
+#: Asked whether to make these changes.
+Confirm = Callable[[list[Change]], bool]
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,12 @@ def find_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
     return stacks[0] if stacks and stacks[0]["StackStatus"] != "DELETE_COMPLETE" else None
 
 
+def standing_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
+    """The description of a stack that was created once. None also for what is left of a first creation that failed."""
+    stack = find_stack(cloudformation, stack_name)
+    return None if stack is None or stack["StackStatus"] in (*_NEVER_CREATED, "REVIEW_IN_PROGRESS") else stack
+
+
 def stack_outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:
     """Outputs by name. Raises DeploymentError where the stack does not exist."""
     stack = find_stack(cloudformation, stack_name)
@@ -94,14 +107,20 @@ def deploy_stack(
     template_url: str = "",
     tags: Mapping[str, str] | None = None,
     allow_data_loss: bool = False,
+    confirm: Confirm | None = None,
+    before_creation: Callable[[], None] | None = None,
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
 ) -> Deployment:
     """Create or update the stack and wait for it. Parameters that are not named keep the value they have.
 
-    `template_url` names the same template in a bucket, needed above `INLINE_TEMPLATE_BYTES`. Raises DeploymentError,
-    with the resources that failed, after CloudFormation has gone back to what ran before.
+    `template_url` names the same template in a bucket, needed above `INLINE_TEMPLATE_BYTES`. `confirm` is asked once
+    the changes are reported, and before any of them is made. `before_creation` clears the way for a stack that is not
+    there yet. Raises DeploymentError, with the resources that failed,
+    after CloudFormation has gone back to what ran before.
     """
     existing = _ready_stack(cloudformation, stack_name, report, timeout_seconds)
+    if existing is None and before_creation is not None:
+        before_creation()
     change_set = f"deploy-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 1_000_000:06d}"
     source = {"TemplateURL": template_url} if template_url else {"TemplateBody": dumps(template)}
     created = cloudformation.create_change_set(
@@ -109,7 +128,7 @@ def deploy_stack(
         ChangeSetName=change_set,
         ChangeSetType="UPDATE" if existing else "CREATE",
         Capabilities=CAPABILITIES,
-        Parameters=_parameters(template, parameters, existing),
+        Parameters=_parameters(template, parameters, existing, report),
         Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
         **source,
     )
@@ -127,15 +146,25 @@ def deploy_stack(
     lost = [change for change in changes if change.loses_data]
     if lost and not allow_data_loss:
         cloudformation.delete_change_set(**planned)
-        names = ", ".join(change.logical_id for change in lost)
-        raise DeploymentError(
-            f"Not deployed: this would remove or replace {names}, and the data with it. "
-            "Nothing was changed. Allow it explicitly if that is meant."
-        )
+        raise DeploymentError(refusal_of(lost))
+    if confirm is not None and not confirm(changes):
+        cloudformation.delete_change_set(**planned)
+        raise DeploymentError("Not deployed: the changes were not confirmed. Nothing was changed.")
     seen = {event["EventId"] for event in _events(cloudformation, stack_id)}
     cloudformation.execute_change_set(**planned)
-    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds)
+    news = _of_interest({change.logical_id for change in changes}, report)
+    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds, news)
     return Deployment(stack_outputs(cloudformation, stack_name), changed=True)
+
+
+def refusal_of(lost: list[Change]) -> str:
+    """Why changes that lose data are not made."""
+    names = ", ".join(change.logical_id for change in lost)
+    said = f"Not deployed: this would remove or replace {names}, and the data with it. Nothing was changed. "
+    if all(change.replacement == "Conditional" for change in lost):
+        # As a new index does, whose attribute CloudFormation counts among those that may need a new table.
+        said += "CloudFormation says that it may replace them, not that it will: compare the properties named above. "
+    return said + "Allow it explicitly if that is meant."
 
 
 def delete_stack(
@@ -161,7 +190,7 @@ def _ready_stack(cloudformation: Any, stack_name: str, report: Report, timeout_s
     status = stack["StackStatus"] if stack else ""
     if stack is None or status == "REVIEW_IN_PROGRESS":
         return None
-    if status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"):
+    if status in _NEVER_CREATED:
         report(f"{stack_name}: its first creation had failed; removing what is left of it.")
         delete_stack(cloudformation, stack_name, report=report, timeout_seconds=timeout_seconds)
         return None
@@ -174,14 +203,39 @@ def _ready_stack(cloudformation: Any, stack_name: str, report: Report, timeout_s
     return stack
 
 
-def _parameters(template: Template, given: Mapping[str, str], existing: dict[str, Any] | None) -> list[dict[str, Any]]:
+def _parameters(
+    template: Template, given: Mapping[str, str], existing: dict[str, Any] | None, report: Report
+) -> list[dict[str, Any]]:
     declared = template.get("Parameters", {})
     unknown = sorted(set(given) - set(declared))
     if unknown:
         raise DeploymentError(f"The template has no parameter {', '.join(unknown)}. It has: {', '.join(declared)}.")
-    kept = {parameter["ParameterKey"] for parameter in (existing or {}).get("Parameters", [])} & set(declared)
-    values: list[dict[str, Any]] = [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
-    return values + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(kept - set(given))]
+    before = {
+        parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in (existing or {}).get("Parameters", [])
+    }
+    kept = {key: value for key, value in before.items() if key in declared and key not in given}
+    moved = moved_into_bounds(declared, kept)
+    for key, value in sorted(moved.items()):
+        report(f"{key} was {kept[key]}, which this version does not take: it becomes {value}.")
+    values = [{"ParameterKey": key, "ParameterValue": value} for key, value in {**given, **moved}.items()]
+    return values + [{"ParameterKey": key, "UsePreviousValue": True} for key in sorted(set(kept) - set(moved))]
+
+
+def moved_into_bounds(declared: Mapping[str, Any], kept: Mapping[str, str]) -> dict[str, str]:
+    """The kept numbers that the template no longer takes, with the nearest value that it does.
+
+    CloudFormation checks a previous value against the new template, so that without this a narrower bound would refuse
+    each update of a stack that has the old default.
+    """
+    moved: dict[str, str] = {}
+    for key, value in kept.items():
+        bounds = declared[key]
+        if bounds.get("Type") != "Number":
+            continue
+        inside = min(max(float(value), bounds.get("MinValue", float(value))), bounds.get("MaxValue", float(value)))
+        if inside != float(value):
+            moved[key] = str(int(inside))
+    return moved
 
 
 def _pauses(timeout_seconds: float, waiting_for: str) -> Iterator[None]:
@@ -252,8 +306,13 @@ def _follow(
     seen: set[str],
     report: Report,
     timeout_seconds: float,
+    news: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
-    """Report each new event until the stack rests; raise if it did not get where it was going."""
+    """Report each new event until the stack rests; raise if it did not get where it was going.
+
+    :param news: reports an event in the place of a line for each.
+    """
+    tell = news or (lambda event: report(_event_line(event)))
     failures: list[str] = []
     for _ in _pauses(timeout_seconds, stack_name):
         # The status first: events that come between the two calls are then seen by this round or the next.
@@ -263,7 +322,7 @@ def _follow(
                 continue
             seen.add(event["EventId"])
             state, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
-            report(f"  {state:<28} {event['LogicalResourceId']}" + (f": {reason}" if reason else ""))
+            tell(event)
             # When one resource fails, the others are told to stop: they are not the cause.
             if state.endswith("_FAILED") and "cancelled" not in reason and event["LogicalResourceId"] != stack_name:
                 failures.append(f"{event['LogicalResourceId']} [{event['ResourceType']}]: {reason}")
@@ -277,3 +336,21 @@ def _follow(
         }.get(status, f"The stack is {status}.")
         why = "\n  ".join(failures) or "no resource gave a reason"
         raise DeploymentError(f"{stack_name} was not deployed. {after} What failed:\n  {why}")
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    reason = event.get("ResourceStatusReason", "")
+    return f"  {event['ResourceStatus']:<28} {event['LogicalResourceId']}" + (f": {reason}" if reason else "")
+
+
+def _of_interest(planned: set[str], report: Report) -> Callable[[dict[str, Any]], None]:
+    """Reports of what a change set has named when it is done, and of every failure. The rest is unchanged, and an
+    emulator tells of it all the same.
+    """
+
+    def tell(event: dict[str, Any]) -> None:
+        state = event["ResourceStatus"]
+        if state.endswith("_FAILED") or (event["LogicalResourceId"] in planned and state.endswith("_COMPLETE")):
+            report(_event_line(event))
+
+    return tell

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LOCAL_STAGE = "local"
 DEFAULT_AWS_PORT = 4566
+DEFAULT_API_PORT = 8000
 #: As in the Makefile.
 DEFAULT_STATE_DIR = ".local"
 
@@ -94,6 +95,28 @@ def open_stores(stage: str) -> Stores:
     from chalicelib.wiring import Stores
 
     return Stores(load(stage_environment(stage)))
+
+
+def api_address(stage: str) -> str | None:
+    """Where the API of this stage answers; None where that is not known, as without a stack.
+
+    The variable BASE_URL names another address, such as that of a domain.
+    """
+    if os.environ.get("BASE_URL"):
+        return os.environ["BASE_URL"]
+    if os.environ.get("TABLE_PREFIX"):
+        # The environment says where the tables are, so there need not be a stack.
+        return None
+    if stage == LOCAL_STAGE:
+        return f"http://127.0.0.1:{os.environ.get('API_PORT') or DEFAULT_API_PORT}"
+    import boto3
+
+    from infra.release import api_url
+
+    try:
+        return api_url(boto3.Session(), _outputs(stage))
+    except NotReachable:
+        return None
 
 
 def explain(error: Exception) -> str | None:

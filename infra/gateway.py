@@ -6,9 +6,14 @@ response types; must not know the routes.
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import json
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from chalicelib.kernel.config import MAX_UPLOAD_BYTES_ON_AWS
 from chalicelib.kernel.errors import (
     BadInput,
     NotSignedIn,
@@ -35,7 +40,8 @@ _ANSWERS: dict[str, tuple[int | None, str, str]] = {
     "REQUEST_TOO_LARGE": (
         413,
         TooLarge.code,
-        "The request is larger than 10 MB. Send large files straight to S3: see POST /files.",
+        f"The request is too large. A file sent by form may have at most {MAX_UPLOAD_BYTES_ON_AWS} bytes; for more, "
+        "POST JSON with filename and size to /files and send the bytes straight to storage as its answer says.",
     ),
     "UNSUPPORTED_MEDIA_TYPE": (415, UnsupportedMediaType.code, "The content type of the request is not supported."),
     "THROTTLED": (429, TooManyRequests.code, "Too many requests at once. Try again in a second."),
@@ -64,6 +70,15 @@ _CORS_HEADERS: dict[str, Any] = {
 DEFINITION_KEY = "x-amazon-apigateway-gateway-responses"
 
 
+def definition_extras() -> dict[str, Any]:
+    """What the API's definition holds besides Chalice's: the gateway's own answers, and whether its address answers."""
+    disabled = {"Fn::If": ["HasNoDefaultEndpoint", True, False]}
+    return {
+        DEFINITION_KEY: gateway_responses(),
+        "x-amazon-apigateway-endpoint-configuration": {"disableExecuteApiEndpoint": disabled},
+    }
+
+
 def gateway_codes() -> set[str]:
     """The codes of the gateway's own answers."""
     return {code for _, code, _ in _ANSWERS.values()}
@@ -89,6 +104,49 @@ def _answer(kind: str, status: int | None, code: str, sentence: str) -> dict[str
     if status is not None:
         answer["statusCode"] = str(status)
     return answer
+
+
+def with_noted_parameters(template: dict[str, Any], values: Mapping[str, str]) -> dict[str, Any]:
+    """The template with a hash, in the API's definition, of the parameters that the definition depends on.
+
+    SAM names the API's deployment by a hash of the definition as it is written, with `Ref` and not with what it stands
+    for. So a changed parameter alone would change the API and never be deployed to its stage.
+
+    :param values: what each parameter will be.
+    """
+    noted = copy.deepcopy(template)
+    definition: dict[str, Any] = noted["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
+    used = sorted(parameters_of(template, definition))
+    digest = hashlib.sha256(json.dumps({name: values[name] for name in used}).encode()).hexdigest()
+    definition["info"]["description"] = f"Strongroom. Parameters: {digest[:16]}"
+    return noted
+
+
+def parameters_of(template: Mapping[str, Any], node: Any) -> set[str]:
+    """The names of the parameters that a part of the template depends on, by reference or by condition."""
+    conditions: Mapping[str, Any] = template.get("Conditions", {})
+    found: set[str] = set()
+    for name in _referred(node):
+        if name in conditions:
+            found |= parameters_of(template, conditions[name])
+        elif name in template["Parameters"]:
+            found.add(name)
+    return found
+
+
+def _referred(node: Any) -> Iterator[str]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _referred(item)
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("Ref", "Condition") and isinstance(value, str):
+                yield value
+            elif key == "Fn::If":
+                yield value[0]
+            elif key == "Fn::Sub":
+                yield from re.findall(r"\$\{(\w+)", value if isinstance(value, str) else value[0])
+            yield from _referred(value)
 
 
 def ensure_gateway_responses(apigateway: Any, api_id: str, stage_name: str) -> list[str]:

@@ -1,7 +1,7 @@
-"""Turns docs/openapi.yaml, which people write, into chalicelib/web/openapi.json, which the API serves.
+"""Turns docs/openapi.yaml, which people write, into openapi.json and event_schema.json of chalicelib/web, to be served.
 
 The deployment package holds nothing but app.py and chalicelib, and no YAML parser; so the JSON is made beforehand and
-kept in the repository. A test holds the two together. Run it with `make openapi`.
+kept in the repository. A test holds them together. Run it with `make openapi`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from chalicelib.kernel.fields import json_schema
 from chalicelib.kernel.permissions import Scope
 from chalicelib.web.bodies import Body
 from chalicelib.web.routing import Access, Operation
+from infra import event_schema
 from infra.gateway import gateway_codes
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,10 +31,16 @@ KEY_SCHEME = "apiKey"
 TARGET = ROOT / "chalicelib" / "web" / "openapi.json"
 
 
-def compile_document() -> str:
+def read_source() -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(SOURCE.read_text(encoding="utf-8"))
+    return document
+
+
+def compile_document() -> str:
+    document = read_source()
     # Anchors of the source; a reader of the JSON has no use for them.
     del document["x-headers"]
+    event_schema.describe_types(document["components"]["schemas"]["Event"], document.pop("x-events"))
     document["components"]["schemas"]["FileRecord"] = json_schema(File)
     document["components"]["schemas"]["Scope"]["enum"] = list(Scope)
     document["components"]["schemas"]["Error"]["properties"]["code"]["enum"] = error_codes()
@@ -45,6 +52,11 @@ def compile_document() -> str:
             if described is not None:
                 _describe_access(described, route)
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n"
+
+
+def compile_event_schema() -> str:
+    """From the compiled document, so that both say the same."""
+    return event_schema.event_schema(json.loads(compile_document())["components"]["schemas"])
 
 
 def _describe_access(described: dict[str, Any], route: Operation) -> None:
@@ -99,5 +111,6 @@ def _by_ticket(paths: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    TARGET.write_text(compile_document(), encoding="utf-8")
-    print(f"{TARGET.relative_to(ROOT)}: {TARGET.stat().st_size:,} bytes")
+    for target, text in ((TARGET, compile_document()), (event_schema.TARGET, compile_event_schema())):
+        target.write_text(text, encoding="utf-8")
+        print(f"{target.relative_to(ROOT)}: {target.stat().st_size:,} bytes")

@@ -12,7 +12,7 @@ from chalicelib.kernel.acting import Actor, ActorKind, act_as
 if TYPE_CHECKING:
     from chalicelib.wiring import Stores
 
-PROGRAM = "python -m infra"
+PROGRAM = "strongroom"
 
 
 def act_as_operator() -> None:

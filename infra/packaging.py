@@ -141,7 +141,7 @@ def _finish(template: Template) -> Template:
     """Put in what a merge cannot say."""
     api: dict[str, Any] = template["Resources"]["RestAPI"]["Properties"]
     definition: dict[str, Any] = api["DefinitionBody"]
-    definition[gateway.DEFINITION_KEY] = gateway.gateway_responses()
+    definition |= gateway.definition_extras()
     # Chalice says this in the definition only; not every gateway reads it there, and one that does not spoils uploads.
     api["BinaryMediaTypes"] = definition["x-amazon-apigateway-binary-media-types"]
     let_console_upload(template["Resources"]["TempBucket"]["Properties"])

@@ -35,6 +35,23 @@ def redrive(stores: Stores, report: Callable[[str], None], limit: int | None = N
 
     :raises NotReachable: it is not known where the dead letters of a queue are. Nothing is moved then.
     """
+    moved = 0
+    for source, target in _queues(stores):
+        moved += _move(stores, source, target, report, None if limit is None else limit - moved)
+    return moved
+
+
+def count_dead_letters(stores: Stores) -> int:
+    """How many there are now, about (AWS: the number is approximate).
+
+    :raises NotReachable: it is not known where the dead letters of a queue are.
+    """
+    sqs: Any = boto3.client("sqs")
+    return sum(_count(sqs, source) for source, _ in _queues(stores))
+
+
+def _queues(stores: Stores) -> list[tuple[str, str]]:
+    """``(dead letters, where they come from)`` of each queue."""
     pairs = []
     for queue in QUEUES:
         dead_letters = getattr(stores.settings, queue.dead_letters)
@@ -42,18 +59,17 @@ def redrive(stores: Stores, report: Callable[[str], None], limit: int | None = N
             variable = queue.dead_letters.upper()
             raise NotReachable(f"{variable} is not set, so it is not known where the dead letters are.")
         pairs.append((dead_letters, getattr(stores.settings, queue.setting)))
-    moved = 0
-    for source, target in pairs:
-        moved += _move(stores, source, target, report, None if limit is None else limit - moved)
-    return moved
+    return pairs
+
+
+def _count(sqs: Any, queue_url: str) -> int:
+    attribute = "ApproximateNumberOfMessages"
+    return int(sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=[attribute])["Attributes"][attribute])
 
 
 def _move(stores: Stores, source_url: str, target_url: str, report: Callable[[str], None], limit: int | None) -> int:
     sqs: Any = boto3.client("sqs")
-    attributes = sqs.get_queue_attributes(QueueUrl=source_url, AttributeNames=["ApproximateNumberOfMessages"])[
-        "Attributes"
-    ]
-    there = int(attributes["ApproximateNumberOfMessages"])
+    there = _count(sqs, source_url)
     target = there if limit is None else min(limit, there)
     moved = 0
     while moved < target:

@@ -9,7 +9,6 @@ import csv
 import ctypes
 import hashlib
 import importlib.metadata
-import tomllib
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,6 +22,8 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+
+from infra import APPLICATION, VERSION
 
 #: The document has no date of its own, so that the same contents make the same document; the zip has the same date.
 _EPOCH = datetime(1980, 1, 1, tzinfo=UTC)
@@ -59,12 +60,11 @@ def document(contents: Path, installed: list[Distribution], digest: str) -> str:
     """
     bom = Bom(serial_number=uuid.uuid5(uuid.NAMESPACE_URL, digest))
     bom.metadata.timestamp = _EPOCH
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     bom.metadata.component = Component(
-        name=project["name"],
-        version=project["version"],
+        name=APPLICATION,
+        version=VERSION,
         type=ComponentType.APPLICATION,
-        bom_ref=project["name"],
+        bom_ref=APPLICATION,
         hashes=[HashType(alg=HashAlgorithm.SHA_256, content=digest)],
     )
     for distribution in installed:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import keys
 from chalicelib.audit.sealing import Seal, canonical, read_seal
 
 if TYPE_CHECKING:
+    from chalicelib.events.records import PublishedEvent
     from chalicelib.wiring import Stores
 
 READ_AT_ONCE = 1000
+#: Gets the key of a sealed file, and an event of it.
+Note = Callable[[str, dict[str, Any]], None]
 
 
 @dataclass
@@ -27,11 +30,14 @@ class Checked:
     faults: list[str] = field(default_factory=list)
 
 
-def check_sealed_events(stores: Stores, organization_id: str) -> Checked:
-    """Reads every sealed file and every event of the feed that has not expired."""
+def check_sealed_events(stores: Stores, organization_id: str, note: Note | None = None) -> Checked:
+    """Reads every sealed file and every event of the feed that has not expired, one file at a time.
+
+    :param note: is told of each event of a sealed file, as it stands there.
+    """
     checked = Checked(organization_id)
     state = stores.feed.state(organization_id)
-    lines: dict[int, str] = {}
+    feed = _Feed(stores, organization_id)
     next_sequence, sha256 = 1, None
     for key in _keys(stores, organization_id, checked):
         body = stores.archive.sealed(organization_id, _first_of(key))
@@ -43,16 +49,56 @@ def check_sealed_events(stores: Stores, organization_id: str) -> Checked:
             sha256 = hashlib.sha256(body).hexdigest()
             continue
         checked.faults += _faults_of_seal(seal, key, organization_id, next_sequence, sha256)
-        _read_lines(key, seal, body, lines, checked)
+        lines = _read_lines(key, seal, body, checked, note)
+        checked.events += len(lines)
+        checked.faults += feed.faults_up_to(min(seal.last, state.sealed_sequence), lines)
         next_sequence, sha256 = seal.last + 1, hashlib.sha256(body).hexdigest()
     if (state.sealed_sequence, state.sealed_sha256) != (next_sequence - 1, sha256):
         checked.faults.append(
             f"the feed's state says that it is sealed up to {state.sealed_sequence} with {state.sealed_sha256}, "
             f"the files end with {next_sequence - 1} and {sha256}"
         )
-    checked.events = len(lines)
-    _compare_with_feed(stores, organization_id, lines, state.sealed_sequence, checked)
+    checked.faults += feed.faults_up_to(state.sealed_sequence, {})
+    if 0 < feed.last < state.sealed_sequence:
+        checked.faults.append(f"event {feed.last + 1} is missing in the feed")
     return checked
+
+
+class _Feed:
+    """The events of the feed, each looked at once, in their order, beside the files."""
+
+    def __init__(self, stores: Stores, organization_id: str) -> None:
+        self._stores = stores
+        self._organization_id = organization_id
+        self._events = self._read()
+        self._next = next(self._events, None)
+        #: The last one that was looked at; 0 before the first.
+        self.last = 0
+
+    def faults_up_to(self, sequence: int, lines: dict[int, str]) -> Iterator[str]:
+        """:param lines: number -> line of the file that ends with this event."""
+        while self._next is not None and self._next.sequence <= sequence:
+            event = self._next
+            if self.last and event.sequence != self.last + 1:
+                yield f"event {self.last + 1} is missing in the feed"
+            if lines.get(event.sequence) != _line_of(event):
+                yield f"event {event.sequence} of the feed is not the one that was sealed"
+            self.last = event.sequence
+            self._next = next(self._events, None)
+
+    def _read(self) -> Iterator[PublishedEvent]:
+        after = 0
+        while events := self._stores.feed.after(self._organization_id, after, READ_AT_ONCE):
+            yield from events
+            after = events[-1].sequence
+
+
+def _line_of(event: PublishedEvent) -> str | None:
+    """None when it is no event any more."""
+    try:
+        return canonical(event.to_json())
+    except (ValueError, KeyError):
+        return None
 
 
 def _keys(stores: Stores, organization_id: str, checked: Checked) -> Iterator[str]:
@@ -83,7 +129,9 @@ def _faults_of_seal(
         yield f"{key} names the hash {seal.previous_sha256} for the file before, which has {sha256}"
 
 
-def _read_lines(key: str, seal: Seal, body: bytes, lines: dict[int, str], checked: Checked) -> None:
+def _read_lines(key: str, seal: Seal, body: bytes, checked: Checked, note: Note | None) -> dict[int, str]:
+    """Number -> line."""
+    lines: dict[int, str] = {}
     # Not splitlines, which also splits at characters that JSON leaves as they are, such as U+2028.
     told = body.decode(errors="replace").removesuffix("\n").split("\n")[1:]
     expected = list(range(seal.first, seal.last + 1))
@@ -95,26 +143,11 @@ def _read_lines(key: str, seal: Seal, body: bytes, lines: dict[int, str], checke
             if canonical(event) != line:
                 checked.faults.append(f"{key}, line {number}: not in the form in which it was sealed")
             lines[int(event["sequence"])] = line
+            if note is not None:
+                note(key, event)
         except (ValueError, KeyError, TypeError):
             checked.faults.append(f"{key}, line {number}: no event")
     if found != expected:
         wrong = next((f"{a} stands where {b} was sealed" for a, b in zip(found, expected, strict=False) if a != b), "")
         checked.faults.append(f"{key} has {len(found)} of {len(expected)} events; {wrong or 'the last are missing'}")
-
-
-def _compare_with_feed(
-    stores: Stores, organization_id: str, lines: dict[int, str], sealed_sequence: int, checked: Checked
-) -> None:
-    after, expected = 0, None
-    while events := stores.feed.after(organization_id, after, READ_AT_ONCE):
-        for event in events:
-            after = event.sequence
-            if expected is not None and event.sequence != expected:
-                checked.faults.append(f"event {expected} is missing in the feed")
-            expected = event.sequence + 1
-            if event.sequence > sealed_sequence:
-                return
-            if lines.get(event.sequence) != canonical(event.to_json()):
-                checked.faults.append(f"event {event.sequence} of the feed is not the one that was sealed")
-    if after and after < sealed_sequence:
-        checked.faults.append(f"event {after + 1} is missing in the feed")
+    return lines

@@ -12,6 +12,8 @@ from infra.migrations.ledger import APPLIED, Ledger
 from infra.migrations.runner import known_migrations
 
 if TYPE_CHECKING:
+    import httpx
+
     from chalicelib.kernel.config import Settings
     from chalicelib.wiring import Stores
 
@@ -22,12 +24,24 @@ _DEPTHS = {
 }
 
 
-def gather(stores: Stores) -> dict[str, Mapping[str, Any]]:
-    """Sections of named facts."""
+def gather(
+    stores: Stores, api_url: str | None, transport: httpx.BaseTransport | None = None
+) -> dict[str, Mapping[str, Any]]:
+    """Sections of named facts.
+
+    :param api_url: where the API answers; None if that is not known.
+    :param transport: what requests to the API go through; the network without it.
+    """
     settings = stores.settings
     entries = Ledger(settings.table_prefix).entries()
     known = known_migrations()
     first = entries.get("0001_installation")
+    reached = {
+        "database": stores.organizations.is_reachable(),
+        "storage": stores.objects.is_reachable(),
+        "queue": stores.queue.is_reachable(),
+    }
+    api, cache = _ask_api(api_url, all(reached.values()), transport)
     return {
         "Deployment": {
             "stage": settings.stage,
@@ -36,11 +50,8 @@ def gather(stores: Stores) -> dict[str, Mapping[str, Any]]:
             "permanent bucket": settings.permanent_bucket,
             "installation": (first.position or {}).get("installation_id", "-") if first else "-",
         },
-        "Dependencies": {
-            "database": _up(stores.organizations.is_reachable()),
-            "storage": _up(stores.objects.is_reachable()),
-            "queue": _up(stores.queue.is_reachable()),
-        },
+        "API": api,
+        "Dependencies": {**{name: _up(is_up) for name, is_up in reached.items()}, "cache": cache},
         **_queues(settings),
         "Migrations": {
             m.migration_id: entries[m.migration_id].state if m.migration_id in entries else "pending" for m in known
@@ -51,6 +62,24 @@ def gather(stores: Stores) -> dict[str, Mapping[str, Any]]:
             "migrations known": len(known),
         },
     }
+
+
+def _ask_api(url: str | None, others_are_up: bool, transport: httpx.BaseTransport | None) -> tuple[dict[str, str], str]:
+    """How the API is, and the cache.
+
+    Only the API's function can reach the cache, and it says in public only whether all is well. So the cache is
+    what is left when it is not, and all else can be reached from here.
+    """
+    if url is None:
+        return {"address": "-", "state": "not known"}, "not known"
+    from infra.live_check import UNHEALTHY, check_once
+
+    wrong = check_once(url, transport)
+    if not wrong:
+        return {"address": url, "state": "up"}, "up"
+    answers = wrong.startswith(UNHEALTHY)
+    state = "unhealthy" if answers else f"down: {wrong}"
+    return {"address": url, "state": state}, "down" if answers and others_are_up else "not known"
 
 
 def _up(reachable: bool) -> str:

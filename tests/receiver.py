@@ -16,10 +16,14 @@ Behaviour = Callable[[socket.socket], None]
 
 @dataclass
 class Receiver:
-    """:param received: head and body of each request."""
+    """
+    :param received: head and body of each request.
+    :param choose: the behaviour for a request, where it is not the same for all.
+    """
 
     port: int = 0
     behaviour: Behaviour = lambda wire: wire.sendall(OK)
+    choose: Callable[[str, bytes], Behaviour] | None = None
     received: list[tuple[str, bytes]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -54,8 +58,10 @@ def _serve(server: socket.socket, made: Receiver, context: ssl.SSLContext | None
 def _handle(wire: socket.socket, made: Receiver, context: ssl.SSLContext | None) -> None:
     try:
         with context.wrap_socket(wire, server_side=True) if context else wire as secured:
-            made.received.append(_read(secured))
-            made.behaviour(secured)
+            head, body = _read(secured)
+            made.received.append((head, body))
+            behaviour = made.choose(head, body) if made.choose is not None else made.behaviour
+            behaviour(secured)
     except OSError:
         # The other side has gone, or has not agreed to our certificate.
         return
@@ -64,14 +70,18 @@ def _handle(wire: socket.socket, made: Receiver, context: ssl.SSLContext | None)
 def _read(wire: socket.socket) -> tuple[str, bytes]:
     data = b""
     while b"\r\n\r\n" not in data:
-        piece = wire.recv(65536)
-        if not piece:
-            raise OSError("closed")
-        data += piece
+        data += _piece(wire)
     head, _, body = data.partition(b"\r\n\r\n")
     [length] = [
         int(line.partition(b":")[2]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")
     ] or [0]
     while len(body) < length:
-        body += wire.recv(65536)
+        body += _piece(wire)
     return head.decode(), body
+
+
+def _piece(wire: socket.socket) -> bytes:
+    piece = wire.recv(65536)
+    if not piece:
+        raise OSError("closed")
+    return piece

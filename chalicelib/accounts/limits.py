@@ -167,11 +167,14 @@ def count_anonymous(stores: Stores, address: str, *, with_token: bool) -> LimitS
 
 
 def count_health(stores: Stores, address: str) -> LimitStatus:
-    """Health checks, each of which asks every dependency; wide enough for several monitors at one address.
+    """Health checks, by each process for itself: the answer is kept for seconds, so counting is all they would cost.
 
     :raises LimitReached: too many.
     """
-    return _count(stores, stores.settings.rate_limit_health, "Too many health checks.", "health", address)
+    status = stores.own_counters.hit(stores.settings.rate_limit_health, "health", address)
+    if not status.allowed:
+        raise LimitReached(status, "Too many health checks.")
+    return status
 
 
 def count_request(stores: Stores, caller: Caller) -> LimitStatus:

@@ -1,7 +1,7 @@
 """Port: the counters of rate limits, as the limits need them.
 
-``chalicelib.wiring`` builds what is behind it: counters in Redis or Valkey, or in the memory of the process where no
-cache is configured. Counting outlives an outage: no method raises one, and a limit never becomes unlimited.
+``chalicelib.wiring`` builds what is behind it: counters in Redis or Valkey, in DynamoDB, or in the memory of the
+process. Counting outlives an outage: no method raises one, and a limit never becomes unlimited.
 """
 
 from typing import Protocol
@@ -31,4 +31,4 @@ class Counters(Protocol):
         """
 
     def is_reachable(self) -> bool:
-        """Whether counts are shared: the cache answers, or none is configured. Raises nothing."""
+        """Whether counts are where they should be: cache or table answers, or none is configured. Raises nothing."""

@@ -124,7 +124,7 @@ def set_role(stores: Stores, username: str, role: Role) -> None:
     def write(user: User) -> None:
         write_user(stores, user, ended=(), role=role)
 
-    compare_and_swap(lambda: _find_user(stores, username), write, exhausted=_busy(username))
+    compare_and_swap(lambda: find_user(stores, username), write, exhausted=_busy(username))
 
 
 def reset_second_factor(stores: Stores, username: str) -> None:
@@ -148,13 +148,30 @@ def set_disabled(stores: Stores, username: str, disabled: bool) -> None:
         user = _change_user(stores, username, disabled=True, even_last_owner=True)
         end_open_uploads(stores, user.organization_id, user.user_id)
     else:
-        user = _find_user(stores, username)
+        user = find_user(stores, username)
         # Before the user may sign in, or a crash in between would leave one who can't upload.
         allow_uploads(stores, user.organization_id, user.user_id)
         _change_user(stores, username, disabled=False)
 
 
-def _find_user(stores: Stores, username: str) -> User:
+def delete_user(stores: Stores, username: str, *, even_last_owner: bool = False) -> None:
+    """Their files stay, and go on naming them. The username can be taken again.
+
+    :param even_last_owner: leave the organisation without an owner if need be.
+    :raises BadInput: no such user.
+    :raises LastOwner: the organisation would be left without one.
+    """
+    # First they are disabled, which ends what they have open; a crash in between leaves a disabled user.
+    user = _change_user(stores, username, disabled=True, even_last_owner=even_last_owner)
+    end_open_uploads(stores, user.organization_id, user.user_id)
+    compare_and_swap(
+        lambda: find_user(stores, username),
+        lambda found: stores.users.remove(found, open_sessions(found)),
+        exhausted=_busy(username),
+    )
+
+
+def find_user(stores: Stores, username: str) -> User:
     """:raises BadInput: no such user."""
     name = normalize_username(username)
     user = stores.users.find_by_username(name) if is_username(name) else None
@@ -168,7 +185,7 @@ def _change_user(stores: Stores, username: str, **changes: Any) -> User:
         return write_user(stores, user, ended=open_sessions(user), **changes)
 
     return compare_and_swap(
-        lambda: _find_user(stores, username),
+        lambda: find_user(stores, username),
         write,
         exhausted=_busy(username),
     )

@@ -226,6 +226,14 @@ def revoke_by_id(stores: Stores, key_id: str) -> ApiKey:
     return key
 
 
+def delete_by_id(stores: Stores, key_id: str) -> None:
+    """As :func:`revoke_by_id`, and the key is not listed any more.
+
+    :raises ApiKeyNotFound: absent.
+    """
+    stores.api_keys.delete(revoke_by_id(stores, key_id))
+
+
 def get_key(stores: Stores, caller: Caller, key_id: str) -> ApiKey:
     """:raises ApiKeyNotFound: absent, or another organisation's."""
     return _find(stores, caller.organization_id, key_id)

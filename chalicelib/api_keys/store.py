@@ -118,6 +118,10 @@ class ApiKeyStore:
                 actions=[ApiKeyRow.last_used_hour.set(hour)], condition=ApiKeyRow.key_id.exists() & unknown
             )
 
+    def forget(self, organization_id: str) -> None:
+        """Delete how many keys were ever made, of an organisation that will make no more. Repeatable."""
+        self._rows(organization_id, _COUNT).delete(add_version_condition=False)
+
     def delete(self, key: ApiKey) -> None:
         """Repeatable."""
 

@@ -19,6 +19,8 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 100
 #: What one request reads at most, whatever its filters leave of it. The page is short then, and its cursor goes on.
 MAX_EVENTS_READ = 3000
+#: Where filters leave out what is read; else as many as are asked for.
+READ_AT_ONCE = 1000
 #: An event is published within moments, or by the upkeep within some hours.
 LATEST_PUBLICATION = timedelta(days=8)
 #: The clock of a publisher may be a minute behind that of who wrote the event, and of the publisher before it.
@@ -46,6 +48,11 @@ class Filters:
     def published_until(self) -> str | None:
         """As :attr:`published_from`, of what was published after this moment."""
         return _shifted(self.latest, LATEST_PUBLICATION) if self.latest is not None else None
+
+    @property
+    def leave_out(self) -> bool:
+        """Whether anything between the first and the last event that is to be read may not match."""
+        return bool(self.actor or self.target or self.types or self.latest)
 
     def match(self, event: dict[str, Any]) -> bool:
         return (
@@ -81,6 +88,8 @@ def read_filters(
 def list_trail(stores: Stores, caller: Caller, filters: Filters, *, limit: int, cursor: str | None) -> Page:
     """Newest first. A page can be short, or empty, and have a next one: so much was read without a match.
 
+    One call for each doubling of the feed where ``to`` is to be found, and one for each 1,000 events, or 1 MB, read.
+
     :raises BadInput: a cursor that is none of ours.
     """
     if cursor is not None and not re.fullmatch(r"[1-9][0-9]{0,17}", cursor):
@@ -88,7 +97,8 @@ def list_trail(stores: Stores, caller: Caller, filters: Filters, *, limit: int, 
     limit = min(limit, MAX_LIMIT)
     found: list[dict[str, Any]] = []
     start = int(cursor) if cursor is not None else newest_to_read(stores, caller.organization_id, filters)
-    for read, event in enumerate(back_to(stores, caller.organization_id, filters, start), start=1):
+    read_at_once = READ_AT_ONCE if filters.leave_out else limit
+    for read, event in enumerate(back_to(stores, caller.organization_id, filters, start, read_at_once), start=1):
         told = event.to_json()
         if filters.match(told):
             found.append(told)
@@ -97,10 +107,12 @@ def list_trail(stores: Stores, caller: Caller, filters: Filters, *, limit: int, 
     return Page(found, None)
 
 
-def back_to(stores: Stores, organization_id: str, filters: Filters, start: int | None) -> Iterator[PublishedEvent]:
+def back_to(
+    stores: Stores, organization_id: str, filters: Filters, start: int | None, read_at_once: int = READ_AT_ONCE
+) -> Iterator[PublishedEvent]:
     """From this number back to where no event can match any more."""
     since = filters.published_from or ""
-    for event in stores.feed.before(organization_id, start):
+    for event in stores.feed.before(organization_id, start, read_at_once):
         if event.published_at < since:
             return
         yield event

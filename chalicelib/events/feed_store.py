@@ -109,16 +109,27 @@ class FeedStore:
             )
             for row in rows:
                 events += events_of(row)
+                # A row can hold a hundred events: the limit of rows alone would read a hundred times too many.
+                if len(events) >= limit:
+                    break
         return events[:limit]
 
-    def before(self, organization_id: str, sequence: int | None) -> Iterator[PublishedEvent]:
-        """Every event up to ``sequence``, that one included, newest first; None begins with the newest."""
+    def before(self, organization_id: str, sequence: int | None, read_at_once: int = 100) -> Iterator[PublishedEvent]:
+        """Every event up to ``sequence``, that one included, newest first; None begins with the newest.
+
+        :param read_at_once: rows of one call, each of one event at least. What is read and not looked at costs as much.
+        """
         bound = SegmentRow.first_sequence.between(STATE + 1, sequence if sequence is not None else 10**18)
-        for row in self._rows.query(organization_id, bound, consistent_read=True, scan_index_forward=False):
+        rows = self._rows.query(
+            organization_id, bound, consistent_read=True, scan_index_forward=False, page_size=read_at_once
+        )
+        for row in rows:
             yield from (e for e in reversed(events_of(row)) if sequence is None or e.sequence <= sequence)
 
     def find(self, organization_id: str, sequence: int) -> PublishedEvent | None:
-        return next((e for e in self.after(organization_id, sequence - 1, 1) if e.sequence == sequence), None)
+        """One call. None for what has expired."""
+        event = next(self.before(organization_id, sequence, 1), None)
+        return event if event is not None and event.sequence == sequence else None
 
     def last_sequence(self, organization_id: str) -> int:
         """0 when there is no event yet."""

@@ -28,6 +28,7 @@ class EventType(StrEnum):
     FILE_RENAMED = "file.renamed"
     FILE_RETRIED = "file.retried"
     FILE_DELETED = "file.deleted"
+    FILE_RESTORED = "file.restored"
     FILE_DOWNLOADED = "file.downloaded"
     AUDIT_EXPORTED = "audit.exported"
     WEBHOOK_CREATED = "webhook.created"
@@ -63,6 +64,7 @@ class EventType(StrEnum):
     ORGANIZATION_POLICY_CHANGED = "organization.policy_changed"
     ORGANIZATION_QUOTA_CHANGED = "organization.quota_changed"
     ORGANIZATION_SECURITY_CHANGED = "organization.security_changed"
+    ORGANIZATION_DELETED = "organization.deleted"
     OPERATOR_ACTED = "operator.acted"
 
 

@@ -28,6 +28,10 @@ def event_of_deletion(file: File) -> Event:
     return _event(EventType.FILE_DELETED, file)
 
 
+def event_of_restoration(file: File, occasion: str) -> Event:
+    return _event(EventType.FILE_RESTORED, file, occasion=occasion)
+
+
 def event_of_download(file: File, occasion: str) -> Event:
     return _event(EventType.FILE_DOWNLOADED, file, occasion=occasion)
 

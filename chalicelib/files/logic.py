@@ -113,7 +113,27 @@ def delete_file(stores: Stores, caller: Caller, file_id: str) -> None:
         _check_owner(caller, file)
         return stores.files.remove(file)
 
-    removed = compare_and_swap(lambda: get_file(stores, caller, file_id), remove, exhausted=Conflict(_BUSY))
+    finish_removal(
+        stores, compare_and_swap(lambda: get_file(stores, caller, file_id), remove, exhausted=Conflict(_BUSY))
+    )
+
+
+def delete_as_operator(stores: Stores, organization_id: str, file_id: str) -> None:
+    """As :func:`delete_file`. Repeatable.
+
+    :raises Conflict: it kept changing while we tried.
+    """
+    removed = compare_and_swap(
+        lambda: stores.files.find(organization_id, file_id),
+        lambda file: stores.files.remove(file) if file is not None else None,
+        exhausted=Conflict(_BUSY),
+    )
+    if removed is not None:
+        finish_removal(stores, removed)
+
+
+def finish_removal(stores: Stores, removed: RemovedFile) -> None:
+    """Delete the objects of a file whose row is gone, and then its note. Repeatable."""
     file = removed.file
     discard_upload(stores, file)
     if file.status == "processing":

@@ -87,6 +87,10 @@ class OpenUploadsStore:
             actions=[OpenUploadsRow.closed.set(closed)]
         )
 
+    def forget(self, organization_id: str, user_id: str) -> None:
+        """Delete the list of somebody who will never upload again. Repeatable."""
+        self._rows(keys.open_uploads_partition(organization_id), user_id).delete()
+
     def room(self, change: OpenChange, quota_bytes: int | None) -> Room:
         """
         :param quota_bytes: as far as known. None: what suffices for a user with nothing open, as most start.

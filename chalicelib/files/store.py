@@ -6,7 +6,7 @@ writers can't both win, whatever crashes, repeats or overtakes. The event that t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from itertools import islice
 from typing import Any
 
@@ -19,12 +19,13 @@ from pynamodb.transactions import TransactGet, TransactWrite
 from chalicelib import keys
 from chalicelib.events.outbox_store import Outbox
 from chalicelib.events.records import Event
-from chalicelib.files.event_records import event_of, event_of_deletion
-from chalicelib.files.open_uploads_store import OpenChange, OpenUploadsStore, Room, open_change
+from chalicelib.files.difference_store import PROCESSING, Difference, check_policy, has_no_room, refusal_of
+from chalicelib.files.event_records import event_of, event_of_deletion, event_of_restoration
+from chalicelib.files.open_uploads_store import OpenUploadsStore, Room, open_change
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import QuotaExceeded, TooLarge, VersionConflict
+from chalicelib.kernel.errors import VersionConflict
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import Organization
 from chalicelib.tenants.rows import OrganizationRow
@@ -34,22 +35,6 @@ from chalicelib.tenants.store import OrganizationStore, to_organization
 MAX_QUOTA_LOOKUPS = 3
 _FILE_FIELDS = [f.name for f in fields(File)]
 _NUMBERS = {f.name for f in fields(File) if f.type in (int, "int", int | None)}
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """By how much a change of one row moves its organisation's counters."""
-
-    reserved_bytes: int
-    reserved_files: int
-    counts: dict[str, int]
-    open_change: OpenChange | None
-    #: Of a new file that says its size, which the organisation's policy may refuse before any byte is sent.
-    announced_bytes: int | None = None
-
-    @property
-    def is_empty(self) -> bool:
-        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()) or self.open_change)
 
 
 class FileStore:
@@ -106,13 +91,25 @@ class FileStore:
                 raise
             return found
 
-    def replace(self, before: File, after: File) -> File:
+    def replace(self, before: File, after: File, *, most_processing: int | None = None) -> File:
         """Change a file that is still as read.
 
+        :param most_processing: how many files of the organisation may be in processing, this one included.
         :raises VersionConflict: it is not, or it is gone.
         :raises QuotaExceeded: it takes more room than before, and the organisation has none.
+        :raises TooManyAtOnce: it is to be processed, and so many are already.
         """
-        return self._write(before, after)
+        return self._write(before, after, most_processing)
+
+    def restore(self, file: File, occasion: str) -> None:
+        """Write a deleted file again, as it was.
+
+        :raises VersionConflict: there is one of this id.
+        :raises QuotaExceeded: the organisation has no room for it.
+        """
+        written = replace(file, version=file.version + 1, touched_at=timestamp(), listed_as_open=False)
+        row, absent = _to_row(self._files, written), FileRow.file_id.does_not_exist()
+        self._put(row, absent, _difference(None, written), event_of_restoration(written, occasion))
 
     def remove(self, file: File) -> RemovedFile:
         """Delete the row and write a note of the objects that are still to be deleted.
@@ -163,6 +160,12 @@ class FileStore:
         """Every file of the organisation. Reads all rows; for operators."""
         return (_to_file(row) for row in self._files.query(organization_id, consistent_read=True))
 
+    def removed_of(self, organization_id: str) -> Iterator[RemovedFile]:
+        """Deleted files of the organisation whose objects may remain."""
+        partition = keys.removed_partition(organization_id)
+        for row in self._files.query(partition, consistent_read=True):
+            yield RemovedFile(file=replace(_to_file(row), organization_id=organization_id), partition=partition)
+
     def unfinished(self, touched_before: str) -> Iterator[File | RemovedFile]:
         """Open files, and deleted files whose objects may remain."""
         for shard in keys.unfinished_shards():
@@ -184,7 +187,7 @@ class FileStore:
         except DoesNotExist:
             return None
 
-    def _write(self, before: File | None, after: File) -> File:
+    def _write(self, before: File | None, after: File, most_processing: int | None = None) -> File:
         written = replace(
             after,
             version=(before.version if before else 0) + 1,
@@ -193,7 +196,7 @@ class FileStore:
         )
         row = _to_row(self._files, written)
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
-        difference = _difference(before, written)
+        difference = replace(_difference(before, written), most_processing=most_processing)
         try:
             self._put(row, condition, difference, event_of(before, written))
         except VersionConflict:
@@ -202,7 +205,7 @@ class FileStore:
                 raise
         return written
 
-    def _put(self, row: FileRow, condition: Condition, difference: _Difference, event: Event | None) -> None:
+    def _put(self, row: FileRow, condition: Condition, difference: Difference, event: Event | None) -> None:
         if difference.is_empty:
             with contention_on_condition():
                 if event is None:
@@ -235,7 +238,7 @@ class FileStore:
         self._outbox.add(transaction, event)
 
     def _transact(
-        self, row: FileRow, condition: Condition, difference: _Difference, event: Event | None, room: Room | None
+        self, row: FileRow, condition: Condition, difference: Difference, event: Event | None, room: Room | None
     ) -> dict[str, Any] | None:
         """
         :returns: None when it is done; the user's item when only the room for open uploads was missing.
@@ -260,9 +263,9 @@ class FileStore:
             if 0 in refused:
                 raise VersionConflict from error
             if counters_at in refused:
-                _check_policy(refused[counters_at], difference)
-                if room is None or _has_no_room(refused[counters_at], difference):
-                    raise _quota_exceeded(refused[counters_at], difference) from error
+                check_policy(refused[counters_at], difference)
+                if room is None or has_no_room(refused[counters_at], difference):
+                    raise refusal_of(refused[counters_at], difference) from error
             if room is not None and refused:
                 return refused.get(counters_at + 1, {})
             raise
@@ -273,7 +276,7 @@ class FileStore:
         return organization.quota_bytes if organization is not None else 0
 
     def _move_counters(
-        self, transaction: TransactWrite, organization_id: str, difference: _Difference, room: Room | None = None
+        self, transaction: TransactWrite, organization_id: str, difference: Difference, room: Room | None = None
     ) -> None:
         actions: list[Action] = [
             OrganizationRow.bytes_used.add(difference.reserved_bytes),
@@ -294,6 +297,9 @@ class FileStore:
         if difference.announced_bytes is not None:
             most = OrganizationRow.max_file_bytes
             condition &= most.does_not_exist() | (most >= difference.announced_bytes)
+        if difference.begins_processing:
+            now_processing = Path(["counts", PROCESSING])
+            condition &= now_processing.does_not_exist() | (now_processing < difference.most_processing)
         if room is not None:
             condition &= OrganizationRow.quota_bytes >= room.least_quota_bytes
         transaction.update(
@@ -303,13 +309,13 @@ class FileStore:
             self._open_uploads.move(transaction, difference.open_change, room)
 
 
-def _difference(before: File | None, after: File | None) -> _Difference:
+def _difference(before: File | None, after: File | None) -> Difference:
     counts: dict[str, int] = {}
     for file, sign in ((before, -1), (after, 1)):
         if file is not None:
             key = keys.count_key(file.status, file.mime_type)
             counts[key] = counts.get(key, 0) + sign
-    return _Difference(
+    return Difference(
         reserved_bytes=(after.reserved_bytes if after else 0) - (before.reserved_bytes if before else 0),
         reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
         counts=counts,
@@ -320,41 +326,6 @@ def _difference(before: File | None, after: File | None) -> _Difference:
 
 def _counts_towards_quota(file: File | None) -> int:
     return 0 if file is None or file.status == "failed" else 1
-
-
-def _check_policy(organization_item: dict[str, Any], difference: _Difference) -> None:
-    """:raises TooLarge: the new file has more bytes than the organisation takes."""
-    if difference.announced_bytes is None or "max_file_bytes" not in organization_item:
-        return
-    most = _number(organization_item, "max_file_bytes")
-    if difference.announced_bytes > most:
-        raise TooLarge(
-            f"The organisation takes files of at most {most} bytes; this one has {difference.announced_bytes}."
-        )
-
-
-def _has_no_room(organization_item: dict[str, Any], difference: _Difference) -> bool:
-    return (
-        _number(organization_item, "bytes_available") < difference.reserved_bytes
-        or _number(organization_item, "files_available") < difference.reserved_files
-    )
-
-
-def _quota_exceeded(organization_item: dict[str, Any], difference: _Difference) -> QuotaExceeded:
-    if _number(organization_item, "files_available") < difference.reserved_files:
-        return QuotaExceeded(
-            f"The organisation holds {_number(organization_item, 'files_used')} files and may hold "
-            f"{_number(organization_item, 'quota_files')}. Delete files or ask your operator for more."
-        )
-    return QuotaExceeded(
-        f"This upload needs {difference.reserved_bytes} bytes; the organisation uses "
-        f"{_number(organization_item, 'bytes_used')} of its {_number(organization_item, 'quota_bytes')}. "
-        "Delete files or ask your operator for more."
-    )
-
-
-def _number(item: dict[str, Any], name: str) -> int:
-    return int(item.get(name, {}).get("N", 0))
 
 
 def _query(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: The answer is due even when nothing else is: what has not answered by then counts as away.
 PATIENCE_SECONDS = 2.0
 #: How old an answer may be that is given again.
-FRESH_SECONDS = 2.0
+FRESH_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _kept: "WeakKeyDictionary[Stores, tuple[float, dict[str, bool]]]" = WeakKeyDicti
 
 
 def check(stores: "Stores") -> dict[str, bool]:
-    """Name of each dependency -> whether it answered in time, at most two seconds ago. What is down is logged."""
+    """Name of each dependency -> whether it answered in time, at most five seconds ago. What is down is logged."""
     asked_at, found = _kept.get(stores, (float("-inf"), {}))
     if time.monotonic() - asked_at >= FRESH_SECONDS:
         found = _check(stores)

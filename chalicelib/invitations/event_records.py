@@ -30,5 +30,6 @@ def _event(kind: EventType, invitation: Invitation, changes: dict[str, object] |
         # the event: its id is a hash over it.
         occasion=invitation.token_hash,
         data=details(invitation),
-        changes=changes,
+        # Sent again within the second by the same person, only the token is another.
+        changes=changes or None,
     )

@@ -49,8 +49,13 @@ BCRYPT_COST_BOUNDS = (4, 16)
 #: A presigned URL signed with SigV4 lives at most seven days (AWS limit).
 PRESIGNED_URL_MAX_SECONDS = 7 * 24 * 3600
 
-#: What a function takes of a form: Lambda's 6 MB, in base64.
-MAX_UPLOAD_BYTES_ON_AWS = 4_718_592
+#: What a function signs ends with the session of its role at the latest, whatever it says. Lambda renews the session
+#: every some hours, so an address that should live longer may end at any time before.
+PRESIGNED_BY_A_FUNCTION_MAX_SECONDS = 6 * 3600
+
+#: What a function takes of a form. Lambda takes a request of 6,291,456 bytes (AWS limit); the gateway sends the form
+#: in base64, within an event that also holds the headers twice: 6,000,000 bytes and room for the rest.
+MAX_UPLOAD_BYTES_ON_AWS = 4_500_000
 
 # A table's name has 3 to 255 of these characters (AWS limit), and ours follow the prefix with up to 14.
 _TABLE_PREFIX = (r"[A-Za-z0-9_.-]{1,241}", "letters, digits, dots, dashes, underscores")
@@ -72,12 +77,23 @@ class Settings:
     webhooks_queue_url: str = url("the queue that wakes what delivers to webhooks", _HTTP, required=True)
     webhooks_dead_letter_queue_url: str | None = url("for the operator's `redrive`", _HTTP)
     cache_url: str | None = url(
-        "`redis://` or `rediss://`; without it each process has its own rate counters",
+        "`redis://` or `rediss://`; without it rate counters are where `RATE_COUNTERS` says",
         ("redis", "rediss"),
         secret=True,
     )
+    rate_counters: str = choice(
+        "where rate counters are without a cache: in `memory`, each process its own; in the `table` counters, shared",
+        "memory",
+        ("memory", "table"),
+    )
     cookie_secure: bool = boolean("Secure cookie named `__Host-session`; `false` where there is no TLS", True)
-    session_ttl_seconds: int = integer("absolute lifetime of a session, 60 to 2592000", 24 * 3600, 60, 30 * 24 * 3600)
+    session_ttl_seconds: int = integer(
+        "absolute lifetime of a session, 60 to 2592000",
+        24 * 3600,
+        60,
+        30 * 24 * 3600,
+        Parameter("Seconds after which a session ends, used or not."),
+    )
     # Below half an hour, writing the use of a session only every ten minutes would end it far too early.
     session_idle_seconds: int = integer(
         "a session that is not used for so long ends, up to ten minutes earlier; 1800 to 2592000",
@@ -86,15 +102,19 @@ class Settings:
         30 * 24 * 3600,
         Parameter("Seconds without use after which a session ends."),
     )
-    bcrypt_cost: int = integer("4 to 16; each step doubles the work of a login", 12, *BCRYPT_COST_BOUNDS)
+    bcrypt_cost: int = integer(
+        "4 to 16; each step doubles the work of a login",
+        12,
+        *BCRYPT_COST_BOUNDS,
+        Parameter("Work of a login, each step of which doubles it. The function needs a quarter of a second for 12."),
+    )
     max_upload_bytes: int = integer(
         f"largest file by form; {MAX_UPLOAD_BYTES_ON_AWS} on AWS, where Lambda takes no more",
         50 * MEBIBYTE,
         1,
         GIBIBYTE,
         Parameter(
-            "Largest file, in bytes, as a form through the function. Lambda takes 6 MB, in base64, so 4.5 MB of raw "
-            "file.",
+            "Largest file, in bytes, as a form through the function. Lambda takes 6 MiB, in base64 and with headers.",
             default=MAX_UPLOAD_BYTES_ON_AWS,
             high=MAX_UPLOAD_BYTES_ON_AWS,
         ),
@@ -112,13 +132,25 @@ class Settings:
         ),
     )
     multipart_threshold_bytes: int = integer(
-        "above it a direct upload goes in parts; 5 MiB to 5 GiB", 100 * MEBIBYTE, 5 * MEBIBYTE, 5 * GIBIBYTE
+        "above it a direct upload goes in parts; 5 MiB to 5 GiB",
+        100 * MEBIBYTE,
+        5 * MEBIBYTE,
+        5 * GIBIBYTE,
+        Parameter("Bytes above which a direct upload goes in parts.", pattern="[1-9][0-9]{6,9}"),
     )
     upload_url_ttl_seconds: int = integer(
-        "lifetime of a presigned upload, 10 to 604800", 3600, 10, PRESIGNED_URL_MAX_SECONDS
+        "lifetime of a presigned upload, 10 to 604800",
+        3600,
+        10,
+        PRESIGNED_URL_MAX_SECONDS,
+        Parameter("Seconds for which an address to upload to is good.", high=PRESIGNED_BY_A_FUNCTION_MAX_SECONDS),
     )
     download_url_ttl_seconds: int = integer(
-        "lifetime of a presigned download, 10 to 604800", 300, 10, PRESIGNED_URL_MAX_SECONDS
+        "lifetime of a presigned download, 10 to 604800",
+        300,
+        10,
+        PRESIGNED_URL_MAX_SECONDS,
+        Parameter("Seconds for which an address to download from is good.", high=PRESIGNED_BY_A_FUNCTION_MAX_SECONDS),
     )
     # Off only for an emulator that ignores Range for a request that names a version.
     download_pins_version: bool = boolean("a download names the object version that was checked", True)
@@ -133,6 +165,16 @@ class Settings:
     # regions. An endpoint without a name per bucket in DNS, such as an emulator's, needs "path".
     s3_addressing_style: Literal["virtual", "path"] = choice(
         "`path` for endpoints without a host name per bucket", "virtual", ("virtual", "path")
+    )
+    trusted_proxies: int = integer(
+        "proxies in front of the API, such as a CDN, that tell whom they speak for by `X-Forwarded-For`; 0 to 5",
+        0,
+        0,
+        5,
+        Parameter(
+            "Proxies in front of the API that tell whom they speak for, such as 1 for CloudFront. Only where nobody "
+            "gets past them."
+        ),
     )
     cors_origins: tuple[str, ...] = origins("origins of pages that may call the API, comma separated")
     rate_limit_login_per_address: str = rate(
@@ -251,6 +293,10 @@ class Settings:
     # Lambda ends a function after at most 900 s; the lease must outlive it, or two attempts could run at once.
     processing_lease_seconds: int = integer(
         "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
+    )
+    # Of 20 at once, five are always left for other organisations.
+    max_processing_per_organization: int = integer(
+        "files of one organisation that are processed at once, 1 to 1000", 15, 1, 1000
     )
     webhook_allowed_hosts: tuple[str, ...] = hosts(
         "hosts to which webhooks may go although they are private or have no TLS, comma separated; for developers",

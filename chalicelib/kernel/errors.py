@@ -306,6 +306,14 @@ class VersionConflict(Exception):
     """Someone else changed the row first; read again and decide anew."""
 
 
+class TooManyAtOnce(Exception):
+    """The organisation has as many files in processing as it may have at once. ``waiting``: how many wait."""
+
+    def __init__(self, waiting: int) -> None:
+        super().__init__(f"{waiting} files wait")
+        self.waiting = waiting
+
+
 class ObjectChanged(Exception):
     """The object was overwritten or removed between two steps that must see the same bytes."""
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Literal
 
 from chalicelib.kernel.config import Settings
 
@@ -16,15 +17,23 @@ NAMESPACE = "Strongroom"
 MAX_VALUES = 100
 
 
+#: Of the units that CloudWatch knows, those that are used here.
+Unit = Literal["Milliseconds", "Seconds", "Count"]
+
+
 def put_milliseconds(settings: Settings, name: str, values: Sequence[float]) -> None:
     """How long something took, each time that it happened."""
+    put_values(settings, name, values, "Milliseconds")
+
+
+def put_values(settings: Settings, name: str, values: Sequence[float], unit: Unit) -> None:
     if settings.log_format != "json":
         return
     for start in range(0, len(values), MAX_VALUES):
         described = {
             "Namespace": NAMESPACE,
             "Dimensions": [["Stage"]],
-            "Metrics": [{"Name": name, "Unit": "Milliseconds"}],
+            "Metrics": [{"Name": name, "Unit": unit}],
         }
         line = {
             "_aws": {"Timestamp": round(time.time() * 1000), "CloudWatchMetrics": [described]},
@@ -32,6 +41,11 @@ def put_milliseconds(settings: Settings, name: str, values: Sequence[float]) -> 
             name: [round(value) for value in values[start : start + MAX_VALUES]],
         }
         sys.stdout.write(json.dumps(line) + "\n")
+
+
+def put_count(settings: Settings, name: str, count: int) -> None:
+    """How often something has happened since the last time that this was told."""
+    put_values(settings, name, [count], "Count")
 
 
 def milliseconds_since(moment: str) -> float:

@@ -13,6 +13,8 @@ _OUTAGE_CODES = frozenset(
         "SlowDown",
         "RequestTimeout",
         "RequestLimitExceeded",
+        # Of SQS.
+        "RequestThrottled",
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
         "Throttling",

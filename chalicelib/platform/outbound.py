@@ -4,6 +4,7 @@ Whoever may name a URL could name one of our network, of the cloud's metadata se
 "Server-Side Request Forgery Prevention"). So the name is resolved once, every address of it is checked, and the
 connection goes to an address that was checked: a DNS answer that changes in between changes nothing. No redirect
 is followed, no proxy of the environment is used, and one attempt ends after 15 s, whatever the other side does.
+Decision 0037 says why these are lines of our own.
 """
 
 import ipaddress
@@ -12,39 +13,31 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 from chalicelib.kernel.errors import BadInput
+from chalicelib.platform.addresses import is_public
 from chalicelib.webhooks.ports import Answer
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-
 ATTEMPT_SECONDS = 15.0
 RESOLVE_SECONDS = 5.0
+#: Where a name has several addresses, each of them has at least this time to take the connection.
+LEAST_CONNECT_SECONDS = 1.0
 #: What is kept of an answer; the rest is not read.
 BODY_START_BYTES = 1024
 MAX_URL_CHARACTERS = 2000
 HTTPS_PORT, HTTP_PORT = 443, 80
 FIRST_UNPRIVILEGED_PORT = 1024
-
-#: Public by their form, and yet ways into other networks: NAT64 (RFC 6052, RFC 8215), 6to4 and its relays (RFC 3056,
-#: RFC 7526), Teredo (RFC 4380), IPv4 in IPv6 (RFC 4291, 2.5.5), the former site-local (RFC 3879), and protocol
-#: assignments (RFC 6890).
-_DETOURS = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        *("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96", "::ffff:0:0/96", "::ffff:0:0:0/96"),
-        *("fec0::/10", "192.88.99.0/24", "192.0.0.0/24"),
-    )
-)
-_GLOBAL_UNICAST = ipaddress.ip_network("2000::/3")
+#: With these a server can say when to come again (RFC 9110, 10.2.3; RFC 6585, 4).
+TOO_MANY_REQUESTS, UNAVAILABLE = 429, 503
 
 NO_SUCH_HOST = "The host name of the URL is not known to the DNS."
 NOT_PUBLIC = "The URL leads to an address that is not on the public internet."
@@ -81,6 +74,7 @@ class _Attempt:
 
     connection: "HTTPConnection | None" = None
     status: int | None = None
+    retry_after_seconds: int | None = None
     body: bytes = b""
     #: Its time is over, and that was told: nothing may be sent any more.
     is_given_up: bool = False
@@ -116,7 +110,8 @@ class OutboundSender:
             attempt.is_given_up = True
             _cut(attempt.connection)
         milliseconds = round((time.monotonic() - started) * 1000)
-        return Answer(attempt.status, milliseconds, attempt.body.decode(errors="replace"), error)
+        body_start = attempt.body.decode(errors="replace")
+        return Answer(attempt.status, milliseconds, body_start, error, attempt.retry_after_seconds)
 
     def _run(self, attempt: _Attempt, url: str, headers: Mapping[str, str], body: bytes) -> None:
         try:
@@ -126,17 +121,21 @@ class OutboundSender:
             attempt.outcome.set_result(_told(error))
 
     def _post(self, attempt: _Attempt, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        from chalicelib.platform.whole_head import WholeHeadResponse
+
+        end = time.monotonic() + ATTEMPT_SECONDS
         target = self._target(url)
-        connection = attempt.connection = self._connection(target, _resolve(target))
+        connection = self._connect(attempt, target, _resolve(target), end)
+        connection.response_class = WholeHeadResponse
         try:
-            if not attempt.is_given_up:
-                connection.connect()
             if attempt.is_given_up:
                 raise _Refusal(TIMED_OUT)
             sent = {"Host": target.host_header, "User-Agent": "Strongroom-Webhooks/1", "Connection": "close", **headers}
             connection.request("POST", target.path, body, sent, preload_content=False, decode_content=False)
             response: Any = connection.getresponse()
             attempt.status = response.status
+            if response.status in (TOO_MANY_REQUESTS, UNAVAILABLE):
+                attempt.retry_after_seconds = _seconds_of(response.headers.get("Retry-After", ""))
             while len(attempt.body) < BODY_START_BYTES:
                 piece = response.read1(BODY_START_BYTES - len(attempt.body))
                 if not piece:
@@ -144,6 +143,26 @@ class OutboundSender:
                 attempt.body += piece
         finally:
             connection.close()
+
+    def _connect(self, attempt: _Attempt, target: _Target, addresses: Sequence[str], end: float) -> "HTTPConnection":
+        """To the first of the addresses that takes it; they share the time. The others are sent nothing."""
+        from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+        failed: Exception = _Refusal(TIMED_OUT)
+        for place, address in enumerate(addresses):
+            if attempt.is_given_up:
+                break
+            connection = attempt.connection = self._connection(target, address)
+            connection.timeout = max(LEAST_CONNECT_SECONDS, (end - time.monotonic()) / (len(addresses) - place))
+            try:
+                connection.connect()
+            except (NewConnectionError, ConnectTimeoutError, TimeoutError) as error:
+                connection.close()
+                failed = error
+                continue
+            connection.timeout = ATTEMPT_SECONDS
+            return connection
+        raise failed
 
     def _target(self, url: str) -> _Target:
         parts = _split(url)
@@ -172,15 +191,6 @@ class OutboundSender:
             cert_reqs="CERT_REQUIRED",
             ca_certs=self._ca_file or get_cert_path(True),
         )
-
-
-def is_public(address: Address) -> bool:
-    """Whether this is an address of the public internet, and no way around to another."""
-    if any(address.version == network.version and address in network for network in _DETOURS):
-        return False
-    if isinstance(address, ipaddress.IPv6Address) and address not in _GLOBAL_UNICAST:
-        return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
 
 
 def _split(url: str) -> SplitResult:
@@ -226,8 +236,8 @@ def _host(parts: SplitResult) -> str:
     return host
 
 
-def _resolve(target: _Target) -> str:
-    """An address of the target, after all of them were checked.
+def _resolve(target: _Target) -> list[str]:
+    """The addresses of the target in the order of preference, after all of them were checked.
 
     :raises _Refusal: there is none, or one of them is none of the public internet.
     """
@@ -235,12 +245,12 @@ def _resolve(target: _Target) -> str:
         found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise _Refusal(NO_SUCH_HOST) from None
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not addresses:
         raise _Refusal(NO_SUCH_HOST)
     if not target.is_allowed and not all(_is_public_text(address) for address in addresses):
         raise _Refusal(NOT_PUBLIC)
-    return addresses[0]
+    return addresses
 
 
 def _is_public_text(address: str) -> bool:
@@ -249,6 +259,16 @@ def _is_public_text(address: str) -> bool:
     except ValueError:
         # One with a zone: of this link only.
         return False
+
+
+def _seconds_of(retry_after: str) -> int | None:
+    """Of the header: a number of seconds, or a date (RFC 9110, 10.2.3). None when it says nothing that can be read."""
+    try:
+        if re.fullmatch(r"\s*[0-9]{1,15}\s*", retry_after):
+            return int(retry_after)
+        return max(0, round(parsedate_to_datetime(retry_after).timestamp() - time.time()))
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _within(seconds: float, work: Any) -> Any:

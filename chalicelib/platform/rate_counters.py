@@ -9,6 +9,7 @@ costs one time-out per pause and not one per request. What each method promises 
 import logging
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 from limits import RateLimitItem, parse_many
@@ -24,10 +25,12 @@ _log = logging.getLogger(__name__)
 
 
 class RateCounters:
-    def __init__(self, cache_url: str | None) -> None:
+    def __init__(self, cache_url: str | None, on_fallback: Callable[[], None] = lambda: None) -> None:
+        """:param on_fallback: called once for each pause that the cache is given."""
         self._cache = _connect(cache_url) if cache_url else None
         self._memory = MemoryStorage()
         self._cache_paused_until = 0.0
+        self._on_fallback = on_fallback
 
     def hit(self, limit: str, *who: str) -> LimitStatus:
         items = parse_many(limit)
@@ -36,6 +39,7 @@ class RateCounters:
                 return _hit(self._cache, items, who)
             except self._cache.base_exceptions as error:
                 self._cache_paused_until = time.monotonic() + CACHE_PAUSE_SECONDS
+                self._on_fallback()
                 _log.warning(
                     "The cache is away (%s): counting in memory for %s s",
                     type(error).__name__,
@@ -82,6 +86,11 @@ def _hit(storage: Storage, items: list[RateLimitItem], who: tuple[str, ...]) -> 
         stats = limiter.get_window_stats(item, *who)
         reset_seconds = max(1, math.ceil(stats.reset_time - time.time()))
         statuses.append(LimitStatus(allowed, item.amount, max(0, stats.remaining), reset_seconds))
+    return tightest(statuses)
+
+
+def tightest(statuses: list[LimitStatus]) -> LimitStatus:
+    """That of the window with least room; once one refuses, of the one that refuses longest."""
     refused = [s for s in statuses if not s.allowed]
     if refused:
         return max(refused, key=lambda s: s.reset_seconds)

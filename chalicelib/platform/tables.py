@@ -51,8 +51,10 @@ class ClientLimits:
 class Tables:
     """The tables of one deployment: models bound to its names, and one connection for all of them."""
 
-    def __init__(self, table_prefix: str) -> None:
+    def __init__(self, table_prefix: str, on_contention: Callable[[], None] = lambda: None) -> None:
+        """:param on_contention: called each time that a transaction is tried again because others hold its rows."""
         self._table_prefix = table_prefix
+        self._on_contention = on_contention
         self._bound: dict[type[Model], type[Model]] = {}
         self.connection = Connection(
             connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
@@ -96,6 +98,7 @@ class Tables:
             except TransactWriteError as error:
                 if failed_conditions(error) or not is_transient(error):
                     raise
+                self._on_contention()
                 wait = min(CONTENDED_WAIT_SECONDS * 2**attempt, CONTENDED_MAX_WAIT_SECONDS)
                 time.sleep(random.uniform(wait / 2, wait))
         raise Unavailable(

@@ -14,7 +14,8 @@ from urllib.parse import unquote_plus
 
 from chalicelib import keys
 from chalicelib.kernel import logs
-from chalicelib.processing.processing import give_up, postpone, process_upload
+from chalicelib.kernel.metrics import put_milliseconds
+from chalicelib.processing.processing import Outcome, give_up, postpone, process_upload
 from chalicelib.wiring import Stores
 
 #: As in the queue's redrive policy (maxReceiveCount in infra's template; a test holds the two together).
@@ -26,12 +27,18 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Message:
-    """One message of the queue. ``receives`` counts this delivery too."""
+    """One message of the queue.
+
+    :param receives: how often it was received, this time included.
+    :param sent_at: when the queue has got it, in seconds since the epoch, which is when the bytes were there; None
+        where a queue does not tell.
+    """
 
     message_id: str
     receipt_handle: str
     body: str
     receives: int
+    sent_at: float | None = None
 
 
 def read_batch(event: dict[str, Any]) -> list[Message]:
@@ -41,9 +48,14 @@ def read_batch(event: dict[str, Any]) -> list[Message]:
             receipt_handle=record["receiptHandle"],
             body=record["body"],
             receives=int(record["attributes"]["ApproximateReceiveCount"]),
+            sent_at=_seconds(record["attributes"].get("SentTimestamp")),
         )
         for record in event["Records"]
     ]
+
+
+def _seconds(milliseconds: str | None) -> float | None:
+    return None if milliseconds is None else int(milliseconds) / 1000
 
 
 def process_batch(stores: Stores, messages: list[Message]) -> dict[str, list[dict[str, str]]]:
@@ -101,6 +113,9 @@ def _process_key(stores: Stores, message: Message, key: str) -> bool:
         outcome = process_upload(stores, key, worker=message.message_id)
         milliseconds = round((time.perf_counter() - started) * 1000)
         _log.info("Processed upload: %s", outcome, extra={"outcome": str(outcome), "milliseconds": milliseconds})
+        if outcome is Outcome.COMPLETED and message.sent_at is not None:
+            taken_seconds = max(0.0, time.time() - message.sent_at)
+            put_milliseconds(stores.settings, "AcceptedToCompleted", [taken_seconds * 1000])
         return True
     except Exception as error:
         _log.exception("Attempt %d of %d at processing an upload failed", message.receives, MAX_RECEIVES)

@@ -6,6 +6,7 @@ sweep finds the row.
 """
 
 import logging
+import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -16,7 +17,15 @@ from chalicelib.files.disposition import attachment
 from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.clock import timestamp
-from chalicelib.kernel.errors import ObjectChanged, ObjectMissing, PermanentFault, QuotaExceeded, VersionConflict
+from chalicelib.kernel.errors import (
+    ObjectChanged,
+    ObjectMissing,
+    PermanentFault,
+    QuotaExceeded,
+    TooManyAtOnce,
+    VersionConflict,
+)
+from chalicelib.kernel.metrics import put_count
 from chalicelib.processing.digests import Digests
 from chalicelib.processing.mime import HEAD_BYTES, detect_type
 from chalicelib.processing.ports import CheckedBytes, TempObject
@@ -37,7 +46,12 @@ OUTAGE_PAUSE_SECONDS = 60
 OUTAGE_PAUSE_FACTOR = 5
 OUTAGE_MAX_PAUSE_SECONDS = 900
 STARTS_IN_A_ROUND = 3
+#: How long a file waits whose organisation has its share of the workers. Less than the sweep's quarter of an hour.
+TURN_LEAST_SECONDS = 5
+TURN_MOST_SECONDS = 400
 BYTES_GONE = "The uploaded bytes are gone. Upload the file again."
+#: Reasons of which somebody who operates the service has to know. Others are the upload's: refused, or never sent.
+FAULTS_OF_OURS = frozenset({GAVE_UP, BYTES_GONE})
 
 
 class Outcome(StrEnum):
@@ -50,6 +64,7 @@ class Outcome(StrEnum):
     UNKNOWN_FILE = "unknown_file"
     FOREIGN_KEY = "foreign_key"
     HELD_BY_ANOTHER = "held_by_another"
+    WAITS_ITS_TURN = "waits_its_turn"
 
 
 @dataclass(frozen=True)
@@ -92,12 +107,16 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
         _log.info("Upload %s is being processed by another worker", file_id)
         return Outcome.HELD_BY_ANOTHER
     try:
-        taken = _take(stores, file, worker)
+        taken = _take(stores, file, worker, stores.settings.max_processing_per_organization)
     except VersionConflict:
         return process_upload(stores, key, worker)
+    except TooManyAtOnce as error:
+        return _wait_its_turn(stores, file, error.waiting)
     except QuotaExceeded as error:
         _log.info("Upload %s stays failed: %s", file_id, error)
         return Outcome.ALREADY_FAILED
+    if taken.attempts == 1:
+        put_count(stores.settings, "UploadsAccepted", 1)
     try:
         return _carry_out(stores, taken, organization)
     except PermanentFault as fault:
@@ -171,8 +190,25 @@ def _require_lease(file: File) -> None:
         raise VersionConflict("the lease ran out")
 
 
-def _take(stores: Stores, file: File, worker: str) -> File:
-    """Move to ``processing`` and hold the lease. The size of a failed file is reserved in the quota again."""
+def _wait_its_turn(stores: Stores, file: File, waiting: int) -> Outcome:
+    """The organisation has its share of the workers: give this one to others, and announce the file again later.
+
+    The more of its files wait, the later, so that asking again takes no more than a fraction of a worker.
+    """
+    # Touched first, so that the sweep does not take it for forgotten and announce it a second time.
+    stores.files.replace(file, file)
+    share = stores.settings.max_processing_per_organization
+    pause_seconds = min(max(waiting // share, TURN_LEAST_SECONDS), TURN_MOST_SECONDS)
+    spread = random.randint(0, pause_seconds // 2)
+    stores.queue.announce(file.organization_id, file.file_id, delay_seconds=pause_seconds + spread)
+    return Outcome.WAITS_ITS_TURN
+
+
+def _take(stores: Stores, file: File, worker: str, most: int | None = None) -> File:
+    """Move to ``processing`` and hold the lease. The size of a failed file is reserved in the quota again.
+
+    :param most: files of the organisation that may be in processing.
+    """
     return stores.files.replace(
         file,
         file.reset(
@@ -181,6 +217,7 @@ def _take(stores: Stores, file: File, worker: str) -> File:
             lease_owner=worker,
             lease_expires_at=int(time.time()) + stores.settings.processing_lease_seconds,
         ),
+        most_processing=most,
     )
 
 
@@ -273,6 +310,7 @@ def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Ou
     except VersionConflict:
         return _lost_the_row(stores, file, mark)
     _log.warning("Upload %s failed: %s", file.file_id, reason)
+    put_count(stores.settings, "UploadsFailed" if reason in FAULTS_OF_OURS else "UploadsRefused", 1)
     if discard_bytes:
         # After the row: otherwise a retry after a crash in between would report missing bytes, not the true reason.
         stores.objects.delete_temp(file.organization_id, file.file_id)

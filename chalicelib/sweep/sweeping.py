@@ -16,6 +16,7 @@ from chalicelib.files.record import File, RemovedFile
 from chalicelib.kernel import logs
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Conflict, ObjectMissing, QuotaExceeded, TooLarge, VersionConflict
+from chalicelib.kernel.metrics import put_count
 from chalicelib.processing.processing import GAVE_UP, MAX_STARTS, end_as_failed, remove_leftovers
 from chalicelib.uploads.direct_uploads import complete_again
 from chalicelib.uploads.part_limits import count_arrived
@@ -65,6 +66,7 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
         with logs.log_context(organization_id=file.organization_id, file_id=file.file_id):
             _do(done, partial(_count_parts, stores, file, timestamp(moment)))
     _log.info("Swept: %s", dict(done) or "nothing to do")
+    put_count(stores.settings, "SweepRan", 1)
     return dict(done)
 
 

@@ -10,6 +10,13 @@ def event_of_creation(organization: Organization) -> Event:
     return _event(EventType.ORGANIZATION_CREATED, organization, None)
 
 
+def event_of_deletion(organization: Organization) -> Event:
+    """
+    :param organization: as it was.
+    """
+    return _event(EventType.ORGANIZATION_DELETED, organization, None)
+
+
 def events_of_change(before: Organization, after: Organization) -> list[Event]:
     """One for each subject that has changed.
 

@@ -17,6 +17,7 @@ from chalicelib.platform.tables import ClientLimits
 class OrganizationRow(Model):
     class Meta(ClientLimits):
         table_name = "organizations"
+        expires_by = "forgotten_at"
 
     organization_id = UnicodeAttribute(hash_key=True)
     name = UnicodeAttribute()
@@ -41,3 +42,6 @@ class OrganizationRow(Model):
     refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     max_file_bytes = NumberAttribute(null=True)
     match_extension = BooleanAttribute(null=True)
+    # Of a deleted one, whose row stays until its events have been kept for their time: they are still to be sealed.
+    deleted_at = UnicodeAttribute(null=True)
+    forgotten_at = NumberAttribute(null=True)

@@ -11,9 +11,10 @@ from pynamodb.expressions.update import Action
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.events.outbox_store import Outbox
+from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import LastOwner, SecondFactorRequired
 from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
-from chalicelib.tenants.event_records import event_of_creation, event_of_repair, events_of_change
+from chalicelib.tenants.event_records import event_of_creation, event_of_deletion, event_of_repair, events_of_change
 from chalicelib.tenants.organization import NewOrganization, Organization, Policy, Usage
 from chalicelib.tenants.rows import OrganizationRow
 
@@ -49,10 +50,12 @@ class OrganizationStore:
         )
 
     def find(self, organization_id: str) -> Organization | None:
+        """None also for a deleted one."""
         try:
-            return to_organization(self._organizations.get(organization_id, consistent_read=True))
+            row = self._organizations.get(organization_id, consistent_read=True)
         except DoesNotExist:
             return None
+        return to_organization(row) if row.deleted_at is None else None
 
     def is_reachable(self) -> bool:
         """Whether the tables answer. An absent organisation counts as an answer."""
@@ -64,10 +67,10 @@ class OrganizationStore:
 
     def all(self) -> Iterator[Organization]:
         """Every organisation: a scan, for operators only."""
-        return (to_organization(row) for row in self._organizations.scan())
+        return (to_organization(row) for row in self._organizations.scan(OrganizationRow.deleted_at.does_not_exist()))
 
     def ids(self) -> Iterator[str]:
-        """Of every organisation: a scan, for what runs once an hour."""
+        """Of every organisation, deleted ones included as long as they have events: a scan, for what runs hourly."""
         scanned = self._organizations.scan(attributes_to_get=["organization_id"])
         return (row.organization_id for row in scanned)
 
@@ -99,6 +102,41 @@ class OrganizationStore:
         with contention_on_condition():
             self._tables.transact(fill)
         return written
+
+    def delete(self, organization: Organization, forgotten_at: int) -> None:
+        """Mark an organisation that has nothing any more as deleted. Its row goes once its events are of no use.
+
+        :param organization: as read, without files.
+        :param forgotten_at: epoch seconds, from which DynamoDB may delete the row.
+        :raises VersionConflict: it has an owner or was changed, or its counters have moved, since it was read.
+        """
+        as_read = OrganizationRow.counter_changes == organization.counter_changes
+        if not organization.counter_changes:
+            as_read |= OrganizationRow.counter_changes.does_not_exist()
+        same_version = OrganizationRow.version == organization.version
+        if not organization.version:
+            same_version |= OrganizationRow.version.does_not_exist()
+        no_owner = OrganizationRow.owners.does_not_exist() | (OrganizationRow.owners <= 0)
+
+        def fill(transaction: TransactWrite) -> None:
+            self._outbox.add(transaction, event_of_deletion(organization))
+            transaction.update(
+                self._organizations(organization.organization_id),
+                actions=[
+                    OrganizationRow.deleted_at.set(timestamp()),
+                    OrganizationRow.forgotten_at.set(forgotten_at),
+                    OrganizationRow.version.set(organization.version + 1),
+                ],
+                condition=OrganizationRow.organization_id.exists()
+                & OrganizationRow.deleted_at.does_not_exist()
+                & as_read
+                & same_version
+                & no_owner,
+                add_version_condition=False,
+            )
+
+        with contention_on_condition():
+            self._tables.transact(fill)
 
     def set_counters(
         self,

@@ -22,7 +22,7 @@ from chalicelib.wiring import Stores
 MEBIBYTE = 1024 * 1024
 #: Parts of this size keep memory small and retries cheap; they grow when 10,000 of them would not do.
 PREFERRED_PART_BYTES = 16 * MEBIBYTE
-#: The temp bucket's lifecycle aborts multipart uploads a day after their start.
+#: After it the sweep aborts the upload. The temp bucket's lifecycle does so days later, if the sweep could not.
 MULTIPART_TTL_SECONDS = 23 * 3600
 MAX_SIGNED_PARTS = 1000
 MAX_CONTENT_TYPE_CHARACTERS = 255

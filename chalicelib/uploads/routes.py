@@ -15,7 +15,7 @@ from chalicelib.kernel.permissions import Scope
 from chalicelib.uploads import direct_uploads, form_uploads, part_limits
 from chalicelib.uploads.direct_uploads import Started, UploadIntent
 from chalicelib.web import forms
-from chalicelib.web.answers import JSON, answer
+from chalicelib.web.answers import JSON, answer, location
 from chalicelib.web.bodies import Body, json_object, media_type, text_field
 from chalicelib.web.limit_headers import report_limit
 from chalicelib.web.routing import Routes
@@ -32,7 +32,7 @@ def upload(request: Request, caller: Caller) -> Response:
     form_uploads.check_form_size(stores(), max(0, len(request.raw_body) - forms.FORM_OVERHEAD_BYTES))
     sent = forms.read_file(request)
     file = form_uploads.upload_form(stores(), caller, sent.filename, sent.declared_type, sent.body)
-    return answer(to_json(file), 201, {"Location": f"/files/{file.file_id}"})
+    return answer(to_json(file), 201, {"Location": location(request, f"/files/{file.file_id}")})
 
 
 def _start_direct_upload(request: Request, caller: Caller) -> Response:
@@ -46,7 +46,7 @@ def _start_direct_upload(request: Request, caller: Caller) -> Response:
     )
     started = direct_uploads.start_upload(stores(), caller, announced)
     record = {**to_json(started.file), "upload": _upload_json(started)}
-    return answer(record, 201, {"Location": f"/files/{started.file.file_id}"})
+    return answer(record, 201, {"Location": location(request, f"/files/{started.file.file_id}")})
 
 
 @routes.on("POST", "/files/{file_id}/parts", needs=Scope.FILES_WRITE, body=Body.OBJECT)

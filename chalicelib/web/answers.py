@@ -42,6 +42,17 @@ def redirect(location: str) -> Response:
     return Response(body="", status_code=302, headers={"Location": location, **RESPONSE_HEADERS})
 
 
+def location(request: Request, path: str) -> str:
+    """A path of the API for the header of this name, which is relative to the whole address (RFC 9110, 10.2.2).
+
+    The gateway's own address has the stage before each path of the API, a domain has not; the request's own path tells.
+    """
+    asked = str(request.context.get("path") or "")
+    route = str(request.context.get("resourcePath") or "")
+    before = asked.removesuffix(route) if asked.endswith(route) else ""
+    return f"{before}{path}"
+
+
 def error_answer(request: Request | None, error: StrongroomError) -> Response:
     """The contract's one error shape: a sentence for people, a code for programs, and the request's id in the logs."""
     headers: dict[str, Any] = {}
@@ -50,7 +61,8 @@ def error_answer(request: Request | None, error: StrongroomError) -> Response:
     if isinstance(error, Unavailable):
         headers["Retry-After"] = OUTAGE_RETRY_AFTER_SECONDS
     if error.status == HTTPStatus.UNAUTHORIZED:
-        # RFC 9110, 15.5.2: every 401 names a scheme, the one for a wrong password too.
+        # RFC 9110, 15.5.2: every 401 names a scheme, the one for a wrong password too. API Gateway renames it to
+        # X-Amzn-Remapped-WWW-Authenticate, as it does with each one that a function answers.
         headers["WWW-Authenticate"] = 'Bearer realm="strongroom"'
     sentence = str(error)
     body = {"error": sentence, "message": sentence, "code": error.code, "request_id": request_id(request)}

@@ -22,7 +22,8 @@ from functools import partial
 from chalicelib.events.records import PublishedEvent
 from chalicelib.kernel.errors import VersionConflict
 from chalicelib.webhooks.logic import disable_webhook
-from chalicelib.webhooks.records import Progress, Webhook
+from chalicelib.webhooks.measures import Measures
+from chalicelib.webhooks.records import Due, Progress, Webhook
 from chalicelib.webhooks.tries import GONE, NOTHING, Outcome, first_try, read_event, replay_event, try_again
 from chalicelib.webhooks.wakeups import LOOK_AGAIN_SECONDS, pause_seconds, wake_after, wakeup_of
 from chalicelib.wiring import Stores
@@ -82,6 +83,8 @@ def deliver(stores: Stores, organization_id: str, webhook_id: str) -> Delivered:
         except Exception:
             visit.give_up()
             raise
+        finally:
+            visit.measures.write(stores.settings)
     return Delivered.HANDED_OVER
 
 
@@ -109,12 +112,16 @@ class _Visit:
         self._stores = stores
         self._webhook = webhook
         self._failing_since = webhook.progress.failing_since
+        self._failed_before = self._failing_since is not None
         #: It has failed before: one event at a time, until it takes one.
-        self._is_probing = self._failing_since is not None
+        self._is_probing = self._failed_before
         self._failures_in_a_row = 0
+        self.measures = Measures()
         self._end = time.monotonic() + WORK_SECONDS
         #: The earliest try that is to come, as far as it is known.
         self._next_try_at: int | None = None
+        #: The endpoint has said that it wants nothing before.
+        self._not_before = 0
         #: Of this visit: the endpoint fails, and there is no use in posting more.
         self._is_down = False
         self._is_gone = False
@@ -127,6 +134,7 @@ class _Visit:
             try:
                 is_done = not self._work()
                 if self._has_to_disable() and disable_webhook(self._stores, self._webhook, self._reason):
+                    self.measures.disabled = True
                     return Delivered.ENDED
                 if is_done or self._is_down or self._is_over:
                     self._end_visit(is_done)
@@ -179,8 +187,23 @@ class _Visit:
             self._note_next_try(one.at)
         if not due or self._is_down:
             return bool(due)
-        outcomes = self._try_each([partial(try_again, self._stores, self._webhook, one) for one in due])
+        outcomes = self._try_each([partial(self._try_again, one) for one in due])
         return len(outcomes) < len(due) or len(known) == DUE_TRIES
+
+    def _try_again(self, due: Due) -> Outcome:
+        return try_again(self._stores, self._webhook, due, self._note_success)
+
+    def _note_success(self) -> None:
+        """Before the last of its deliveries is delivered: after a crash nothing would be left to tell that the endpoint
+        has stopped failing, and its next failure, in a week, would disable it.
+
+        :raises VersionConflict: the lease is lost, or it was disabled meanwhile.
+        """
+        with self._counting:
+            self._failing_since = None
+            if self._webhook.progress.failing_since is not None:
+                position = self._webhook.progress.position
+                self._webhook = self._stores.webhooks.move(self._webhook, position=position, failing_since=None)
 
     def _events_after(self, position: int, limit: int) -> list[PublishedEvent]:
         return self._stores.feed.after(self._webhook.organization_id, position, limit)
@@ -228,13 +251,22 @@ class _Visit:
         with self._counting:
             self._note_next_try(outcome.next_try_at)
             self._is_gone = self._is_gone or outcome.status == GONE
+            self._not_before = max(self._not_before, outcome.not_before or 0)
+            self._measure(outcome)
             if outcome.accepted:
                 self._failing_since, self._is_probing, self._failures_in_a_row = None, False, 0
             else:
                 self._failures_in_a_row += 1
                 self._failing_since = self._failing_since or int(time.time())
             bearable = 0 if self._is_probing else PARALLEL_TRIES - 1
-            self._is_down = self._is_down or self._is_gone or self._failures_in_a_row > bearable
+            has_enough = self._is_gone or outcome.not_before is not None
+            self._is_down = self._is_down or has_enough or self._failures_in_a_row > bearable
+
+    def _measure(self, outcome: Outcome) -> None:
+        if not outcome.accepted:
+            self.measures.failed_tries += 1
+        elif outcome.completed_to_delivered is not None and not self._failed_before:
+            self.measures.completed_to_delivered.append(outcome.completed_to_delivered)
 
     def _note_next_try(self, moment: int | None) -> None:
         if moment is not None and (self._next_try_at is None or moment < self._next_try_at):
@@ -273,6 +305,7 @@ class _Visit:
     def _progress_at_end(self, now: int, wake_at: int) -> Progress:
         """:param wake_at: when to look again if no try is to come before."""
         quiet_until = now + pause_seconds(self._failing_since, now) if self._failing_since is not None else 0
+        quiet_until = max(quiet_until, self._not_before)
         if self._next_try_at is not None:
             wake_at = min(wake_at, self._next_try_at)
         return replace(

@@ -195,6 +195,18 @@ def delete_webhook(stores: Stores, caller: Caller, webhook_id: str) -> None:
     )
 
 
+def delete_as_operator(stores: Stores, organization_id: str, webhook_id: str) -> None:
+    """As :func:`delete_webhook`. Repeatable."""
+
+    def delete(webhook: Webhook | None) -> None:
+        if webhook is not None:
+            stores.webhooks.delete(webhook, event_of(EventType.WEBHOOK_DELETED, webhook))
+
+    compare_and_swap(
+        lambda: stores.webhooks.find(organization_id, webhook_id), delete, exhausted=Conflict(_BUSY), waits=True
+    )
+
+
 def disable_webhook(stores: Stores, webhook: Webhook, reason: str) -> bool:
     """By whoever delivers, who has found that it is no use.
 

@@ -14,12 +14,14 @@ class Answer:
     :param body_start: the first 1,024 bytes of the answer's body, as text; "" when there was none.
     :param error: why there is no whole answer, in a sentence for the customer that says nothing of our network; None
         when there is one. It can stand beside a status: the head of an answer came and its body broke off.
+    :param retry_after_seconds: how long a 429 or a 503 asks us to wait, without a bound; None when it does not say.
     """
 
     status: int | None
     milliseconds: int
     body_start: str
     error: str | None
+    retry_after_seconds: int | None = None
 
     @property
     def is_accepted(self) -> bool:

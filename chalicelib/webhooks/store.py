@@ -126,6 +126,10 @@ class WebhookStore:
         with contention_on_condition():
             self._tables.transact(fill)
 
+    def forget(self, organization_id: str) -> None:
+        """Delete how many were ever made, of an organisation that will make no more. Repeatable."""
+        self._rows(organization_id, _COUNT).delete(add_version_condition=False)
+
     def start_replay(self, webhook: Webhook, replay_id: str, position: int, now: int) -> None:
         """Send the events after this position again, up to the one that was taken over last.
 
@@ -177,7 +181,8 @@ class WebhookStore:
         :raises VersionConflict: another holds the lease, it is left alone, disabled or gone.
         """
         row = self._rows(organization_id, webhook_id)
-        free = WebhookRow.lease.does_not_exist() | (WebhookRow.lease_until <= now)
+        # Our own lease: only the answer of the write was lost, and the client has sent it again.
+        free = WebhookRow.lease.does_not_exist() | (WebhookRow.lease_until <= now) | (WebhookRow.lease == holder)
         with contention_on_condition():
             row.update(
                 actions=[

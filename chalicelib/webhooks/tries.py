@@ -1,14 +1,17 @@
 """One try at a delivery: the event signed, posted, and the outcome written down with the moment of the next try."""
 
 import json
-import logging
+import math
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from chalicelib.events.records import PublishedEvent
+from chalicelib.events.records import EventType, PublishedEvent
 from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.metrics import milliseconds_since
 from chalicelib.webhooks.payload import payload_of
+from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import MAX_KEPT_TRIES, Delivery, DeliveryStatus, Due, Try, Webhook
 from chalicelib.webhooks.signatures import sign
 from chalicelib.wiring import Stores
@@ -18,29 +21,40 @@ _MINUTE, _HOUR = 60, 3600
 WAITS_SECONDS = (5, 5 * _MINUTE, 30 * _MINUTE, 2 * _HOUR, 5 * _HOUR, *[10 * _HOUR] * 7)
 #: By so much each wait is longer or shorter, so that what has failed together is not tried together again.
 JITTER = 0.2
+#: An endpoint that says when to come again (``Retry-After``) is believed up to this.
+MAX_RETRY_AFTER_SECONDS = 4 * _HOUR
 _EXPIRED = "The event is not kept any more."
 #: HTTP: the endpoint wants nothing any more (Standard Webhooks, "Disabling endpoints").
 GONE = 410
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(frozen=True)
 class Happened:
-    """What an event says of itself, as far as delivering has to know."""
+    """What an event says of itself, as far as delivering has to know.
+
+    :param time: ISO 8601, of the change.
+    """
 
     event_id: str
     event_type: str
     target_id: str
+    time: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """:param accepted: whether the endpoint took it; None when nothing was posted."""
+    """What came of a try.
+
+    :param accepted: whether the endpoint took it; None when nothing was posted.
+    :param not_before: the endpoint wants to be sent nothing before this moment; None when it does not say.
+    :param completed_to_delivered: milliseconds, of an event that a file is completed and that was taken at first.
+    """
 
     accepted: bool | None
     status: int | None = None
     next_try_at: int | None = None
+    not_before: int | None = None
+    completed_to_delivered: float | None = None
 
 
 NOTHING = Outcome(None)
@@ -48,19 +62,24 @@ NOTHING = Outcome(None)
 
 def read_event(event: PublishedEvent) -> Happened:
     told = json.loads(event.line)
-    return Happened(told["id"], told["type"], told["target"]["id"])
+    return Happened(told["id"], told["type"], told["target"]["id"], told["time"])
 
 
 def first_try(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Outcome:
     """Repeatable: the endpoint knows the event again by its id."""
     outcome = _try(stores, webhook, event, _new_delivery(webhook, event))
-    if outcome.accepted:
-        delivered(event, round((time.time() - _published_at(event)) * 1000))
-    return outcome
+    happened = read_event(event)
+    if not outcome.accepted or happened.event_type != EventType.FILE_COMPLETED:
+        return outcome
+    return replace(outcome, completed_to_delivered=milliseconds_since(happened.time))
 
 
-def try_again(stores: Stores, webhook: Webhook, due: Due) -> Outcome:
-    """The try that was noted for this moment."""
+def try_again(stores: Stores, webhook: Webhook, due: Due, accepted: Callable[[], None]) -> Outcome:
+    """The try that was noted for this moment.
+
+    :param accepted: is called when the endpoint has taken it, before that is written down: what it raises, or a crash
+        in it, leaves the try to come.
+    """
     delivery = stores.deliveries.find(webhook, due.sequence)
     if delivery is None or delivery.next_try_at != due.at:
         # It was sent again for another reason, and this note stayed.
@@ -70,7 +89,7 @@ def try_again(stores: Stores, webhook: Webhook, due: Due) -> Outcome:
     if event is None:
         _end(stores, delivery, due)
         return NOTHING
-    return _try(stores, webhook, event, delivery, due)
+    return _try(stores, webhook, event, delivery, due, accepted)
 
 
 def replay_event(stores: Stores, webhook: Webhook, event: PublishedEvent) -> Outcome:
@@ -84,33 +103,41 @@ def anew(delivery: Delivery) -> Delivery:
     return replace(delivery, status=DeliveryStatus.PENDING, attempts=0, next_try_at=None)
 
 
-def delivered(event: PublishedEvent, milliseconds: int) -> None:
-    """An endpoint has taken an event at the first try.
-
-    :param milliseconds: since it was published.
-    """
-    _log.info("Delivered an event", extra={"sequence": event.sequence, "milliseconds": milliseconds})
-
-
 def _try(
-    stores: Stores, webhook: Webhook, event: PublishedEvent, delivery: Delivery, due: Due | None = None
+    stores: Stores,
+    webhook: Webhook,
+    event: PublishedEvent,
+    delivery: Delivery,
+    due: Due | None = None,
+    accepted: Callable[[], None] | None = None,
 ) -> Outcome:
     now = time.time()
     body = payload_of(event)
     signed = sign(webhook.secrets_at(now), delivery.event_id, int(now), body)
     answer = stores.sender.send(webhook.url, {"Content-Type": "application/json", **signed}, body)
     tried = Try(timestamp(), answer.status, answer.milliseconds, answer.body_start, answer.error)
-    after = _after(delivery, tried, answer.is_accepted, int(time.time()))
+    not_before = _not_before(answer, math.ceil(time.time()))
+    if answer.is_accepted and accepted is not None:
+        accepted()
+    after = _after(delivery, tried, answer.is_accepted, not_before)
     stores.deliveries.save(after, due)
-    return Outcome(answer.is_accepted, answer.status, after.next_try_at)
+    return Outcome(answer.is_accepted, answer.status, after.next_try_at, not_before)
 
 
-def _after(delivery: Delivery, tried: Try, accepted: bool, now: int) -> Delivery:
+def _not_before(answer: Answer, now: int) -> int | None:
+    if answer.retry_after_seconds is None:
+        return None
+    return now + min(answer.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+
+
+def _after(delivery: Delivery, tried: Try, accepted: bool, not_before: int | None) -> Delivery:
     waits = WAITS_SECONDS[delivery.attempts :]
     status, next_try_at = DeliveryStatus.DELIVERED, None
     if not accepted:
         status = DeliveryStatus.PENDING if waits else DeliveryStatus.FAILED
-        next_try_at = now + round(waits[0] * random.uniform(1 - JITTER, 1 + JITTER)) if waits else None
+        if waits:
+            scheduled = int(time.time()) + round(waits[0] * random.uniform(1 - JITTER, 1 + JITTER))
+            next_try_at = max(scheduled, not_before or 0)
     return replace(
         delivery,
         status=status,
@@ -136,9 +163,3 @@ def _new_delivery(webhook: Webhook, event: PublishedEvent) -> Delivery:
         event_type=happened.event_type,
         created_at=timestamp(),
     )
-
-
-def _published_at(event: PublishedEvent) -> float:
-    from datetime import datetime
-
-    return datetime.fromisoformat(event.published_at).timestamp()

@@ -5,6 +5,7 @@ which somebody has to look at it.
 """
 
 import json
+import logging
 import time
 from typing import Any
 
@@ -24,6 +25,8 @@ FIRST_PAUSE_SECONDS = 5
 FAILING_SECONDS = 30
 #: ... and then a tenth of that time, to the period of the sweep at most.
 MAX_PAUSE_SECONDS = 300
+
+_log = logging.getLogger(__name__)
 
 
 def pause_seconds(failing_since: int | None, now: int) -> int:
@@ -75,8 +78,15 @@ def wakeup_of(stores: Stores, webhook: Webhook, now: int) -> list[Wakeup]:
 
 
 def wake_now(stores: Stores, webhook: Webhook) -> None:
-    """After a row was written that asks for it. If the message is lost, the sweep sends another."""
-    stores.wakeups.send([_wakeup(webhook, 0)])
+    """After a row was written that asks for it. Best effort: if the message is lost, the sweep sends another, and
+    whoever asked would only ask again for what is written.
+    """
+    try:
+        stores.wakeups.send([_wakeup(webhook, 0)])
+    except Exception as error:
+        if not stores.is_outage(error):
+            raise
+        _log.warning("A webhook is left to the sweep to wake (%s)", type(error).__name__)
 
 
 def wake_after(stores: Stores, webhook: Webhook, progress: Progress, now: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from infra.commands.options import json_option, print_rows, stage_option
+from infra.commands.options import json_option, print_result, print_rows, stage_option
 
 SEED_ORGANIZATION = "Acme Corp"
 SEED_USERNAME = "admin"
@@ -46,7 +46,8 @@ def migrate(only_status: bool, stage: str, as_json: bool) -> None:
 
 @click.command("seed-data")
 @stage_option
-def seed_data(stage: str) -> None:
+@json_option
+def seed_data(stage: str, as_json: bool) -> None:
     """Make Acme Corp with the user admin, password "password". On the local stage only."""
     if stage != "local":
         raise click.UsageError(
@@ -59,13 +60,15 @@ def seed_data(stage: str) -> None:
 
     stores = open_stores(stage)
     if stores.users.find_by_username(SEED_USERNAME) is not None:
-        click.echo(f"{SEED_USERNAME} of {SEED_ORGANIZATION} is there already.")
+        facts = {"username": SEED_USERNAME, "organization": SEED_ORGANIZATION, "made": False}
+        print_result(f"{SEED_USERNAME} of {SEED_ORGANIZATION} is there already.", facts, as_json)
         return
     # A run that died after the organisation and before its user left one to go on with.
     left = [o for o in tenants.list_organizations(stores) if o.name == SEED_ORGANIZATION]
     organization = left[0] if left else tenants.create_organization(stores, SEED_ORGANIZATION)
     accounts.create_user(stores, organization.organization_id, SEED_USERNAME, SEED_PASSWORD, guessable=True)
-    click.echo(f"Made {SEED_ORGANIZATION} with the user {SEED_USERNAME}.")
+    facts = {"username": SEED_USERNAME, "organization": SEED_ORGANIZATION, "made": True}
+    print_result(f"Made {SEED_ORGANIZATION} with the user {SEED_USERNAME}.", facts, as_json)
 
 
 COMMANDS = (migrate, seed_data)

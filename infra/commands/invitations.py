@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 import click
 
 from infra.commands.accounts import ROLE
-from infra.commands.options import json_option, print_rows, stage_option
+from infra.commands.options import (
+    json_option,
+    organization_argument,
+    organization_id_of,
+    print_result,
+    print_rows,
+    stage_option,
+)
 
 if TYPE_CHECKING:
     from chalicelib.invitations.logic import Sent
@@ -22,14 +29,14 @@ def invitations() -> None:
 
     \b
     Examples:
-      python -m infra invitations create ORGANIZATION_ID owner --email jane@example.com
-      python -m infra invitations list ORGANIZATION_ID --json
-      python -m infra invitations revoke ORGANIZATION_ID INVITATION_ID
+      strongroom invitations create "Acme Corp" owner --email jane@example.com
+      strongroom invitations list "Acme Corp" --json
+      strongroom invitations revoke "Acme Corp" INVITATION_ID
     """
 
 
 @invitations.command("create")
-@click.argument("organization_id")
+@organization_argument
 @click.argument("role", type=ROLE)
 @click.option("--name", help="Of whoever is invited.")
 @click.option("--email", help="There is one invitation for one address. With MAIL_FROM it is sent there.")
@@ -37,7 +44,7 @@ def invitations() -> None:
 @stage_option
 @json_option
 def create(
-    organization_id: str,
+    organization: str,
     role: str,
     name: str | None,
     email: str | None,
@@ -51,20 +58,22 @@ def create(
     from infra.environment import open_stores
 
     wanted = logic.Wanted(Role(role), name, email, expires_in_days * logic.DAY_SECONDS)
-    _print_sent(logic.invite_as_operator(open_stores(stage), organization_id, wanted), as_json)
+    stores = open_stores(stage)
+    _print_sent(logic.invite_as_operator(stores, organization_id_of(stores, organization), wanted), as_json)
 
 
 @invitations.command("list")
-@click.argument("organization_id")
+@organization_argument
 @stage_option
 @json_option
-def list_invitations(organization_id: str, stage: str, as_json: bool) -> None:
+def list_invitations(organization: str, stage: str, as_json: bool) -> None:
     """List the open invitations of an organisation."""
     from chalicelib.invitations import logic
     from chalicelib.tenants import organizations as tenants
     from infra.environment import open_stores
 
     stores = open_stores(stage)
+    organization_id = organization_id_of(stores, organization)
     tenants.get_organization(stores, organization_id)
     rows = [
         [
@@ -82,29 +91,33 @@ def list_invitations(organization_id: str, stage: str, as_json: bool) -> None:
 
 
 @invitations.command("revoke")
-@click.argument("organization_id")
+@organization_argument
 @click.argument("invitation_id")
 @stage_option
-def revoke(organization_id: str, invitation_id: str, stage: str) -> None:
+@json_option
+def revoke(organization: str, invitation_id: str, stage: str, as_json: bool) -> None:
     """Delete an invitation: its token is dead at once."""
     from chalicelib.invitations import logic
     from infra.environment import open_stores
 
-    logic.revoke_as_operator(open_stores(stage), organization_id, invitation_id)
-    click.echo(f"Invitation {invitation_id} is deleted.")
+    stores = open_stores(stage)
+    logic.revoke_as_operator(stores, organization_id_of(stores, organization), invitation_id)
+    print_result(f"Invitation {invitation_id} is deleted.", {"id": invitation_id, "deleted": True}, as_json)
 
 
 @invitations.command("resend")
-@click.argument("organization_id")
+@organization_argument
 @click.argument("invitation_id")
 @stage_option
 @json_option
-def resend(organization_id: str, invitation_id: str, stage: str, as_json: bool) -> None:
+def resend(organization: str, invitation_id: str, stage: str, as_json: bool) -> None:
     """Give an invitation another token and its time anew. The token before is dead at once."""
     from chalicelib.invitations import logic
     from infra.environment import open_stores
 
-    _print_sent(logic.resend_as_operator(open_stores(stage), organization_id, invitation_id), as_json)
+    stores = open_stores(stage)
+    organization_id = organization_id_of(stores, organization)
+    _print_sent(logic.resend_as_operator(stores, organization_id, invitation_id), as_json)
 
 
 def _print_sent(sent: Sent, as_json: bool) -> None:

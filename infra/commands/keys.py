@@ -6,7 +6,14 @@ import json
 
 import click
 
-from infra.commands.options import json_option, print_rows, stage_option
+from infra.commands.options import (
+    json_option,
+    organization_argument,
+    organization_id_of,
+    print_result,
+    print_rows,
+    stage_option,
+)
 
 # As in chalicelib/kernel/permissions.py, which is loaded when a command runs; a test compares them.
 SCOPE = click.Choice(
@@ -24,14 +31,14 @@ def keys() -> None:
 
     \b
     Examples:
-      python -m infra keys create ORGANIZATION_ID "nightly upload" --scope files:write --days 30
-      python -m infra keys list ORGANIZATION_ID --json
-      python -m infra keys revoke KEY_ID
+      strongroom keys create "Acme Corp" "nightly upload" --scope files:write --days 30
+      strongroom keys list "Acme Corp" --json
+      strongroom keys revoke KEY_ID
     """
 
 
 @keys.command("create")
-@click.argument("organization_id")
+@organization_argument
 @click.argument("name")
 @click.option("--scope", "scopes", type=SCOPE, multiple=True, required=True, help="What it may do (repeatable).")
 @click.option("--days", type=int, help="How long it lives, 1 to 365. Default: 90.")
@@ -40,7 +47,7 @@ def keys() -> None:
 @stage_option
 @json_option
 def create_key(
-    organization_id: str,
+    organization: str,
     name: str,
     scopes: tuple[str, ...],
     days: int | None,
@@ -59,6 +66,7 @@ def create_key(
     if never and days is not None:
         raise click.UsageError("Give either --days or --never.")
     stores = open_stores(stage)
+    organization_id = organization_id_of(stores, organization)
     tenants.get_organization(stores, organization_id)
     wanted = KeyIntent(name, scopes, networks, days, never)
     made = api_keys.create_key_as_operator(stores, organization_id, Maker(OPERATOR, OPERATOR, OPERATOR), wanted)
@@ -68,10 +76,10 @@ def create_key(
 
 
 @keys.command("list")
-@click.argument("organization_id")
+@organization_argument
 @stage_option
 @json_option
-def list_keys(organization_id: str, stage: str, as_json: bool) -> None:
+def list_keys(organization: str, stage: str, as_json: bool) -> None:
     """List the API keys of an organisation."""
     from chalicelib.api_keys import logic as api_keys
     from chalicelib.api_keys.records import HOUR_SECONDS, time_of
@@ -79,6 +87,7 @@ def list_keys(organization_id: str, stage: str, as_json: bool) -> None:
     from infra.environment import open_stores
 
     stores = open_stores(stage)
+    organization_id = organization_id_of(stores, organization)
     tenants.get_organization(stores, organization_id)
     rows = [
         [
@@ -101,13 +110,15 @@ def list_keys(organization_id: str, stage: str, as_json: bool) -> None:
 @keys.command("revoke")
 @click.argument("key_id")
 @stage_option
-def revoke_key(key_id: str, stage: str) -> None:
+@json_option
+def revoke_key(key_id: str, stage: str, as_json: bool) -> None:
     """End an API key and what it has open. Repeatable."""
     from chalicelib.api_keys import logic as api_keys
     from infra.environment import open_stores
 
     key = api_keys.revoke_by_id(open_stores(stage), key_id)
-    click.echo(f"{key.name} ({key.key_id}) is revoked; open uploads are ended.")
+    facts = {"id": key.key_id, "name": key.name, "organization_id": key.organization_id, "revoked": True}
+    print_result(f"{key.name} ({key.key_id}) is revoked; open uploads are ended.", facts, as_json)
 
 
 COMMANDS = (keys,)

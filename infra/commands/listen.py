@@ -39,8 +39,8 @@ def listen(
 
     \b
     Examples:
-      python -m infra listen --forward http://127.0.0.1:3000/hook
-      python -m infra listen --forward http://127.0.0.1:3000/hook --username admin --after 0 --types file.completed
+      strongroom listen --forward http://127.0.0.1:3000/hook
+      strongroom listen --forward http://127.0.0.1:3000/hook --username admin --after 0 --types file.completed
     """
     import httpx
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -22,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import DynamoDBEventConfig, Rate, ScheduledEventConfig, SQSEventConfig
 
 from infra.functions import PROCESS, Function, by_handler
+from infra.local.checkpoints import Checkpoints
 
 ROOT = Path(__file__).resolve().parents[2]
 #: As the event source's maximum concurrency in the stack, scaled to a laptop.
@@ -171,8 +173,9 @@ class Consumer:
 class StreamReader:
     """Lambda's side of a table's stream: one shard after the other would do, and the emulator has one."""
 
-    def __init__(self, table: str, handler: Any, function: Function, batch_size: int) -> None:
+    def __init__(self, table: str, handler: Any, function: Function, batch_size: int, checkpoints: Checkpoints) -> None:
         self._table = table
+        self._checkpoints = checkpoints
         self._handler = handler
         self._function = function
         self._batch_size = batch_size
@@ -219,20 +222,28 @@ class StreamReader:
             if records:
                 event = stream_event(self._stream_arn, self._region, records)
                 self._handler(event, LambdaContext(records[0]["eventID"], self._function))
+                self._checkpoints.move(shard, records[-1]["dynamodb"]["SequenceNumber"])
             self._iterators[shard] = answer["NextShardIterator"]
             total += len(records)
         return total
 
     def _find_shards(self) -> None:
-        # From the oldest record on: what was handled before is handled again, and comes to nothing.
         [stream] = self._streams.list_streams(TableName=self._table)["Streams"]
         self._stream_arn = stream["StreamArn"]
         shards = self._streams.describe_stream(StreamArn=self._stream_arn)["StreamDescription"]["Shards"]
         for shard in shards:
-            found = self._streams.get_shard_iterator(
-                StreamArn=self._stream_arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )
-            self._iterators[shard["ShardId"]] = found["ShardIterator"]
+            self._iterators[shard["ShardId"]] = self._iterator(shard["ShardId"])
+
+    def _iterator(self, shard: str) -> str:
+        names = {"StreamArn": self._stream_arn, "ShardId": shard}
+        handled = self._checkpoints.find(shard)
+        if handled is not None:
+            with suppress(self._streams.exceptions.TrimmedDataAccessException):
+                # Of a record that the stream still has; a new emulator has none of them.
+                after = {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": handled}
+                return str(self._streams.get_shard_iterator(**names, **after)["ShardIterator"])
+        # From the oldest record on: what was handled before is handled again, and comes to nothing.
+        return str(self._streams.get_shard_iterator(**names, ShardIteratorType="TRIM_HORIZON")["ShardIterator"])
 
 
 def run_by_schedule(stopping: threading.Event, handler: Any, function: Function, seconds: float) -> None:
@@ -271,6 +282,8 @@ def main() -> None:
 
     logs.configure(settings())
     stopping = threading.Event()
+    file = os.environ.get("STREAM_CHECKPOINTS")
+    checkpoints = Checkpoints(Path(file) if file else None)
     consumers: list[Consumer | StreamReader] = []
     threads: list[threading.Thread] = []
     for source in app.app.event_sources:
@@ -281,7 +294,7 @@ def main() -> None:
             threads.append(threading.Thread(target=consumers[-1].run))
         elif function.stream is not None and isinstance(source, DynamoDBEventConfig):
             table = f"{settings().table_prefix}-{function.stream}"
-            consumers.append(StreamReader(table, handler, function, source.batch_size))
+            consumers.append(StreamReader(table, handler, function, source.batch_size, checkpoints))
             threads.append(threading.Thread(target=consumers[-1].run))
         elif isinstance(source, ScheduledEventConfig):
             every = interval_seconds(source, function)

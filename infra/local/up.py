@@ -137,6 +137,7 @@ def start_parts(ports: Ports, folder: Path, running: Running) -> dict[str, str]:
         raise
     for name, key in made.parts.items():
         running.environments[name] = functions_environment(made.outputs, ports.aws, ports.cache, key)
+    running.environments["consumer"]["STREAM_CHECKPOINTS"] = str(folder / "aws" / "checkpoints.json")
     return functions_environment(made.outputs, ports.aws, ports.cache, made.operator)
 
 

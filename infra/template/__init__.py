@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from infra.functions import FUNCTIONS
 from infra.template import generated
 from infra.template.tables import tables
 
@@ -21,10 +22,12 @@ FOLDER = Path(__file__).parent
 # Stages whose tables, buckets and dead letters outlive the stack. DeletionPolicy takes no condition in CloudFormation,
 # so this is decided when the template is written out. See docs/decisions/0015-what-outlives-the-stack.md.
 KEPT_STAGES = frozenset({"prod"})
+# What belongs to the whole account once it is there: no stage takes it away again.
+KEPT_BY_EVERY_STAGE = frozenset({"GatewayLogRole", "GatewayAccount"})
 
 DATA_FILES = ("resources.yaml", "network.yaml")
 ENVIRONMENT_FILE = "environment.yaml"
-FUNCTION_FILES = ("functions.yaml", "roles.yaml", "gateway.yaml", "monitoring.yaml")
+FUNCTION_FILES = ("functions.yaml", "roles.yaml", "gateway.yaml", "monitoring.yaml", "own_metrics.yaml")
 
 
 class _Loader(yaml.SafeLoader):
@@ -70,10 +73,51 @@ def merge(base: Template, extra: Template) -> Template:
 def _with_policies(template: Template, stage: str) -> Template:
     if stage in KEPT_STAGES:
         return template
-    for resource in template["Resources"].values():
+    for name, resource in template["Resources"].items():
         for attribute in ("DeletionPolicy", "UpdateReplacePolicy"):
-            if attribute in resource:
+            if attribute in resource and name not in KEPT_BY_EVERY_STAGE:
                 resource[attribute] = "Delete"
+    return template
+
+
+def _with_optional_statements(template: Template) -> Template:
+    """What each function's role may do besides, where there are traces or a key of the operator's."""
+    traces = {
+        "Sid": "Traces",
+        "Effect": "Allow",
+        "Action": ["xray:PutTraceSegments", "xray:PutTelemetryRecords"],
+        # They know no resource.
+        "Resource": "*",
+    }
+    # DynamoDB asks for the caller's own permission to use the key (AWS: DynamoDB encryption at rest).
+    key = {
+        "Sid": "TableKey",
+        "Effect": "Allow",
+        "Action": [
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "kms:GenerateDataKey",
+            "kms:ReEncryptFrom",
+            "kms:ReEncryptTo",
+        ],
+        "Resource": {"Ref": "TableKeyArn"},
+        "Condition": {"StringEquals": {"kms:ViaService": {"Fn::Sub": "dynamodb.${AWS::Region}.amazonaws.com"}}},
+    }
+    for function in FUNCTIONS:
+        [policy] = template["Resources"][function.role]["Properties"]["Policies"]
+        statements = policy["PolicyDocument"]["Statement"]
+        for condition, statement in (("IsTraced", traces), ("HasTableKey", key)):
+            statements.append({"Fn::If": [condition, statement, {"Ref": "AWS::NoValue"}]})
+    return template
+
+
+def _with_boundary(template: Template) -> Template:
+    """Each role within the policy that the operator names. Here, so that no role is ever forgotten."""
+    boundary = {"Fn::If": ["HasPermissionsBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    for resource in template["Resources"].values():
+        if resource.get("Type") == "AWS::IAM::Role":
+            resource["Properties"]["PermissionsBoundary"] = boundary
     return template
 
 
@@ -97,14 +141,19 @@ def function_roles() -> Template:
 
 def of_roles() -> Template:
     """Parameters and conditions that the roles refer to and the data plane does not have."""
-    conditions = load(FOLDER / "roles.yaml")["Conditions"]
-    return {"Parameters": {"MailFrom": generated.parameters()["MailFrom"]}, "Conditions": conditions}
+    roles = load(FOLDER / "roles.yaml")
+    return {
+        "Parameters": {"MailFrom": generated.parameters()["MailFrom"], **roles["Parameters"]},
+        "Conditions": roles["Conditions"],
+    }
 
 
 def everything_but_chalice(stage: str) -> Template:
     """What is merged into the template that `chalice package` writes."""
     own = load(FOLDER / ENVIRONMENT_FILE)
-    return _merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own))
+    return _with_boundary(
+        _with_optional_statements(_merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own)))
+    )
 
 
 def dumps(template: Template) -> str:

@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.kernel.config import described
 from chalicelib.kernel.setting import EVERY_FUNCTION, Setting
 from infra.functions import FUNCTIONS, Function
+from infra.template.tables import index_names
 
 #: In environment.yaml, what every function gets.
 ALL = "all"
@@ -40,11 +41,12 @@ def fragment(own: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 "Role": {"Fn::GetAtt": [function.role, "Arn"]},
                 "MemorySize": function.memory_mb,
                 "Timeout": function.timeout_seconds,
+                "Tracing": {"Fn::If": ["IsTraced", "Active", "PassThrough"]},
                 "Environment": {"Variables": variables},
             },
         }
         resources[function.logs] = _log_group(function)
-    return {"Parameters": parameters(), "Resources": resources}
+    return {"Parameters": parameters(), "Resources": {**resources, **_index_alarms()}}
 
 
 def parameters() -> dict[str, Any]:
@@ -80,6 +82,36 @@ def _chosen(function: Function) -> dict[str, Any]:
         for variable, setting in described().items()
         if setting.parameter is not None
         and (setting.parameter.functions == EVERY_FUNCTION or function.name in setting.parameter.functions)
+    }
+
+
+def _index_alarms() -> dict[str, Any]:
+    """One alarm for each index of files: writes that an index refuses do not count at its table.
+
+    One and not a sum of all: an emulator takes no alarm that computes, and AWS bills both by the metrics read.
+    """
+    return {
+        f"FilesBy{camel_case(index.removeprefix('by_'))}ThrottlesAlarm": {
+            "Type": "AWS::CloudWatch::Alarm",
+            "Properties": {
+                "AlarmDescription": f'DynamoDB refuses writes to the index {index} of files. See "Hot counters".',
+                "Namespace": "AWS/DynamoDB",
+                "MetricName": "WriteThrottleEvents",
+                "Dimensions": [
+                    {"Name": "TableName", "Value": {"Ref": "FilesTable"}},
+                    {"Name": "GlobalSecondaryIndexName", "Value": index},
+                ],
+                "Statistic": "Sum",
+                "Period": 300,
+                "EvaluationPeriods": 1,
+                "Threshold": 0,
+                "ComparisonOperator": "GreaterThanThreshold",
+                "TreatMissingData": "notBreaching",
+                "AlarmActions": [{"Ref": "AlarmTopic"}],
+                "OKActions": [{"Ref": "AlarmTopic"}],
+            },
+        }
+        for index in index_names("FilesTable")
     }
 
 

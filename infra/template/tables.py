@@ -1,7 +1,9 @@
 """The tables of the template, made from the models whose rows they hold.
 
 Every module of the application that is named `rows` or `…_rows` is read, and the ledger of the migrations. Two models
-may be rows of one table. On demand: cost follows the requests, and there is no capacity to plan.
+may be rows of one table. On demand: cost follows the requests, and there is no capacity to plan. Deletion protection is
+set after the creation (infra/release.py): with it CloudFormation could not remove a table when the creation of the
+stack fails, and the next creation would find that it exists.
 """
 
 from __future__ import annotations
@@ -15,6 +17,8 @@ from pynamodb.models import Model
 
 import chalicelib
 from infra.migrations.ledger import LedgerRow
+
+_WITH_KEY = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "TableKeyArn"}}
 
 
 def table_models() -> list[type[Model]]:
@@ -57,6 +61,11 @@ def table_names() -> list[str]:
     ]
 
 
+def index_names(table: str) -> list[str]:
+    """Of the table with this logical id."""
+    return [index["IndexName"] for index in tables()[table]["Properties"].get("GlobalSecondaryIndexes", [])]
+
+
 def _table(model: Any) -> dict[str, Any]:
     schema = model._get_schema()
     properties: dict[str, Any] = {
@@ -65,8 +74,8 @@ def _table(model: Any) -> dict[str, Any]:
         "AttributeDefinitions": sorted(schema["attribute_definitions"], key=lambda known: str(known["AttributeName"])),
         "KeySchema": _keys(schema["key_schema"]),
         "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True},
-        "SSESpecification": {"SSEEnabled": True},
-        "DeletionProtectionEnabled": {"Fn::If": ["IsProd", True, False]},
+        # Encrypted in any case: by default with a key that DynamoDB owns, which is free.
+        "SSESpecification": {"Fn::If": ["HasTableKey", _WITH_KEY, {"Ref": "AWS::NoValue"}]},
     }
     if schema["global_secondary_indexes"]:
         properties["GlobalSecondaryIndexes"] = [

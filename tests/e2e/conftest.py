@@ -26,7 +26,7 @@ ROOT = packaging.ROOT
 CACHE = ROOT / "build" / "e2e"
 # Everything that goes into the package, or decides what does.
 INPUTS = ("app.py", "requirements.txt", ".chalice/config.json", "chalicelib", "infra/template", "infra/packaging.py",
-          "infra/sbom.py", "infra/gateway.py")  # fmt: skip
+          "infra/sbom.py", "infra/gateway.py", "infra/__init__.py")  # fmt: skip
 
 
 def _fingerprint() -> str:

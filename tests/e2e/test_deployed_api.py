@@ -161,6 +161,7 @@ PUBLIC = {
     ("GET", "/"),
     ("GET", "/console/{version}/{name}"),
     ("GET", "/console/{version}/{folder}/{name}"),
+    ("GET", "/schemas/events.json"),
 }
 
 

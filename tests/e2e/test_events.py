@@ -46,5 +46,8 @@ def test_feed_webhook_and_audit_tell_the_same(stack: DeployedStack) -> None:
         "/audit", headers=member.headers, params={"target": record["id"], "type": "file.deleted"}
     ).json()["events"]
     assert [event["actor"]["name"] for event in trail] == [member.username]
-    exported = stack.api.get("/audit/export", headers=member.headers, params={"type": "file.*"}).text.splitlines()
+    *exported, summary = stack.api.get(
+        "/audit/export", headers=member.headers, params={"type": "file.*"}
+    ).text.splitlines()
     assert [json.loads(line)["id"] for line in exported] == [event["id"] for event in events]
+    assert json.loads(summary)["export"]["complete"]

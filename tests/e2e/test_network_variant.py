@@ -21,7 +21,8 @@ from .conftest import point_at
 from .stack import DeployedStack
 
 STAGE = "vpc"
-DOMAIN = {
+PARAMETERS = {
+    "RateCounters": "elasticache",
     "DomainName": "files.example.com",
     "CertificateArn": "arn:aws:acm:us-east-1:000000000000:certificate/00000000-0000-0000-0000-000000000000",
 }
@@ -49,7 +50,7 @@ def variant(package: Package, tmp_path_factory: pytest.TempPathFactory) -> Itera
         with servers.emulator(tls_port, folder) as url:
             point_at(patch, url, folder)
             session = boto3.Session()
-            done = release.deploy(session, STAGE, DOMAIN, made=package)
+            done = release.deploy(session, STAGE, PARAMETERS, made=package)
             secret = session.client("secretsmanager").get_secret_value(SecretId=f"strongroom-{STAGE}-cache")
             with redis.Redis(port=port) as cache:
                 # As ElastiCache does with the AuthToken that the stack gives it.
@@ -110,7 +111,7 @@ def test_only_the_api_function_is_put_into_the_network(package: Package) -> None
 
 def test_api_answers_under_a_name_of_its_own(variant: Variant) -> None:
     gateway = variant.stack.session.client("apigateway")
-    [mapping] = gateway.get_base_path_mappings(domainName=DOMAIN["DomainName"])["items"]
+    [mapping] = gateway.get_base_path_mappings(domainName=PARAMETERS["DomainName"])["items"]
     assert (mapping["restApiId"], mapping["stage"]) == (variant.stack.outputs["RestAPIId"], "api")
     assert variant.stack.outputs["ApiUrl"] == "https://files.example.com"
     assert variant.stack.outputs["DomainTarget"]

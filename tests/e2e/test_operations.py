@@ -56,13 +56,21 @@ def test_same_package_again_changes_nothing(stack: DeployedStack, package: Packa
 
 def test_command_line_deploys_by_the_same_steps_and_runs_migrations(stack: DeployedStack) -> None:
     """As `make deploy STAGE=prod` does it: packages anew, and what it makes is what runs already."""
-    result = operator("deploy", "--stage", "prod")
+    result = operator("deploy", "--stage", "prod", "--yes")
     assert "nothing to change" in result
     assert "already uploaded" in result
     assert f"runs at {stack.release.url}" in result
     migrations = json.loads(operator("migrate", "--stage", "prod", "--status", "--json"))
     assert {migration["state"] for migration in migrations} == {"applied"}
     assert "up" in operator("status", "--stage", "prod")
+    stack.wait_until(lambda: any(act["data"]["command"] == "deploy" for act in operators_acts()))
+
+
+def operators_acts() -> list[dict[str, Any]]:
+    """Of the deployment as a whole, as the trail tells them."""
+    filters = ("--type", "operator.acted", "--json")
+    acts: list[dict[str, Any]] = json.loads(operator("audit", "events", "nobody", "--stage", "prod", *filters))
+    return acts
 
 
 def operator(*arguments: str) -> str:
@@ -109,6 +117,38 @@ def test_function_and_table_are_changed_in_place(stack: DeployedStack, package: 
     assert memory_of(stack) == 1024
 
 
+def test_version_that_fails_only_when_deployed_is_taken_back(stack: DeployedStack, package: Package) -> None:
+    """Its trial has the running version's role; the role that it brings may not read the tables."""
+    assert redeploy(stack, package)[0].outputs
+    policies = copy.deepcopy(package.template["Resources"]["ApiRole"]["Properties"]["Policies"])
+    for policy in policies:
+        policy["PolicyDocument"]["Statement"] = [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}]
+    with pytest.raises(deployment.DeploymentError) as raised:
+        redeploy(stack, changed(package, ApiRole={"Policies": policies}), answer_seconds=3)
+    assert "The new version was taken back: GET /health is 503" in str(raised.value)
+    assert "The version before runs again." in str(raised.value)
+    assert stack.api.get("/health").status_code == 200
+
+
+def test_version_that_does_not_answer_is_not_deployed(stack: DeployedStack, package: Package, tmp_path: Path) -> None:
+    """The cache that it is given is away: the candidate is unhealthy, and the running version is not."""
+    with pytest.raises(deployment.DeploymentError) as raised:
+        release.deploy(
+            stack.session, "prod", {"CacheUrl": "redis://127.0.0.1:1/0"}, made=package, report=lambda _: None
+        )
+    assert "GET /health: 200 was expected, and 503 is the answer" in str(raised.value)
+    assert str(raised.value).endswith("Nothing was changed.")
+    names = [one["FunctionName"] for one in stack.session.client("lambda").list_functions()["Functions"]]
+    assert "strongroom-prod-candidate" not in names
+    assert stack.api.get("/health").status_code == 200
+
+
+def test_status_asks_api_and_cache(stack: DeployedStack) -> None:
+    found = json.loads(operator("status", "--stage", "prod", "--json"))
+    assert found["API"] == {"address": stack.release.url, "state": "up"}
+    assert set(found["Dependencies"].values()) == {"up"}
+
+
 def test_failed_deployment_says_what_and_why_and_leaves_the_old_version(stack: DeployedStack, package: Package) -> None:
     made = changed(package, APIHandler={"MemorySize": 2048})
     made.template["Resources"]["Impossible"] = {
@@ -139,10 +179,18 @@ def test_parameter_that_does_not_exist_is_named(stack: DeployedStack, package: P
 def test_documented_permissions_suffice_to_deploy_and_operate(stack: DeployedStack, package: Package) -> None:
     """As far as the emulator asks for permissions: what CloudFormation then does for the caller, it does not check."""
     iam = stack.session.client("iam")
-    document = (ROOT / "docs" / "deployer-policy.json").read_text(encoding="utf-8")
-    document = document.replace("ACCOUNT", "000000000000").replace("REGION", "us-east-1")
     iam.create_user(UserName="deployer")
-    iam.put_user_policy(UserName="deployer", PolicyName="deployer", PolicyDocument=document)
+    for name in ("deployer", "operator"):
+        document = (ROOT / "docs" / f"{name}-policy.json").read_text(encoding="utf-8")
+        document = document.replace("ACCOUNT", "000000000000").replace("REGION", "us-east-1")
+        iam.put_user_policy(UserName="deployer", PolicyName=name, PolicyDocument=document)
+    # The emulator asks for the right to make functions without saying which.
+    anywhere = {"Effect": "Allow", "Action": "lambda:CreateFunction", "Resource": "*"}
+    iam.put_user_policy(
+        UserName="deployer",
+        PolicyName="emulator",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [anywhere]}),
+    )
     key = iam.create_access_key(UserName="deployer")["AccessKey"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", key["AccessKeyId"])
@@ -159,6 +207,13 @@ def test_documented_permissions_suffice_to_deploy_and_operate(stack: DeployedSta
         assert made_organization["id"]
         operator("sweep", "--stage", "prod")
         operator("redrive", "--stage", "prod")
+        operator("releases", "--stage", "prod")
+        operator("backup", "--name", "by-the-deployer", "--stage", "prod")
+        operator("restore", "--backup", "by-the-deployer", "--yes", "--stage", "prod")
+        operator("backup", "--delete", "by-the-deployer", "--yes", "--stage", "prod")
+        operator("organizations", "delete", "Ops", "--yes", "--stage", "prod")
+        found = {one["check"]: one for one in json.loads(operator("preflight", "--stage", "prod", "--json"))}
+        assert found["permissions"]["state"] == "ok", found["permissions"]
     assert memory_of(stack) == 1024
 
 
@@ -191,6 +246,7 @@ def test_deleted_stack_leaves_its_data_behind(stack: DeployedStack) -> None:
             "events",
             "webhooks",
             "webhook-deliveries",
+            "counters",
             "migrations",
         )
     }

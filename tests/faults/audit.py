@@ -17,7 +17,9 @@ from chalicelib.files.rows import FileRow, OpenUploadsRow
 from chalicelib.kernel.permissions import Role
 from chalicelib.tenants.rows import OrganizationRow
 from tests.faults import cloud as aws
+from tests.faults import following
 from tests.faults.lab import Lab
+from tests.faults.webhook_audit import wrong_webhooks
 
 
 def audit(lab: Lab) -> list[str]:
@@ -36,6 +38,7 @@ def audit(lab: Lab) -> list[str]:
         *_wrong_people(lab),
         *_wrong_queue(lab),
         *wrong_events(lab, rows),
+        *wrong_webhooks(lab),
     ]
 
 
@@ -185,11 +188,12 @@ def _wrong_people(lab: Lab) -> Iterator[str]:
 
 
 def wrong_events(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
-    """Every event once, in an order without a gap; and who follows them knows the same files as the API."""
+    """Every event once, in an order without a gap; and who follows them knows what the rows hold."""
     written = [keys.parse_outbox_moment(row.moment)[1] for row in lab.cloud.rows(OutboxRow)]
     if len(set(written)) != len(written):
         yield "an event was written twice"
     published: list[str] = []
+    told_of: dict[str, list[dict[str, Any]]] = {}
     for organization_id in {row.organization_id for row in lab.cloud.rows(SegmentRow)}:
         feed = [
             event
@@ -202,6 +206,10 @@ def wrong_events(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
         told = [event.to_json() for event in feed]
         published += [event["id"] for event in told]
         yield from _wrong_following(told, [row for row in rows if row.organization_id == organization_id])
+        told_of[organization_id] = told
+    for organization_id, now in following.known(lab).items():
+        before = lab.known_at_start.get(organization_id, following.NOTHING)
+        yield from following.wrong_following_of_people(before, now, told_of.get(organization_id, []))
     if sorted(published) != sorted(written):
         yield f"{len(published)} events are published, {len(written)} were written"
 

@@ -39,6 +39,8 @@ def virtual_clock() -> Iterator[Clock]:
         clock = Clock(travel)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("time.sleep", clock.forward)
+            # Waits that are longer or shorter by chance would end in another order in each run.
+            patch.setattr("random.uniform", lambda low, high: (low + high) / 2)
             yield clock
 
 

@@ -36,6 +36,8 @@ ENVIRONMENT = {
     "RATE_LIMIT_SIGN_UP": "1000000/hour",
     "RATE_LIMIT_INVITATIONS": "1000000/hour",
     "SIGN_UP": "open",
+    # Where the endpoint of the laboratory listens.
+    "WEBHOOK_ALLOWED_HOSTS": "127.0.0.1",
 }
 
 

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.faults.cloud import STACK
 from tests.faults.lab import Lab, laboratory
+from tests.roles import recording
+
+# Before the first client is made.
+recording.listen(STACK)
+
+
+def pytest_sessionfinish() -> None:
+    recording.leave_notes()
 
 
 @pytest.fixture(scope="module")

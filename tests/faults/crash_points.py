@@ -8,7 +8,7 @@ from typing import Any
 from tests.faults.audit import audit
 from tests.faults.lab import Lab, State
 from tests.faults.people import Answer
-from tests.faults.scenarios import Scenario
+from tests.faults.scenario import Scenario
 from tests.faults.wire import Call, Mode
 
 MODES = tuple(mode for mode in Mode if mode not in (Mode.HANGS, Mode.REFUSED))
@@ -71,7 +71,7 @@ def run_point(lab: Lab, ready: Prepared, position: int, mode: Mode, *, tokens_ar
     """Act, with the call at this position failing in this way; then let everything recover."""
     scenario, name = ready.scenario, ready.points[position]
     _start(lab, ready)
-    lab.wire.gaps.tokens_are_kept = tokens_are_kept
+    lab.wire.tokens.are_kept = tokens_are_kept
     reached = []
 
     def plan(call: Call) -> Mode | None:
@@ -92,7 +92,7 @@ def run_point(lab: Lab, ready: Prepared, position: int, mode: Mode, *, tokens_ar
         wrong.append(f"ended {ends}, not {scenario.ends}")
     return Result(
         told=_told(answer),
-        end=", ".join(ends) if scenario.ends else "",
+        end=_posted(lab, ready) if scenario.posts else ", ".join(ends) if scenario.ends else "",
         by=_helper(lab),
         wrong=tuple(wrong),
     )
@@ -119,6 +119,12 @@ def _told(answer: Answer | None) -> str:
     if answer is None:
         return ""
     return "no answer" if answer.status is None else str(answer.status)
+
+
+def _posted(lab: Lab, ready: Prepared) -> str:
+    """Since the scenario began. How much more often than once is a matter of the seconds of the clock."""
+    count = len(lab.endpoint.posts) - len(ready.state.endpoint.received)
+    return {0: "not posted", 1: "posted once"}.get(count, "posted more than once")
 
 
 def _helper(lab: Lab) -> str:

@@ -35,12 +35,16 @@ from chalicelib.tenants import organizations as tenants
 from infra.local.cache import cache_url, start_cache
 from infra.local.consumer import LambdaContext, lambda_event, stream_event
 from infra.local.processes import free_port
-from tests import faster
+from tests import faster, moto_gaps
 from tests.faults import cloud as aws
+from tests.faults import following, webhook_queue
 from tests.faults.clock import Clock, really_sleep, virtual_clock
-from tests.faults.moto_gaps import MotoGaps
+from tests.faults.endpoint import Endpoint
+from tests.faults.endpoint import Kept as EndpointKept
 from tests.faults.people import PASSWORD, Accepted, Person
+from tests.faults.tokens import Tokens
 from tests.faults.wire import SimulatedCrash, Wire, tapped
+from tests.receiver import receiver
 
 #: Four times as long as in the stack: what recovers with a lazy sweep does so with a busy one, and sooner.
 SWEEP_INTERVAL_SECONDS = 3600
@@ -62,19 +66,23 @@ class State:
     accepted: dict[str, Accepted]
     tokens: dict[str, str | None]
     ids: int
+    endpoint: EndpointKept
 
 
 class Lab:
     """One Strongroom; :meth:`start_over` gives an empty one with two organisations of two users."""
 
-    def __init__(self, cloud: aws.Cloud, wire: Wire, clock: Clock, cache: redis.Redis) -> None:
+    def __init__(self, cloud: aws.Cloud, wire: Wire, clock: Clock, cache: redis.Redis, endpoint: Endpoint) -> None:
         self.cloud = cloud
+        self.endpoint = endpoint
         self.wire = wire
         self.clock = clock
         self.cache = cache
         self.client = Client(application.app)
         self._ids = itertools.count(1)
         self.people: dict[str, Person] = {}
+        #: By organisation, when following its events begins.
+        self.known_at_start: dict[str, following.Known] = {}
         self.accepted: dict[str, Accepted] = {}
         self.swept: list[dict[str, int]] = []
         self.lifecycle_used = False
@@ -92,15 +100,18 @@ class Lab:
         """Come back to a kept state; by default to the organisations and their signed-in users and nothing else."""
         if not self.people:
             self._populate()
+            self._forget_events()
+            self.known_at_start = following.known(self)
             self._empty = self.keep()
         state = state or self._empty
         self.clock.back_to(state.moment)
         self.cloud.rewind(state.stored)
         self.cache.flushall()
-        self.wire.gaps = MotoGaps()
+        self.wire.tokens = Tokens()
         self.accepted = copy.deepcopy(state.accepted)
         self._ids = itertools.count(state.ids)
         self.swept, self.deliveries, self.lifecycle_used = [], 0, False
+        self.endpoint.back_to(state.endpoint)
         self.stream_is_lost = False
         for person in self.people.values():
             person.token = state.tokens[person.username]
@@ -115,6 +126,7 @@ class Lab:
             accepted=copy.deepcopy(self.accepted),
             tokens={person.username: person.token for person in self.people.values()},
             ids=next(self._ids),
+            endpoint=self.endpoint.keep(),
         )
 
     def _populate(self) -> None:
@@ -127,6 +139,15 @@ class Lab:
                 accounts.create_user(self.stores, organization.organization_id, username, PASSWORD)
                 person = self.people[username] = Person(self, username, organization)
                 assert person.login().status == 200
+
+    def _forget_events(self) -> None:
+        """Of the set-up: their ids, and so their order, differ from run to run, and with it the publisher's calls."""
+        outbox = self._outbox()
+        outbox.items.clear()
+        outbox.stream_shard.items.clear()
+
+    def _outbox(self) -> Any:
+        return self.cloud.backend_of_tables().tables[f"{aws.STACK}-event-outbox"]
 
     def next_id(self) -> uuid.UUID:
         """File ids that are the same in every run, because the order in which the sweep goes depends on them."""
@@ -198,8 +219,7 @@ class Lab:
     # ---- the stream of new events, as Lambda reads it --------------------------------------------------------------
     def stream_records(self) -> list[dict[str, Any]]:
         """All that the outbox's stream has told since the start."""
-        table = self.cloud.backend_of_tables().tables[f"{aws.STACK}-event-outbox"]
-        told = [record.to_json() for record in table.stream_shard.items]
+        told = [record.to_json() for record in self._outbox().stream_shard.items]
         return list(stream_event("arn:aws:dynamodb:stream", aws.REGION, told)["Records"])
 
     def publish(self) -> bool:
@@ -252,6 +272,9 @@ class Lab:
             if self.at_rest():
                 self.lifecycle_used = self.cloud.run_lifecycle()
                 publish = self.keep_up if self.stream_is_lost else self.publish
+                assert publish(), "the publisher fails without a fault"
+                webhook_queue.settle(self)
+                # Whatever it told of itself meanwhile.
                 assert publish(), "the publisher fails without a fault"
                 return
             # The last rounds are a day long: then direct uploads that nobody finished have expired.
@@ -306,6 +329,7 @@ class Lab:
 def laboratory() -> Iterator[Lab]:
     """Everything up: moto, Valkey on a free port, the hooks, the clock. All of it down again afterwards."""
     faster.speed_up_moto()
+    moto_gaps.fill_gaps()
     with ExitStack() as stack:
         port = free_port()
         folder = stack.enter_context(tempfile.TemporaryDirectory())
@@ -326,7 +350,7 @@ def laboratory() -> Iterator[Lab]:
         cloud = aws.Cloud()
         stack.callback(cloud.stop)
         wiring.install(wiring.Stores(config.settings(), tables=cloud.tables))
-        lab = Lab(cloud, wire, clock, cache)
+        lab = Lab(cloud, wire, clock, cache, Endpoint(stack.enter_context(receiver())))
         patch.setattr("uuid6.uuid7", lab.next_id)
         yield lab
 

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from infra import markdown
 from tests.faults.crash_points import MODES, Prepared, Result, prepare, run_point
 from tests.faults.lab import Lab, laboratory
 from tests.faults.scenarios import SCENARIOS
@@ -44,18 +45,9 @@ def heading(key: str) -> str:
 
 def render(key: str, points: list[str], cells: dict[tuple[int, Mode], str]) -> str:
     """One scenario as a table."""
-    lines = [
-        heading(key),
-        "",
-        SCENARIOS[key].story,
-        "",
-        "| # | call | " + " | ".join(MODES) + " |",
-        "|--:|---|" + "---|" * len(MODES),
-    ]
-    for position, name in enumerate(points):
-        row = " | ".join(cells[position, mode] for mode in MODES)
-        lines.append(f"| {position + 1} | {name} | {row} |")
-    return "\n".join([*lines, ""])
+    rows = [(number + 1, name, *(cells[number, mode] for mode in MODES)) for number, name in enumerate(points)]
+    table = markdown.table(["#", "call", *MODES], rows, numbers="#")
+    return "\n".join([heading(key), "", SCENARIOS[key].story, "", table, ""])
 
 
 def documented(key: str) -> tuple[list[str], dict[tuple[int, Mode], str]]:

@@ -6,43 +6,9 @@ the hoped-for one. What comes after that (the queue, the sweep) needs nobody's h
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 from tests.faults import invitation_steps, steps
-from tests.faults.lab import Lab
-from tests.faults.people import Answer
-from tests.faults.wire import Plan
-
-
-def nothing(lab: Lab) -> Any:
-    return None
-
-
-def _never(lab: Lab, prepared: Any) -> None:
-    return None
-
-
-@dataclass(frozen=True)
-class Scenario:
-    title: str
-    #: What was there before and what is done, for the reader of the table.
-    story: str
-    act: Callable[[Lab, Any], Answer | None]
-    prepare: Callable[[Lab], Any] = nothing
-    #: After an answer other than ``hoped_for``.
-    again: Callable[[Lab, Any], None] = _never
-    hoped_for: int = 200
-    #: Faults that are there in the undisturbed run already.
-    standing_fault: Plan | None = None
-    #: What may become of the file; anything else is a bad row. Empty: the scenario has no file.
-    ends: tuple[str, ...] = ()
-    #: The copier takes anything for too large for a single call.
-    copies_in_parts: bool = False
-    #: The client does not wait for a day before it tries again.
-    at_once: bool = False
-
+from tests.faults.scenario import Scenario
+from tests.faults.webhook_scenarios import WEBHOOK_SCENARIOS
 
 SCENARIOS: dict[str, Scenario] = {
     "login": Scenario(
@@ -50,6 +16,13 @@ SCENARIOS: dict[str, Scenario] = {
         "A user signs in; if that fails, once more.",
         steps.login,
         again=steps.sign_in_again,
+    ),
+    "login-failed": Scenario(
+        "Login with a wrong password",
+        "Somebody types a wrong password; if the answer is not 401, once more.",
+        steps.login_wrongly,
+        again=steps.login_wrongly_again,
+        hoped_for=401,
     ),
     "logout": Scenario("Logout", "A user signs out; if that fails, once more.", steps.logout, again=steps.end_session),
     "password": Scenario(
@@ -428,4 +401,5 @@ SCENARIOS: dict[str, Scenario] = {
         again=steps.follow_again,
         ends=("completed",),
     ),
+    **WEBHOOK_SCENARIOS,
 }

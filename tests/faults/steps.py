@@ -41,6 +41,14 @@ def login(lab: Lab, prepared: Any) -> Answer:
     return lab.people["anna"].login()
 
 
+def login_wrongly(lab: Lab, prepared: Any) -> Answer:
+    return lab.people["anna"].login("not-her-password")
+
+
+def login_wrongly_again(lab: Lab, prepared: Any) -> None:
+    assert login_wrongly(lab, prepared).status == 401, "a wrong password is not refused"
+
+
 def logout(lab: Lab, prepared: Any) -> Answer:
     return lab.people["anna"].logout()
 

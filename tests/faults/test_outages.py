@@ -44,8 +44,6 @@ PASSWORD = "correct horse battery"
 #: On top of the time that /health gives its probes: a busy machine, another request in the way.
 HEALTH_SLACK_SECONDS = 2.0
 
-pytestmark = pytest.mark.xdist_group("outages")
-
 
 @dataclass
 class Site:
@@ -82,17 +80,16 @@ class Site:
     def fleet(self, count: int = 4) -> Fleet:
         """Users of two organisations."""
         users = []
-        for number in range(count):
-            if number % 2 == 0:
-                organization = tenants.create_organization(self.stores, f"Organisation {number}")
-            username = f"user-{uuid.uuid4().hex[:12]}"
-            accounts.create_user(self.stores, organization.organization_id, username, PASSWORD)
-            answer = httpx.post(
-                f"{self.base_url}/auth/login", json={"username": username, "password": PASSWORD}, timeout=30
-            )
-            assert answer.status_code == 200, answer.text
-            token = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
-            users.append(User(self.base_url, organization.organization_id, token))
+        with httpx.Client(base_url=self.base_url, timeout=30) as client:
+            for number in range(count):
+                if number % 2 == 0:
+                    organization = tenants.create_organization(self.stores, f"Organisation {number}")
+                username = f"user-{uuid.uuid4().hex[:12]}"
+                accounts.create_user(self.stores, organization.organization_id, username, PASSWORD)
+                answer = client.post("/auth/login", json={"username": username, "password": PASSWORD})
+                assert answer.status_code == 200, answer.text
+                token = answer.headers["set-cookie"].partition("=")[2].partition(";")[0]
+                users.append(User(self.base_url, organization.organization_id, token))
         return Fleet(users)
 
     def check(self, fleet: Fleet) -> None:
@@ -103,14 +100,10 @@ class Site:
         assert not wrong, f"{len(wrong)} of {len(fleet.accepted)} lost: {wrong[:5]}; answers {fleet.answers}"
         for organization_id in {user.organization_id for user in fleet.users}:
             assert not recount(self.stores, organization_id).differences
-        for file_id, (user, sha256) in random.Random(1).sample(sorted(fleet.accepted.items()), 10):
-            found = httpx.get(
-                f"{self.base_url}/files/{file_id}/content",
-                headers={"Authorization": f"Bearer {user.token}"},
-                follow_redirects=True,
-                timeout=30,
-            )
-            assert fleet.digest(found.content) == sha256, found.status_code
+        with httpx.Client(base_url=self.base_url, follow_redirects=True, timeout=30) as client:
+            for file_id, (user, sha256) in random.Random(1).sample(sorted(fleet.accepted.items()), 10):
+                found = client.get(f"/files/{file_id}/content", headers={"Authorization": f"Bearer {user.token}"})
+                assert fleet.digest(found.content) == sha256, found.status_code
 
 
 @pytest.fixture(scope="module")

@@ -19,12 +19,15 @@ import botocore.endpoint
 import pytest
 import redis.client
 import redis.exceptions
+from botocore.awsrequest import AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError, ResponseStreamingError
 from botocore.response import StreamingBody
+from moto.core.botocore_stubber import MockRawResponse
 
 from chalicelib.platform import aws
 from tests.faults.clock import Clock
-from tests.faults.moto_gaps import MotoGaps, refusal
+from tests.faults.tokens import Tokens
 
 
 class SimulatedCrash(BaseException):
@@ -80,7 +83,7 @@ class Wire:
     clock: Clock
     plan: Plan | None = None
     calls: list[Call] = field(default_factory=list)
-    gaps: MotoGaps = field(default_factory=MotoGaps)
+    tokens: Tokens = field(default_factory=Tokens)
     _counting: bool = False
     _dead: bool = False
     _only_thread: int | None = None
@@ -166,8 +169,8 @@ class Wire:
                 return refusal(request.url, "AccessDenied", 403), None
         with self._lock:
             # moto's state is plain Python: one request at a time, as a real service serialises those of one item.
-            answer = self.gaps.answer(request, model) or original(endpoint, request, model, context)
-            self.gaps.note(request, model, answer)
+            answer = self.tokens.answer(request, model) or original(endpoint, request, model, context)
+            self.tokens.note(request, model, answer)
         lost = call is not None and (
             call.mode is Mode.ANSWER_LOST or (call.mode is Mode.ANSWER_LOST_ONCE and call.attempts == 1)
         )
@@ -256,6 +259,15 @@ class _WatchedBody(StreamingBody):
         piece: bytes = super().read(amt)
         self._wire.end(call)
         return piece
+
+
+def refusal(url: str, code: str, status: int) -> tuple[AWSResponse, dict[str, Any]]:
+    """An answer that says no, as botocore's parser would have it."""
+    parsed = {
+        "Error": {"Code": code, "Message": code},
+        "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
+    }
+    return AWSResponse(url, status, HTTPHeaders(), MockRawResponse(b"")), parsed
 
 
 def _aws_name(client: Any, operation: str, params: dict[str, Any]) -> str:

@@ -28,7 +28,7 @@ FIRST_ERROR_STATUS = 400
 #: Operation -> status -> how many answers.
 answers: dict[str, Counter[int]] = {}
 _known: dict[str, list[Any]] = {
-    **{name: [] for name in ("file_id", "failed", "upload", "ticket", "key_id", "key", "invitation")},
+    **{name: [] for name in ("file_id", "failed", "upload", "ticket", "key_id", "key", "invitation", "webhook_id")},
     # Of the user who has a second factor, or is setting one up.
     **{name: [] for name in ("secret", "recovery_code", "challenge")},
 }
@@ -89,7 +89,7 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
     # From the case itself, so that a failing one fails again when it is repeated.
     chance = random.Random(zlib.crc32(repr((case.path, case.path_parameters, case.query, case.body)).encode()))
     parameters = dict(case.path_parameters or {})
-    for name in ("file_id", "ticket", "key_id"):
+    for name in ("file_id", "ticket", "key_id", "webhook_id"):
         kind = "failed" if case.path.endswith("/retry") else name
         if name in parameters and _known[kind] and chance.random() < 0.5:
             parameters[name] = chance.choice(_known[kind])
@@ -102,6 +102,7 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
         _accept(case, chance)
     if parameters != case.path_parameters:
         case.path_parameters = parameters
+    _lead_here(case, chance)
     is_wrong_body = case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)
     if case.path == "/api-keys/revoke" and _known["key"] and not is_wrong_body and chance.random() < 0.5:
         case.body = {"key": chance.choice(_known["key"])}
@@ -109,6 +110,15 @@ def before_call(context: schemathesis.HookContext, case: Case, kwargs: dict[str,
         known = _known_body(case)
         if known is not None:
             case.body = dict(known)
+
+
+def _lead_here(case: Case, chance: random.Random) -> None:
+    """The URL of a webhook, where it was to be valid, leads to a host that the server lets webhooks go to."""
+    is_wrong = case.meta is not None and case.meta.is_negative_at(ParameterLocation.BODY)
+    if is_wrong or not case.path.startswith("/webhooks") or chance.random() < 0.3:
+        return
+    if isinstance(case.body, dict) and "url" in case.body:
+        case.body = {**case.body, "url": f"http://127.0.0.1:9/{chance.getrandbits(32):x}"}
 
 
 def _known_body(case: Case) -> Any:
@@ -146,7 +156,7 @@ def after_call(context: schemathesis.HookContext, case: Case, response: schemath
         return
     body = response.json()
     for name in ("secret", "challenge"):
-        if name in body:
+        if name in body and case.path.startswith("/auth/"):
             _remember(name, body[name])
     _known["recovery_code"] = body.get("recovery_codes", _known["recovery_code"])
     if case.path == "/files":
@@ -156,6 +166,8 @@ def after_call(context: schemathesis.HookContext, case: Case, response: schemath
     elif case.path.startswith("/api-keys"):
         _remember("key_id", body["id"])
         _remember("key", body["key"])
+    elif case.path == "/webhooks":
+        _remember("webhook_id", body["id"])
     elif case.path == "/invitations" or case.path.endswith("/resend"):
         _remember("invitation", (body["id"], body["token"]))
     elif case.path.endswith("/s3/multipart"):

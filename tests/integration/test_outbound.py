@@ -5,9 +5,12 @@ from __future__ import annotations
 import ipaddress
 import socket
 import ssl
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +86,7 @@ def stall(wire: socket.socket) -> None:
 
 
 def drip(wire: socket.socket) -> None:
-    for letter in b"HTTP/1.1 200 OK\r\nA: " + b"x" * 1000:
+    for letter in b"HTTP/1.1 200 OK\r\nA: " + b"x" * 40:
         wire.sendall(bytes([letter]))
         threading.Event().wait(0.05)
 
@@ -132,6 +135,10 @@ def test_odd_answers(server: Receiver) -> None:
         (b"", {BROKEN_OFF}),
         (b"SSH-2.0-OpenSSH_9.7\r\n", {NOT_HTTP, BROKEN_OFF}),
         (b"HTTP/1.1 abc OK\r\n\r\n", {NOT_HTTP, BROKEN_OFF}),
+        # Of a server that has died in between: it has not answered.
+        (b"HTTP/1.1 200 OK\r\n", {BROKEN_OFF}),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", {BROKEN_OFF}),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No Content\r\nServer:", {BROKEN_OFF}),
     ):
         server.behaviour = answer(raw)
         result = sender.send(server.url(), HEADERS, b"{}")
@@ -142,6 +149,102 @@ def test_odd_answers(server: Receiver) -> None:
 def test_nobody_listens() -> None:
     url = f"http://127.0.0.1:{free_port()}/"
     assert OutboundSender(LOCAL).send(url, HEADERS, b"{}").error == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "seconds"),
+    [
+        *((429, "120", 120), (503, "0", 0), (503, " 7 ", 7), (429, "99999999999", 99999999999)),
+        *((429, "soon", None), (429, "-5", None), (429, "1.5", None), (429, "", None), (429, "9" * 5000, None)),
+        *((500, "120", None), (301, "120", None), (200, "120", None)),
+    ],
+)
+def test_when_to_come_again(server: Receiver, status: int, header: str, seconds: int | None) -> None:
+    server.behaviour = answer(f"HTTP/1.1 {status} X\r\nRetry-After: {header}\r\nContent-Length: 0\r\n\r\n".encode())
+    assert OutboundSender(LOCAL).send(server.url(), HEADERS, b"{}").retry_after_seconds == seconds
+
+
+@pytest.mark.parametrize(("ahead", "least", "most"), [(1000, 900, 1000), (-1000, 0, 0)])
+def test_date_at_which_to_come_again(server: Receiver, ahead: int, least: int, most: int) -> None:
+    date = formatdate(time.time() + ahead, usegmt=True)
+    server.behaviour = answer(f"HTTP/1.1 503 X\r\nRetry-After: {date}\r\nContent-Length: 0\r\n\r\n".encode())
+    asked = OutboundSender(LOCAL).send(server.url(), HEADERS, b"{}").retry_after_seconds
+    assert asked is not None
+    assert least <= asked <= most
+
+
+# ---- several addresses -----------------------------------------------------------------------------------------------
+def at(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
+    """The name of the tests is at these addresses, in this order."""
+    ask = socket.getaddrinfo
+
+    def getaddrinfo(host: str, port: int, *arguments: Any, **options: Any) -> Any:
+        if host != HOST:
+            return ask(host, port, *arguments, **options)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    monkeypatch.setattr("socket.getaddrinfo", getaddrinfo)
+
+
+def test_next_address_is_asked_when_one_does_not_take_the_connection(
+    server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nobody listens at the first two.
+    at(monkeypatch, "127.0.0.2", "127.0.0.3", "127.0.0.1")
+    result = OutboundSender((HOST,)).send(server.url(HOST), HEADERS, b"{}")
+    assert (result.status, result.error, len(server.received)) == (204, None, 1)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="there 127.0.0.1 is the only address of this machine")
+def test_address_that_takes_the_connection_and_says_nothing_leaves_time_for_the_next(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbound, "LEAST_CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(outbound, "ATTEMPT_SECONDS", 6.0)
+    at(monkeypatch, *["127.0.0.2"] * 2, "127.0.0.1")
+    with (
+        receiver(authority.server_side(HOST)) as made,
+        socket.create_server(("127.0.0.2", made.port)),
+    ):
+        result = OutboundSender((HOST,), str(authority.ca_file)).send(made.url(HOST, "https"), HEADERS, b"{}")
+        assert (result.status, result.error, len(made.received)) == (204, None, 1)
+
+
+def test_nothing_is_sent_to_a_second_address_when_the_first_has_taken_the_request(
+    server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.behaviour = answer(b"")
+    at(monkeypatch, "127.0.0.1", "127.0.0.1", "127.0.0.2")
+    assert OutboundSender((HOST,)).send(server.url(HOST), HEADERS, b"{}").error == BROKEN_OFF
+    assert len(server.received) == 1
+
+
+def test_name_is_asked_for_once(server: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is connected to is what was checked, whatever the DNS answers a moment later."""
+    answers = ["127.0.0.1", "127.0.0.2"]
+    monkeypatch.setattr(
+        "socket.getaddrinfo",
+        lambda host, port, *_, **__: [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (answers.pop(0) if host == HOST else host, port))
+        ],
+    )
+    assert OutboundSender((HOST,)).send(server.url(HOST), HEADERS, b"{}").status == 204
+    assert answers == ["127.0.0.2"]
+
+
+def test_no_address_takes_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    at(monkeypatch, "127.0.0.1", "127.0.0.2")
+    assert OutboundSender((HOST,)).send(f"http://{HOST}:{free_port()}/", HEADERS, b"{}").error == REFUSED
+
+
+def test_one_private_address_among_public_ones_is_enough_not_to_connect_to_any(
+    server: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected: list[object] = []
+    at(monkeypatch, "93.184.216.34", "127.0.0.1")
+    monkeypatch.setattr("socket.socket.connect", lambda _, address: connected.append(address))
+    assert OutboundSender().send(server.url(HOST, "https"), HEADERS, b"{}").error == NOT_PUBLIC
+    assert connected == []
 
 
 def test_private_address_is_not_connected_to(server: Receiver) -> None:

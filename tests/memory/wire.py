@@ -55,11 +55,14 @@ class Wire:
             self._away.remove(away)
 
     @contextmanager
-    def just_before(self, call: str, act: Callable[[], object]) -> Iterator[None]:
-        """Do something once, right before this call arrives: what another process might do just then."""
+    def just_before(self, call: str, act: Callable[[], object], *, required: bool = True) -> Iterator[None]:
+        """Do something once, right before this call arrives: what another process might do just then.
+
+        :param required: that the call is made at all.
+        """
         self._before[call] = act
         yield
-        assert call not in self._before, f"{call} was never called"
+        assert self._before.pop(call, None) is None or not required, f"{call} was never called"
 
     @contextmanager
     def breaking_connections(self) -> Iterator[None]:

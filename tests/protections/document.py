@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from infra import markdown
 from tests.protections.catalogue import CATALOGUE, Protection
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,15 +19,13 @@ tests of the last column: all of them must fail. The edits are in [the catalogue
 def render() -> str:
     lines = [HEAD]
     for area, protections in CATALOGUE.items():
-        lines += [f"## {area}", "", "| protection | where | tests that fail without it |", "|---|---|---|"]
-        lines += [_row(protection) for protection in protections]
-        lines.append("")
+        rows = [(protection.name, f"`{protection.where}`", _tests(protection)) for protection in protections]
+        lines += [f"## {area}", "", markdown.table(["protection", "where", "tests that fail without it"], rows), ""]
     return "\n".join(lines)
 
 
-def _row(protection: Protection) -> str:
-    tests = "<br>".join(f"`{_short(test)}`" for test in protection.tests)
-    return f"| {protection.name} | `{protection.where}` | {tests} |"
+def _tests(protection: Protection) -> str:
+    return "<br>".join(f"`{_short(test)}`" for test in protection.tests)
 
 
 def _short(test: str) -> str:

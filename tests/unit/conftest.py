@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
@@ -10,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import faster
-from tests.unit import calls
-from tests.unit.cloud import ENVIRONMENT, USERS, Cloud
+from tests import aws_calls, faster, moto_gaps
+from tests.roles import recording
+from tests.unit.cloud import ENVIRONMENT, STACK, USERS, Cloud
 from tests.unit.world import World
 
 # Before anything makes a client or reads a setting.
@@ -20,11 +21,14 @@ for variable in [name for name in os.environ if name.startswith("AWS_")]:
     del os.environ[variable]
 os.environ.update(ENVIRONMENT)
 os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
-calls.listen_to_all_clients()
+moto_gaps.fill_gaps()
+aws_calls.listen_to_all_clients()
+recording.listen(STACK)
 faster.keep_clients()
 faster.speed_up_moto()
 
 from tests.unit.api import Api, Session  # noqa: E402
+from tests.unit.event_form import check_form, made_by_hand, secrets_in  # noqa: E402
 from tests.unit.logbook import Logbook, Watch, kept_in_place  # noqa: E402
 from tests.unit.webhooks.lab import Lab, lab_of  # noqa: E402
 
@@ -55,6 +59,20 @@ def no_network(socket_disabled: None) -> None:
 
 
 @pytest.fixture(autouse=True)
+def ids_of_a_new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process gives no UUIDv7 that is before its last one; an earlier test may have been in the future."""
+    monkeypatch.setattr("uuid6._last_v7_timestamp", None)
+
+
+@pytest.fixture(autouse=True)
+def no_new_action() -> Iterator[None]:
+    """What a function needs for the first time has to be written down, and with it its role."""
+    yield
+    new = recording.seen() - recording.recorded()
+    assert not new or recording.is_noting(), f"run make actions, and give the role what it needs: {sorted(new)}"
+
+
+@pytest.fixture(autouse=True)
 def logbook() -> Iterator[Logbook]:
     """Watches what each test of the suite logs: no secret may be in it, whatever the test is about."""
     with Watch() as logbook:
@@ -70,14 +88,21 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         return (yield)
 
 
+def pytest_sessionfinish() -> None:
+    recording.leave_notes()
+
+
 @pytest.fixture
-def world(cloud: Cloud) -> Iterator[World]:
-    """Two organisations with three users, and nothing else."""
+def world(cloud: Cloud, logbook: Logbook) -> Iterator[World]:
+    """Two organisations with three users, and nothing else. Every event that a test has caused is looked at."""
     cloud.start_anew()
     world = World(cloud)
     world.restart()
     yield world
     world.restart()
+    events = [event for event in world.written_events() if not made_by_hand(event)]
+    check_form(events)
+    assert not secrets_in(json.dumps(events, ensure_ascii=False), logbook.secrets), "a secret is in an event"
 
 
 @pytest.fixture

@@ -42,8 +42,9 @@ class Logbook:
 
     @property
     def lines(self) -> list[dict[str, Any]]:
-        """The JSON lines among what came out."""
-        return [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        """The JSON lines among what came out, metrics aside."""
+        lines = [json.loads(line) for line in self.output.splitlines() if line.startswith("{")]
+        return [line for line in lines if "_aws" not in line]
 
     def leaks(self) -> list[str]:
         """Which of the secrets, or of what always is one, can be read in what was logged."""

@@ -90,6 +90,9 @@ WRONG = {
     "RATE_LIMIT_SIGN_UP": ["many"],
     "RATE_LIMIT_INVITATIONS": ["many"],
     "SIGN_UP": ["yes", "OPEN"],
+    "TRUSTED_PROXIES": ["-1", "6", "all"],
+    "MAX_PROCESSING_PER_ORGANIZATION": ["0", "1001", "many"],
+    "RATE_COUNTERS": ["redis", "Table"],
     "INVITATION_URL": [
         "https://app.example.com/join",
         "app.example.com/{token}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import re
@@ -15,6 +16,7 @@ import app
 from chalicelib.accounts.rows import SessionRow, UsernameRow, UserRow
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel import config
+from chalicelib.kernel.metrics import NAMESPACE
 from chalicelib.kernel.setting import EVERY_FUNCTION
 from chalicelib.processing import announcements as events
 from chalicelib.tenants.rows import OrganizationRow
@@ -22,12 +24,23 @@ from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
 from chalicelib.webhooks import batches, delivering
 from infra import functions, gateway
 from infra.packaging import ROOT, let_console_upload
-from infra.template import FOLDER, Template, data_plane, everything_but_chalice, generated, load, merge
+from infra.template import (
+    FOLDER,
+    KEPT_BY_EVERY_STAGE,
+    Template,
+    data_plane,
+    everything_but_chalice,
+    generated,
+    load,
+    merge,
+)
 from infra.template.tables import table_models
 
 PROD = everything_but_chalice("prod")
 RESOURCES: dict[str, Any] = PROD["Resources"]
 FUNCTIONS = tuple(function.logical_id for function in functions.FUNCTIONS)
+#: What Lambda takes of a request (AWS limit).
+LAMBDA_REQUEST_BYTES = 6_291_456
 
 
 def of_type(kind: str) -> dict[str, Any]:
@@ -54,17 +67,20 @@ def test_data_of_production_outlives_the_stack(kind: str) -> None:
 
 def test_other_stages_leave_nothing_behind() -> None:
     for name, resource in everything_but_chalice("staging")["Resources"].items():
+        if name in KEPT_BY_EVERY_STAGE:
+            continue
         assert resource.get("DeletionPolicy", "Delete") == "Delete", name
         assert resource.get("UpdateReplacePolicy", "Delete") == "Delete", name
 
 
 @pytest.mark.parametrize("name", sorted(of_type("AWS::DynamoDB::Table")))
-def test_table_is_on_demand_encrypted_recoverable_and_protected(name: str) -> None:
+def test_table_is_on_demand_encrypted_and_recoverable(name: str) -> None:
     properties = RESOURCES[name]["Properties"]
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
     assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-    assert properties["SSESpecification"] == {"SSEEnabled": True}
-    assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsProd", True, False]}
+    condition, with_key, without = properties["SSESpecification"]["Fn::If"]
+    assert (condition, without) == ("HasTableKey", NO_VALUE), "by default a key that DynamoDB owns, and nobody pays for"
+    assert with_key == {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": {"Ref": "TableKeyArn"}}
 
 
 def test_sessions_expire_by_themselves() -> None:
@@ -84,7 +100,8 @@ def test_bucket_is_private_and_encrypted(name: str) -> None:
     assert len(properties["PublicAccessBlockConfiguration"]) == 4
     assert properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert properties["OwnershipControls"]["Rules"] == [{"ObjectOwnership": "BucketOwnerEnforced"}]
-    [statement] = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    statements = RESOURCES[f"{name}Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    [statement] = [statement for statement in statements if statement["Sid"] == "OnlyTls"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
@@ -94,13 +111,66 @@ def test_lifecycle_of_both_buckets() -> None:
         {rule["Id"]: rule for rule in RESOURCES[name]["Properties"]["LifecycleConfiguration"]["Rules"]}
         for name in ("TempBucket", "PermanentBucket")
     )
-    assert temp["expire-leftovers"]["ExpirationInDays"] == 1
-    assert temp["abort-abandoned-multipart-uploads"]["AbortIncompleteMultipartUpload"] == {"DaysAfterInitiation": 1}
+    assert set(temp) == {"expire-leftovers", "abort-abandoned-multipart-uploads"}
     assert permanent["forget-old-versions"]["NoncurrentVersionExpiration"] == {
         "NoncurrentDays": {"Ref": "OldVersionDays"}
     }
     assert not any("ExpirationInDays" in rule for rule in permanent.values()), "kept files must never expire"
     assert RESOURCES["PermanentBucket"]["Properties"]["VersioningConfiguration"] == {"Status": "Enabled"}
+
+
+SECONDS_OF_A_DAY = 86_400
+
+
+def days_of(bucket: str, action: str, days: str) -> int:
+    """Of the bucket's one rule with this action, by the template's defaults."""
+    rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
+    [found] = [rule[action] for rule in rules if action in rule]
+    value = found[days] if days else found
+    return int(PROD["Parameters"][value["Ref"]]["Default"] if isinstance(value, dict) else value)
+
+
+def test_bytes_outlive_the_messages_that_announce_them() -> None:
+    """Simulated: SQS forgets a message by its age, S3 an object by the time since its upload was started."""
+    expire_seconds = days_of("TempBucket", "ExpirationInDays", "") * SECONDS_OF_A_DAY
+    dead_seconds = RESOURCES["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"]
+    waiting_seconds = RESOURCES["UploadsQueue"]["Properties"]["MessageRetentionPeriod"]
+    assert expire_seconds >= MULTIPART_TTL_SECONDS + dead_seconds + waiting_seconds, "redriven on the last day"
+
+
+def test_parts_of_an_accepted_completion_outlive_a_long_weekend() -> None:
+    days = days_of("TempBucket", "AbortIncompleteMultipartUpload", "DaysAfterInitiation")
+    assert days * SECONDS_OF_A_DAY >= MULTIPART_TTL_SECONDS + 4 * SECONDS_OF_A_DAY
+
+
+#: DynamoDB's recovery window (AWS limit).
+RECOVERY_DAYS = 35
+
+
+def test_every_row_that_can_be_restored_has_its_bytes() -> None:
+    assert days_of("PermanentBucket", "NoncurrentVersionExpiration", "NoncurrentDays") > RECOVERY_DAYS
+    assert PROD["Parameters"]["OldVersionDays"]["MinValue"] > RECOVERY_DAYS
+
+
+def test_largest_form_fits_into_an_event_of_lambda() -> None:
+    """Simulated: the event that API Gateway makes of a form, with as many bytes of headers as it takes (10,240)."""
+    form = config.MAX_UPLOAD_BYTES_ON_AWS + 2 * 255 * 4 + 1024
+    headers = {"cookie": "x" * 10_240}
+    event = {
+        "resource": "/files",
+        "path": "/files",
+        "headers": headers,
+        "multiValueHeaders": {name: [value] for name, value in headers.items()},
+        "requestContext": {"identity": {"sourceIp": "192.0.2.1"}, "path": "/api/files", "padding": "x" * 4096},
+        "body": base64.b64encode(bytes(form)).decode(),
+        "isBase64Encoded": True,
+    }
+    assert len(json.dumps(event)) < LAMBDA_REQUEST_BYTES
+
+
+def test_gateway_names_the_size_that_a_form_may_have() -> None:
+    body = json.loads(gateway.gateway_responses()["REQUEST_TOO_LARGE"]["responseTemplates"]["application/json"])
+    assert str(PROD["Parameters"]["MaxUploadBytes"]["MaxValue"]) in body["error"]
 
 
 def test_audit_bucket_can_lock_and_keeps_all_but_exports() -> None:
@@ -120,6 +190,17 @@ def test_nobody_deletes_what_is_sealed_nor_shortens_its_lock() -> None:
             if "-audit-${AWS::AccountId}" in json.dumps(statement):
                 assert not any(word in json.dumps(statement["Action"]) for word in ("Delete", "Bypass", "*"))
                 assert name == "AuditRole" or statement["Resource"]["Fn::Sub"].endswith("/exports/*")
+
+
+def test_sealed_file_is_written_once_by_anybody() -> None:
+    [statement] = [
+        statement
+        for statement in RESOURCES["AuditBucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Sid"] == "SealedOnce"
+    ]
+    assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:PutObject")
+    assert statement["Resource"]["Fn::Sub"].endswith(":s3:::${AuditBucket}/sealed/*")
+    assert statement["Condition"] == {"Null": {"s3:if-none-match": "true"}}
 
 
 def test_pages_of_allowed_origins_can_read_the_etag_of_a_part() -> None:
@@ -243,8 +324,8 @@ def test_no_role_has_a_wildcard_but_for_the_network() -> None:
             continue
         assert not any("*" in action for action in actions), label
         if statement["Resource"] == "*":
-            # Lambda's own calls to attach a function to a VPC know no resource beforehand.
-            assert all(action.startswith("ec2:") for action in actions), label
+            # Lambda's own calls to attach a function to a VPC know no resource beforehand, and traces have none.
+            assert all(action.startswith(("ec2:", "xray:Put")) for action in actions), label
 
 
 def test_wildcard_of_the_network_is_closed_to_the_code() -> None:
@@ -298,6 +379,26 @@ def test_parameter_of_a_setting_reaches_the_functions_that_the_setting_names() -
             assert variables.get(variable) == expected, (variable, function.name)
 
 
+#: Settings that no operator chooses on AWS, and why.
+FIXED = {
+    "PROCESSING_LEASE_SECONDS": "has to outlive the function, whose time the template fixes",
+    "DOWNLOAD_PINS_VERSION": "for emulators that ignore ranges of a version",
+    "S3_ADDRESSING_STYLE": "for endpoints without a host name per bucket",
+}
+
+
+def test_every_setting_is_a_parameter_or_the_stacks_own_or_fixed_for_a_reason() -> None:
+    own = {variable for variables in load(FOLDER / "environment.yaml").values() for variable in variables}
+    by_parameter = {name for name, setting in config.described().items() if setting.parameter is not None}
+    assert set(config.described()) == own | by_parameter | set(FIXED)
+    assert not by_parameter & (own | set(FIXED))
+
+
+def test_presigned_addresses_are_not_promised_for_longer_than_a_role_lives() -> None:
+    for name in ("UploadUrlTtlSeconds", "DownloadUrlTtlSeconds"):
+        assert PROD["Parameters"][name]["MaxValue"] <= 6 * 3600
+
+
 def test_parameters_of_deployed_stacks_keep_names_types_and_defaults() -> None:
     """A deployed stack keeps a parameter's value by its name; a renamed one would fall back to its default."""
     rates = {
@@ -314,7 +415,7 @@ def test_parameters_of_deployed_stacks_keep_names_types_and_defaults() -> None:
     }
     expected: dict[str, dict[str, Any]] = {name: {"Type": "String", "Default": rate} for name, rate in rates.items()}
     expected |= {
-        "MaxUploadBytes": {"Type": "Number", "Default": 4718592, "MinValue": 1, "MaxValue": 4718592},
+        "MaxUploadBytes": {"Type": "Number", "Default": 4500000, "MinValue": 1, "MaxValue": 4500000},
         "MaxDirectUploadBytes": {
             "Type": "String",
             "Default": "5497558138880",
@@ -343,7 +444,7 @@ def test_defaults_of_the_parameters_are_valid_settings() -> None:
             environment[name] = str(PROD["Parameters"][value["Ref"]].get("Default", ""))
     settings = config.load(environment)
     assert settings.cookie_secure
-    assert settings.max_upload_bytes <= 4_718_592
+    assert settings.max_upload_bytes <= config.MAX_UPLOAD_BYTES_ON_AWS
     assert settings.stage == "prod"
 
 
@@ -435,13 +536,32 @@ def test_access_log_has_no_path_and_no_query() -> None:
 # ---- Watching --------------------------------------------------------------------------------------------------------
 
 
+ALARMED_BY_SILENCE = {"SealLagAlarm", "SweepStoppedAlarm"}
+
+
 def test_every_alarm_reaches_somebody_and_stays_quiet_without_data() -> None:
     alarms = of_type("AWS::CloudWatch::Alarm")
-    metrics = {alarm["Properties"]["MetricName"] for alarm in alarms.values()}
+    metrics = {alarm["Properties"].get("MetricName") for alarm in alarms.values()}
     assert {"ApproximateAgeOfOldestMessage", "5XXError", "Throttles", "Errors"} <= metrics
     for name, alarm in alarms.items():
         assert alarm["Properties"]["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
-        assert alarm["Properties"]["TreatMissingData"] == "notBreaching", name
+        # That which tells of its work is in alarm when it says nothing.
+        wanted = "breaching" if name in ALARMED_BY_SILENCE else "notBreaching"
+        assert alarm["Properties"]["TreatMissingData"] == wanted, name
+
+
+def test_alarms_of_our_own_metrics_name_what_is_sent() -> None:
+    """A name that nobody sends would stay quiet for ever."""
+    sent = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "chalicelib").rglob("*.py"))
+    own = [
+        alarm["Properties"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        if alarm["Properties"].get("Namespace") == NAMESPACE
+    ]
+    assert {"SealLag", "FeedsNotKeptUp", "CompletedToDelivered", "SweepRan"} < {alarm["MetricName"] for alarm in own}
+    for alarm in own:
+        assert f'"{alarm["MetricName"]}"' in sent
+        assert alarm["Dimensions"] == [{"Name": "Stage", "Value": {"Ref": "Stage"}}]
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -449,9 +569,21 @@ def test_errors_of_each_function_have_an_alarm(function: str) -> None:
     watched = [
         alarm["Properties"]["Dimensions"]
         for alarm in of_type("AWS::CloudWatch::Alarm").values()
-        if (alarm["Properties"]["Namespace"], alarm["Properties"]["MetricName"]) == ("AWS/Lambda", "Errors")
+        if (alarm["Properties"].get("Namespace"), alarm["Properties"].get("MetricName")) == ("AWS/Lambda", "Errors")
     ]
     assert [{"Name": "FunctionName", "Value": {"Ref": function}}] in watched
+
+
+def test_throttled_writes_of_each_index_of_files_have_an_alarm() -> None:
+    """They count at the index and not at its table."""
+    watched = {
+        dimension["Value"]
+        for alarm in of_type("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm["Properties"].get("Dimensions", [])
+        if dimension["Name"] == "GlobalSecondaryIndexName"
+    }
+    indexes = RESOURCES["FilesTable"]["Properties"]["GlobalSecondaryIndexes"]
+    assert watched == {index["IndexName"] for index in indexes}
 
 
 def test_every_log_is_kept_for_a_stated_time() -> None:
@@ -464,15 +596,7 @@ def test_every_log_is_kept_for_a_stated_time() -> None:
 
 def test_dashboard_is_valid_json() -> None:
     text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 10
-
-
-def test_upload_in_parts_ends_before_the_bucket_aborts_it() -> None:
-    """Clients are told an expiry that storage keeps, and get most of the day."""
-    rules = RESOURCES["TempBucket"]["Properties"]["LifecycleConfiguration"]["Rules"]
-    (days,) = [rule["AbortIncompleteMultipartUpload"] for rule in rules if "AbortIncompleteMultipartUpload" in rule]
-    aborted_after_seconds = days["DaysAfterInitiation"] * 86_400
-    assert aborted_after_seconds / 2 < MULTIPART_TTL_SECONDS < aborted_after_seconds
+    assert len(json.loads(re.sub(r"\$\{[^}]+\}", "x", text))["widgets"]) == 17
 
 
 # ---- docs/operations.md says the same --------------------------------------------------------------------------------
@@ -488,8 +612,6 @@ def test_parameter_is_in_the_table_of_the_operations_page(name: str) -> None:
         "Stage",
         "DefaultQuotaBytes",
         "DefaultQuotaFiles",
-        "MaxProcessConcurrency",
-        "MaxDeliverConcurrency",
     ):
         assert default in row.replace("empty", "").replace("`", "")
 
@@ -500,6 +622,21 @@ def test_alarm_is_explained_on_the_operations_page(name: str) -> None:
     [row] = [row for row in rows if name.removesuffix("Alarm") in row[0].strip().split(", ")]
     assert len(row) == 3
     assert all(cell.strip() for cell in row), row
+
+
+def test_idle_deployment_costs_what_the_page_says_and_less_than_five_dollars() -> None:
+    """By list prices of us-east-1."""
+    alarms = len(of_type("AWS::CloudWatch::Alarm"))
+    polls = 2 * 5 * 3 * 43_800 * 0.40 / 1e6
+    month = alarms * 0.10 + 3 * 0.30 + polls + 0.19
+    assert f"{alarms} alarms " in OPERATIONS
+    assert f" = ${alarms * 0.10:.2f}; three metrics" in OPERATIONS
+    assert f"**${month:.2f}** in all" in OPERATIONS
+    assert month < 5
+    assert PROD["Parameters"]["RateCounters"]["Default"] == "table"
+    assert PROD["Conditions"]["CreateCache"]["Fn::And"][1] == {"Fn::Equals": [{"Ref": "RateCounters"}, "elasticache"]}
+    [settings] = RESOURCES["RestAPI"]["Properties"]["MethodSettings"]
+    assert settings["MetricsEnabled"] is False, "billed by method"
 
 
 def test_what_alarms_and_errors_point_to_is_a_heading() -> None:
@@ -550,3 +687,52 @@ def test_merge_goes_to_every_depth_and_leaves_its_arguments() -> None:
     base: Template = {"a": {"b": 1, "c": [1]}, "d": 1}
     assert merge(base, {"a": {"c": [2], "e": 3}}) == {"a": {"b": 1, "c": [2], "e": 3}, "d": 1}
     assert base == {"a": {"b": 1, "c": [1]}, "d": 1}
+
+
+# ---- Account ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_first_creation_can_be_undone_and_tried_again() -> None:
+    """A protected table can't be deleted by the rollback; protection comes after the creation."""
+    for name, table in of_type("AWS::DynamoDB::Table").items():
+        assert "DeletionProtectionEnabled" not in table["Properties"], name
+
+
+@pytest.mark.parametrize("stage", ["prod", "staging"])
+def test_log_role_of_the_whole_account_is_never_deleted(stage: str) -> None:
+    resources = everything_but_chalice(stage)["Resources"]
+    for name in ("GatewayLogRole", "GatewayAccount"):
+        assert resources[name]["DeletionPolicy"] == resources[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_domain_without_a_certificate_is_refused_before_anything_is_made() -> None:
+    rule = PROD["Rules"]["DomainHasCertificate"]
+    [assertion] = rule["Assertions"]
+    assert rule["RuleCondition"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
+    assert assertion["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "CertificateArn"}, ""]}]}
+
+
+# ---- The edge --------------------------------------------------------------------------------------------------------
+
+
+def test_default_endpoint_is_closed_only_where_a_domain_leads_in() -> None:
+    rule = PROD["Rules"]["OneWayIn"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "DefaultEndpoint"}, "false"]}
+    assert rule["Assertions"][0]["Assert"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DomainName"}, ""]}]}
+    told = gateway.definition_extras()["x-amazon-apigateway-endpoint-configuration"]
+    assert told == {"disableExecuteApiEndpoint": {"Fn::If": ["HasNoDefaultEndpoint", True, False]}}
+
+
+def test_firewall_refuses_floods_and_no_upload() -> None:
+    firewall = RESOURCES["Firewall"]
+    assert firewall["Condition"] == RESOURCES["FirewallBeforeApi"]["Condition"] == "HasFirewall"
+    assert firewall["Properties"]["DefaultAction"] == {"Allow": {}}
+    rate, reputation = firewall["Properties"]["Rules"]
+    assert rate["Statement"]["RateBasedStatement"] == {"AggregateKeyType": "IP", "Limit": {"Ref": "FirewallRateLimit"}}
+    # The core rule set refuses bodies above 8 kB.
+    assert reputation["Statement"]["ManagedRuleGroupStatement"]["Name"] == "AWSManagedRulesAmazonIpReputationList"
+
+
+def test_budget_needs_somebody_to_tell() -> None:
+    assert RESOURCES["Budget"]["Condition"] == "HasBudget"
+    assert {"Fn::Not": [{"Fn::Equals": [{"Ref": "AlarmEmail"}, ""]}]} in PROD["Conditions"]["HasBudget"]["Fn::And"]

@@ -9,6 +9,8 @@ from typing import Any
 from moto.s3.models import FakeKey
 
 from chalicelib import keys, wiring
+from chalicelib.events.outbox_store import read_records
+from chalicelib.events.records import PublishedEvent
 from chalicelib.files.record import File
 from chalicelib.kernel import config
 from chalicelib.kernel.caller import Caller
@@ -161,6 +163,14 @@ class World:
         self.publish()
         feed = self.stores.feed.before(self.organizations[name].organization_id, None)
         return [event.to_json() for event in feed][::-1]
+
+    def written_events(self) -> list[dict[str, Any]]:
+        """What has been written since the start, of all organisations and of none, as the contract would show it.
+
+        None has its number yet; each is shown with 1.
+        """
+        pending = read_records(self.stream_records())
+        return [PublishedEvent(event.organization_id, 1, event.time, event.line).to_json() for event in pending]
 
     def work(self, batch: int = 1) -> list[list[str]]:
         """Handle all messages that can be seen; those that failed stay hidden until :meth:`forward`."""

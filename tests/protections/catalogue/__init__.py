@@ -22,11 +22,14 @@ from tests.protections.catalogue.api_keys import API_KEYS
 from tests.protections.catalogue.audit import AUDIT
 from tests.protections.catalogue.console import CONSOLE
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
+from tests.protections.catalogue.deployment import DEPLOYMENT
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
+from tests.protections.catalogue.events import EVENTS
 from tests.protections.catalogue.invitations import INVITATIONS
 from tests.protections.catalogue.isolation import ISOLATION
 from tests.protections.catalogue.local_stack import LOCAL_STACK
 from tests.protections.catalogue.migrations import MIGRATIONS
+from tests.protections.catalogue.operators import OPERATORS
 from tests.protections.catalogue.people import PEOPLE
 from tests.protections.catalogue.processing_once import PROCESSING_ONCE
 from tests.protections.catalogue.protection import Protection
@@ -50,11 +53,14 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "API keys": API_KEYS,
     "Invitations and names": INVITATIONS,
     "The second factor and own sessions": SECOND_FACTOR,
+    "Events": EVENTS,
     "Webhooks": WEBHOOKS,
     "The audit trail": AUDIT,
     "The console": CONSOLE,
     "Answers, names and logs": ANSWERS,
+    "On AWS": DEPLOYMENT,
     "Migrations": MIGRATIONS,
+    "The operator's commands": OPERATORS,
     "The stack on a laptop": LOCAL_STACK,
 }
 ALL = [protection for area in CATALOGUE.values() for protection in area]

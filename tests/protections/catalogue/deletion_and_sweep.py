@@ -19,14 +19,14 @@ DELETION_AND_SWEEP = (
     ),
     Protection(
         "The note of a deletion stays until the objects are gone",
-        "delete_file",
+        "finish_removal",
         "discard_upload(stores, file)",
         ("stores.files.forget(removed)\ndiscard_upload(stores, file)"),
         (f"{FILES_TESTS}::test_storage_away_while_deleting_is_finished_by_the_sweep",),
     ),
     Protection(
         "The note of a deletion outlives the lease of a worker that may still copy",
-        "delete_file",
+        "finish_removal",
         "file.status == 'processing'",
         "False",
         (f"{SWEEPING_TESTS}::test_copy_under_way_at_a_deletion_is_deleted_when_the_lease_of_its_worker_is_over",),

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from tests.protections.catalogue.places import DELIVERING_TESTS, WEBHOOKS_TESTS
+from tests.protections.catalogue.places import (
+    DELIVERING_TESTS,
+    OUTBOUND_TESTS,
+    URLS_TESTS,
+    WEBHOOKS_TESTS,
+    WHOLE_HEAD_TESTS,
+)
 from tests.protections.catalogue.protection import Protection
 
 WEBHOOKS = (
@@ -96,5 +102,110 @@ WEBHOOKS = (
         "wake_at=int(time.time()) + LOOK_AGAIN_SECONDS",
         "wake_at=int(time.time()) + 1000 * LOOK_AGAIN_SECONDS",
         (f"{DELIVERING_TESTS}::test_sweep_wakes_what_every_message_was_lost_of",),
+    ),
+    Protection(
+        "An endpoint that fails for five days is disabled",
+        "_Visit._has_to_disable",
+        "self._is_down and time.time() - (self._failing_since or 0) >= MAX_FAILING_SECONDS",
+        "False",
+        (f"{DELIVERING_TESTS}::test_endpoint_that_fails_for_five_days_is_disabled_with_an_event",),
+    ),
+    Protection(
+        "An endpoint that takes events again is noted before the delivery is",
+        "_try",
+        "accepted()",
+        "pass",
+        (f"{DELIVERING_TESTS}::test_endpoint_that_has_taken_what_it_failed_at_fails_no_more_though_the_worker_dies",),
+    ),
+    Protection(
+        "An endpoint that says when to come again is sent nothing before",
+        "_Visit._progress_at_end",
+        "max(quiet_until, self._not_before)",
+        "quiet_until",
+        (f"{DELIVERING_TESTS}::test_endpoint_that_says_when_to_come_again_is_sent_nothing_before",),
+    ),
+    Protection(
+        "Every address of a name is checked, not the first only",
+        "_resolve",
+        "all(_is_public_text(address) for address in addresses)",
+        "_is_public_text(addresses[0])",
+        (
+            f"{URLS_TESTS}::test_one_address_of_many_that_leads_inside_is_enough",
+            f"{OUTBOUND_TESTS}::test_one_private_address_among_public_ones_is_enough_not_to_connect_to_any",
+        ),
+    ),
+    Protection(
+        "What is connected to is an address that was checked",
+        "OutboundSender._connect",
+        "self._connection(target, address)",
+        "self._connection(target, target.host)",
+        (f"{OUTBOUND_TESTS}::test_name_is_asked_for_once",),
+    ),
+    Protection(
+        "When one address is away the next one is asked",
+        "OutboundSender._connect",
+        "continue",
+        "break",
+        (f"{OUTBOUND_TESTS}::test_next_address_is_asked_when_one_does_not_take_the_connection",),
+    ),
+    Protection(
+        "Addresses of special purposes are not public, whatever Python thinks of them",
+        "is_public",
+        "any(address.version == network.version and address in network for network in _NOT_PUBLIC)",
+        "False",
+        (f"{URLS_TESTS}::test_no_network_of_the_registries_is_public_from_its_first_to_its_last_address",),
+    ),
+    Protection(
+        "The certificate is for the name of the URL",
+        "OutboundSender._connection",
+        "assert_hostname=target.host",
+        "assert_hostname=False",
+        (f"{OUTBOUND_TESTS}::test_certificate_of_another_host_expired_or_of_nobody",),
+    ),
+    Protection(
+        "The certificate is of an authority that is trusted",
+        "OutboundSender._connection",
+        "cert_reqs='CERT_REQUIRED'",
+        "cert_reqs='CERT_NONE'",
+        (f"{OUTBOUND_TESTS}::test_certificate_of_another_host_expired_or_of_nobody",),
+    ),
+    Protection(
+        "An attempt ends in time, whatever the other side does",
+        "OutboundSender.send",
+        "timeout=ATTEMPT_SECONDS",
+        "timeout=10 * ATTEMPT_SECONDS",
+        (f"{OUTBOUND_TESTS}::test_time_limit_holds_whatever_the_server_does",),
+    ),
+    Protection(
+        "Nothing is sent after an attempt was said to have timed out",
+        "OutboundSender.send",
+        "attempt.is_given_up = True",
+        "pass",
+        (f"{OUTBOUND_TESTS}::test_nothing_is_sent_when_the_dns_answers_too_late",),
+    ),
+    Protection(
+        "Of an answer a kilobyte is read",
+        "OutboundSender._post",
+        "while len(attempt.body) < BODY_START_BYTES:\n"
+        "    piece = response.read1(BODY_START_BYTES - len(attempt.body))\n"
+        "    if not piece:\n"
+        "        break\n"
+        "    attempt.body += piece",
+        "attempt.body = response.read()",
+        (f"{OUTBOUND_TESTS}::test_endless_answer_is_read_to_a_bound",),
+    ),
+    Protection(
+        "A redirect is no acceptance",
+        "Answer.is_accepted",
+        "200 <= self.status < 300",
+        "200 <= self.status < 400",
+        (f"{OUTBOUND_TESTS}::test_anything_but_2xx_is_no_acceptance_and_no_redirect_is_followed",),
+    ),
+    Protection(
+        "An endpoint that dies in the head of its answer has not accepted the event",
+        "WholeHeadResponse.begin",
+        "head.last_line not in _EMPTY_LINES",
+        "False",
+        (f"{WHOLE_HEAD_TESTS}::test_head_that_breaks_off_is_no_answer",),
     ),
 )

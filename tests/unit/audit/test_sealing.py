@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
 
 from chalicelib import keys
@@ -17,7 +18,7 @@ from chalicelib.audit import sealing, upkeep
 from chalicelib.audit.sealing import Seal, canonical, seal_feed
 from chalicelib.events.outbox_store import read_records
 from infra.sealed_events import check_sealed_events
-from tests.unit import calls
+from tests import aws_calls
 from tests.unit.audit.test_trail import START, date_segment, write
 from tests.unit.cloud import NAMES, STACK
 from tests.unit.conftest import Configure
@@ -81,13 +82,13 @@ def test_run_that_died_after_writing_is_taken_up(world: World, clock: Any, acme:
     clock.shift(3601)
     written: list[str] = []
 
-    def break_after_writing(operation: str) -> None:
+    def break_after_writing(operation: str, _: AWSPreparedRequest) -> None:
         if operation == "s3.PutObject":
             written.append(operation)
         if written and operation == "dynamodb.UpdateItem":
             raise EndpointConnectionError(endpoint_url="https://away.example")
 
-    with calls.listening(break_after_writing):
+    with aws_calls.listening(break_after_writing):
         assert upkeep.keep_up(world.stores)["errors"] == 1
     before = world.objects(NAMES.audit_bucket)
     assert len(before) == 1
@@ -103,7 +104,7 @@ def test_run_that_died_after_writing_is_taken_up(world: World, clock: Any, acme:
 def test_two_runs_at_once_make_one_chain(world: World, clock: Any, acme: str) -> None:
     write(world, 2)
     clock.shift(3601)
-    with calls.just_before("s3.PutObject", lambda: upkeep.keep_up(world.stores)):
+    with aws_calls.just_before("s3.PutObject", lambda: upkeep.keep_up(world.stores)):
         upkeep.keep_up(world.stores)
     assert len(world.objects(NAMES.audit_bucket)) == 1
     assert faults(world, acme) == []
@@ -242,6 +243,14 @@ def test_changed_feed_is_found(world: World, acme: str, sealed: list[str]) -> No
     [item] = [row for row in table.all_items() if row.range_key.value == "1"]
     line = item.attrs["lines"].value[4]
     line.value = line.value.replace('"thing"', '"other"')
+    world.restart()
+    assert faults(world, acme) == ["event 5 of the feed is not the one that was sealed"]
+
+
+def test_feed_that_is_not_even_json_is_found(world: World, acme: str, sealed: list[str]) -> None:
+    table: Any = world.cloud.backend_of_tables().tables[f"{STACK}-events"]
+    [item] = [row for row in table.all_items() if row.range_key.value == "1"]
+    item.attrs["lines"].value[4].value = "?"
     world.restart()
     assert faults(world, acme) == ["event 5 of the feed is not the one that was sealed"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,7 @@ import time_machine
 from chalicelib.audit import export, trail
 from chalicelib.events.records import Event, EventType, Target
 from chalicelib.kernel.clock import timestamp
-from tests.unit import calls
+from tests import aws_calls
 from tests.unit.api import Api, Session
 from tests.unit.cloud import NAMES, STACK
 from tests.unit.conftest import SignIn
@@ -58,6 +59,12 @@ def found(api: Api, session: Session, query: str = "") -> list[int]:
     return [event["sequence"] for event in answer.json["events"]]
 
 
+def exported(body: bytes) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """The events, and what the last line says of them."""
+    *events, last = [json.loads(line) for line in body.splitlines()]
+    return events, last["export"]
+
+
 def test_who_deleted_a_file_from_where_and_when(api: Api, anna: Session, world: World) -> None:
     api.upload(anna)
     file_id = api.upload(anna).json["id"]
@@ -84,7 +91,7 @@ def test_others_organisation_has_its_own(api: Api, anna: Session, berta: Session
     file_id = api.upload(anna).json["id"]
     world.publish()
     assert api.get(f"/audit?target={file_id}", berta).json == {"events": [], "next_cursor": None}
-    assert api.get(f"/audit/export?target={file_id}", berta).body == b""
+    assert exported(api.get(f"/audit/export?target={file_id}", berta).body)[0] == []
 
 
 def test_members_may_not_read_it(api: Api, signed_in: SignIn) -> None:
@@ -121,12 +128,12 @@ def test_nothing_before_the_time_is_read(api: Api, anna: Session, world: World, 
     for _ in range(30):
         write(world, 1)
         clock.shift(3600 * 24)
-    with calls.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         assert len(found(api, anna, "?from=2026-03-30")) == 1
     assert made.count("dynamodb.Query") <= 2
-    with calls.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         assert found(api, anna, "?to=2026-03-02T12:00:00Z") == [2, 1]
-    assert made.count("dynamodb.Query") <= 2 * 6 + 3, "found by halving"
+    assert made.count("dynamodb.Query") <= 5 + 3, "found by halving"
 
 
 def test_event_is_found_whose_publisher_has_a_clock_that_is_behind(
@@ -135,7 +142,7 @@ def test_event_is_found_whose_publisher_has_a_clock_that_is_behind(
     write(world, 1)
     date_segment(world, 1, START - timedelta(milliseconds=50))
     assert found(api, anna, f"?from={timestamp(START)}") == [1]
-    assert len(api.get(f"/audit/export?from={timestamp(START)}", anna).body.splitlines()) == 1
+    assert len(exported(api.get(f"/audit/export?from={timestamp(START)}", anna).body)[0]) == 1
 
 
 @pytest.mark.parametrize(
@@ -162,6 +169,29 @@ def test_filters_that_leave_little_read_no_more_than_others(
     assert api.get("/audit?target=another&cursor=2", anna).json == {"events": [], "next_cursor": None}
 
 
+def test_pages_of_a_past_time_go_on_to_the_first_event(
+    api: Api, anna: Session, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to eight days of events that come after the time are read, and no page reads more than others."""
+    monkeypatch.setattr(trail, "MAX_EVENTS_READ", 5)
+    monkeypatch.setattr(trail, "READ_AT_ONCE", 5)
+    for _ in range(20):
+        write(world, 2)
+        clock.shift(3600 * 24)
+    seen, cursor, pages = [], "", 0
+    while cursor is not None:
+        with aws_calls.aws_calls() as made:
+            page = api.get(
+                f"/audit?to=2026-03-05T13:00:00Z&type=file.*&limit=3{cursor and f'&cursor={cursor}'}", anna
+            ).json
+        assert made.count("dynamodb.Query") <= (8 if not cursor else 2)
+        assert page["events"] == [] or pages >= 3, "sixteen events come after the time, five are read at once"
+        seen += [event["sequence"] for event in page["events"]]
+        cursor, pages = page["next_cursor"], pages + 1
+    assert seen == list(range(10, 0, -1))
+    assert pages <= (16 + 10) / 3 + 1, "two events a day, eight days later ones"
+
+
 @pytest.mark.parametrize(
     "query",
     [
@@ -178,17 +208,28 @@ def test_small_export_is_in_the_answer(api: Api, anna: Session, world: World, cl
     answer = api.get("/audit/export", anna)
     assert answer.status == 200
     assert answer.headers["Content-Type"] == "application/x-ndjson"
-    lines = [json.loads(line) for line in answer.body.splitlines()]
-    assert [line["sequence"] for line in lines] == [1, 2, 3]
-    assert lines == api.get("/audit", anna).json["events"][::-1]
+    events, summary = exported(answer.body)
+    assert [event["sequence"] for event in events] == [1, 2, 3]
+    assert events == api.get("/audit", anna).json["events"][::-1]
+    assert summary == {
+        **{"version": 1, "export_id": summary["export_id"], "organization_id": anna.caller.organization_id},
+        **{"filters": {}, "after": 0, "next_after": 3, "complete": True, "events": 3},
+        "sha256": hashlib.sha256(b"".join(answer.body.splitlines(keepends=True)[:-1])).hexdigest(),
+    }
 
 
 def test_export_is_part_of_the_trail(api: Api, anna: Session, world: World) -> None:
-    api.get("/audit/export?type=file.*&from=2026-01-01", anna)
+    api.upload(anna)
+    world.publish()
+    _, summary = exported(api.get("/audit/export?type=file.*&from=2026-01-01", anna).body)
     world.publish()
     [event] = api.get("/audit?type=audit.exported", anna).json["events"]
     assert event["actor"]["name"] == "anna"
-    assert event["data"] == {"filters": {"from": "2026-01-01T00:00:00.000Z", "type": ["file.*"]}, "events": 0}
+    assert event["target"]["id"] == summary["export_id"]
+    assert event["data"]["filters"] == {"from": "2026-01-01T00:00:00.000Z", "type": ["file.*"]}
+    assert event["data"]["events"] == 1
+    whose = {name: summary[name] for name in ("version", "export_id", "organization_id")}
+    assert {**event["data"], **whose} == summary, "what was exported can be proved"
 
 
 def test_large_export_is_a_file(
@@ -201,7 +242,9 @@ def test_large_export_is_a_file(
     [(key, body)] = world.objects(NAMES.audit_bucket).items()
     assert key.startswith(f"exports/{anna.caller.organization_id}/")
     assert urlsplit(answer.headers["Location"]).path.endswith(key)
-    assert [json.loads(line)["sequence"] for line in body.splitlines()] == [1, 2, 3]
+    events, summary = exported(body)
+    assert [event["sequence"] for event in events] == [1, 2, 3]
+    assert summary["complete"]
 
 
 def test_export_that_is_cut_says_where_it_goes_on(
@@ -213,11 +256,36 @@ def test_export_that_is_cut_says_where_it_goes_on(
     seen, after = [], "0"
     while True:
         answer = api.get(f"/audit/export?after={after}", anna)
-        seen += [json.loads(line)["sequence"] for line in answer.body.splitlines()]
-        if "X-Next-After" not in answer.headers:
+        events, summary = exported(answer.body)
+        seen += [event["sequence"] for event in events]
+        assert summary["after"] == int(after)
+        assert summary["complete"] == ("X-Next-After" not in answer.headers)
+        if summary["complete"]:
             break
         after = answer.headers["X-Next-After"]
+        assert summary["next_after"] == int(after), "a saved file says it too"
     assert seen == list(range(1, 10))
+
+
+def test_export_whose_filters_leave_little_reads_no_more_than_others(
+    api: Api, anna: Session, world: World, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export, "MAX_EVENTS_READ", 4)
+    monkeypatch.setattr(export, "READ_AT_ONCE", 2)
+    write(world, 9)
+    events, summary = exported(api.get("/audit/export?target=another", anna).body)
+    assert (events, summary["complete"], summary["next_after"]) == ([], False, 4)
+
+
+def test_new_events_are_exported_from_where_a_complete_export_ended(
+    api: Api, anna: Session, world: World, clock: Any
+) -> None:
+    write(world, 3)
+    _, first = exported(api.get("/audit/export?type=file.created", anna).body)
+    write(world, 2)
+    events, second = exported(api.get(f"/audit/export?type=file.created&after={first['next_after']}", anna).body)
+    assert [event["type"] for event in events] == ["file.created"] * 2
+    assert (first["complete"], second["complete"]) == (True, True)
 
 
 def test_export_of_a_past_time_reads_nothing_that_came_long_after(
@@ -230,10 +298,10 @@ def test_export_of_a_past_time_reads_nothing_that_came_long_after(
     # Time for one page.
     monkeypatch.setattr(export, "MAX_READING_SECONDS", -1.0)
     answer = api.get("/audit/export?to=2026-03-02", anna)
-    assert len(answer.body.splitlines()) == 2
+    assert len(exported(answer.body)[0]) == 2
     assert "X-Next-After" not in answer.headers, "all that can match was read"
 
 
 def test_export_that_cannot_be_told_is_refused(api: Api, anna: Session, world: World) -> None:
-    with calls.unreachable("dynamodb.PutItem"):
+    with aws_calls.unreachable("dynamodb.PutItem"):
         check_error(api.get("/audit/export", anna), 503)

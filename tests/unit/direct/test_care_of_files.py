@@ -9,8 +9,8 @@ import pytest
 from chalicelib.processing.announcements import MAX_RECEIVES
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
+from tests.aws_calls import refused
 from tests.unit.api import Api, Session
-from tests.unit.calls import refused
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.world import World
 

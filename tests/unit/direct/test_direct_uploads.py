@@ -23,8 +23,9 @@ from chalicelib.sweep.sweeping import sweep
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads.direct_uploads import part_size
+from tests.aws_calls import listening
+from tests.moto_gaps import aws_answer
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_answer
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error
@@ -300,14 +301,13 @@ class TestParts:
         key = world.temp_key(started["id"])
         world.put_temp(key, b"put together by a call whose answer was lost")
 
-        def as_s3_does(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-            if request.headers.get("If-None-Match") not in ("*", b"*"):
+        def as_s3_does(operation: str, request: AWSPreparedRequest) -> AWSResponse | None:
+            if operation != "s3.CompleteMultipartUpload" or request.headers.get("If-None-Match") not in ("*", b"*"):
                 return None
             return aws_answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
 
-        direct_uploads: Any = world.stores.direct_uploads
-        direct_uploads._s3.meta.events.register_first("before-send.s3.CompleteMultipartUpload", as_s3_does)
-        assert api.post(started["upload"]["complete"], anna).status == 200
+        with listening(as_s3_does):
+            assert api.post(started["upload"]["complete"], anna).status == 200
         assert world.temp() == {key: b"put together by a call whose answer was lost"}
 
     @pytest.mark.parametrize(

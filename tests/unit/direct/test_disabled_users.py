@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from chalicelib.accounts import users as accounts
 from chalicelib.uploads.ending import UPLOADER_DISABLED
+from tests.aws_calls import just_before
 from tests.unit.api import Api, Session
-from tests.unit.calls import just_before
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.direct.test_open_uploads import arrive, begin, begun, differences

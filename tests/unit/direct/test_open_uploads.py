@@ -11,8 +11,8 @@ import time_machine
 from chalicelib.files import recounting
 from chalicelib.sweep.sweeping import sweep
 from chalicelib.tenants import organizations as tenants
+from tests.aws_calls import aws_calls
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import aws_calls
 from tests.unit.cloud import STACK, TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error

@@ -25,8 +25,8 @@ from chalicelib.uploads.part_limits import (
     part_bytes_of_uppy,
 )
 from chalicelib.uploads.parts import MAX_PARTS, MIN_PART_BYTES
+from tests.aws_calls import aws_calls, just_before
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import aws_calls, just_before
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.world import World
@@ -320,7 +320,7 @@ class TestWorstCase:
 
     def test_what_is_under_way_while_it_is_aborted(self) -> None:
         gib = self.urls_without_a_length(0) * self.MAX_PART_GIB
-        assert f"{gib} GiB for 48 hours are ${self.dollars(gib, 48):.2f}" in self.DECISION
+        assert f"{gib} GiB for 192 hours are ${self.dollars(gib, 192):.2f}" in self.DECISION
         gigabits = gib * 1024**3 * 8 / 1e9
         assert f"takes {gigabits / (OPEN_URL_TTL_SECONDS + SWEEP_SECONDS):.1f} Gbit/s" in self.DECISION
 

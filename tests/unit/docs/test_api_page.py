@@ -45,7 +45,9 @@ def schema_of(operation: dict[str, Any], success: bool) -> dict[str, Any] | None
         if "$ref" in response:
             response = DOCUMENT["components"]["responses"][response["$ref"].rpartition("/")[2]]
         if (status < "300") == success and "content" in response:
-            schema: dict[str, Any] = response["content"]["application/json"]["schema"]
+            content = response["content"]
+            lines = content.get("application/x-ndjson", {}).get("x-line-schema")
+            schema: dict[str, Any] = lines or content["application/json"]["schema"]
             return schema
     return None
 

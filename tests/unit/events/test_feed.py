@@ -8,7 +8,7 @@ import pytest
 
 from chalicelib.events.records import Event, EventType, Target
 from chalicelib.kernel.permissions import Scope
-from tests.unit import calls
+from tests import aws_calls
 from tests.unit.api import Api, Session
 from tests.unit.contract import check_error, check_success
 from tests.unit.keys import make_key
@@ -98,7 +98,7 @@ def test_empty_feed(api: Api, anna: Session) -> None:
 
 
 def test_waiting_asks_once_a_second_and_ends(api: Api, anna: Session, unhurried: list[float]) -> None:
-    with calls.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         assert api.get("/events?wait=20", anna).json == {"events": [], "next_after": 0}
     assert made == ["dynamodb.GetItem"] + ["dynamodb.Query"] * 21
     assert unhurried == [1.0] * 20
@@ -127,7 +127,7 @@ def test_long_feed_is_read_by_pages_of_bounded_cost(api: Api, anna: Session, wor
     for number in range(250):
         write(world, number)
     world.publish()
-    with calls.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         assert len(seen(api, anna, "?limit=1000")) == 250
     assert len(made) <= 3
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests import aws_calls
 from tests.item_size import write_units
-from tests.unit import calls
 from tests.unit.api import Answer, Api, Session
 from tests.unit.conftest import SignIn
 from tests.unit.contract import check_error, check_success
@@ -61,7 +61,7 @@ def test_failure_and_another_try(api: Api, anna: Session, world: World) -> None:
 
 def test_retry_is_told(api: Api, anna: Session, world: World) -> None:
     file_id = api.upload(anna).json["id"]
-    with calls.refused("s3.CopyObject"):
+    with aws_calls.refused("s3.CopyObject"):
         world.drain()
     assert told(world)[-1] == ("file.failed", "failed")
     check_success(api.post(f"/files/{file_id}/retry", anna), 202)
@@ -109,7 +109,7 @@ def test_bulk_deletion_names_its_actor_in_every_event(api: Api, anna: Session, w
 def test_change_that_fails_leaves_no_event(api: Api, anna: Session, world: World) -> None:
     file_id = completed(api, world, anna)
     before = world.rows("event-outbox")
-    with calls.unreachable("dynamodb.TransactWriteItems"):
+    with aws_calls.unreachable("dynamodb.TransactWriteItems"):
         check_error(patch(api, f"/files/{file_id}", anna, json_body={"filename": "b.txt"}), 503)
         check_error(api.delete(f"/files/{file_id}", anna), 503)
     check_error(patch(api, f"/files/{file_id}", anna, json_body={"filename": " "}), 400)
@@ -118,7 +118,7 @@ def test_change_that_fails_leaves_no_event(api: Api, anna: Session, world: World
 
 def test_download_that_cannot_be_told_is_refused(api: Api, anna: Session, world: World) -> None:
     file_id = completed(api, world, anna)
-    with calls.unreachable("dynamodb.PutItem"):
+    with aws_calls.unreachable("dynamodb.PutItem"):
         check_error(api.get(f"/files/{file_id}/content", anna), 503)
 
 

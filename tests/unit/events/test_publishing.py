@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -26,7 +27,7 @@ from chalicelib.events import feed_store, publishing
 from chalicelib.events.records import Event, EventType, Target
 from chalicelib.kernel import config
 from chalicelib.kernel.clock import timestamp
-from tests.unit import calls
+from tests import aws_calls
 from tests.unit.world import World
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -136,13 +137,13 @@ class Publishing(RuleBasedStateMachine):
         """At one call, before it takes effect: the process dies, or there is no connection."""
         made = 0
 
-        def break_one(operation: str) -> None:
+        def break_one(operation: str, _: AWSPreparedRequest) -> None:
             nonlocal made
             made += 1
             if made == call:
                 raise Crash if dies else EndpointConnectionError(endpoint_url="https://away.example")
 
-        with calls.listening(break_one):
+        with aws_calls.listening(break_one):
             self._publish(publisher, self._next_batch(size))
 
     @rule(publisher=st.integers(0, PUBLISHERS - 1), size=st.integers(1, 20))
@@ -168,7 +169,7 @@ class Publishing(RuleBasedStateMachine):
         # Things of their own; something to write even if all of the batch is published.
         mine, others = self._record_of_a_new_thing(), self._record_of_a_new_thing()
         other = [*records, mine] if same else [others]
-        with calls.just_before(PUT, lambda: self._publish(1, other)):
+        with aws_calls.just_before(PUT, lambda: self._publish(1, other)):
             self._publish(0, [*records, mine])
 
     def _record_of_a_new_thing(self) -> dict[str, Any]:
@@ -260,7 +261,7 @@ def test_event_costs_one_call_once_the_end_of_the_feed_is_known(world: World) ->
     publishing.publish_records(world.stores, batch(world, "a"))
     for things in ("b", "cdefg"):
         records = batch(world, *things)
-        with calls.aws_calls() as made:
+        with aws_calls.aws_calls() as made:
             publishing.publish_records(world.stores, records)
         assert made == [PUT]
 
@@ -269,7 +270,7 @@ def test_new_process_reads_the_end_of_the_feed_first(world: World) -> None:
     publishing.publish_records(world.stores, batch(world, "a"))
     records = batch(world, "b")
     world.restart()
-    with calls.aws_calls() as made:
+    with aws_calls.aws_calls() as made:
         publishing.publish_records(world.stores, records)
     assert made == [QUERY, PUT]
 
@@ -278,7 +279,7 @@ def test_lost_answer(world: World) -> None:
     """The segment was written, and botocore sends it once more."""
     records = batch(world, "a", "b")
     again = wiring.Stores(config.settings(), tables=world.cloud.tables)
-    with calls.just_before(PUT, lambda: publishing.publish_records(again, records)):
+    with aws_calls.just_before(PUT, lambda: publishing.publish_records(again, records)):
         publishing.publish_records(world.stores, records)
     assert published(world) == ["a", "b"]
 

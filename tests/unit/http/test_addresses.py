@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from chalicelib.web.addresses import source_address
+from tests.unit.conftest import Configure
 
 
 @pytest.mark.parametrize(
@@ -24,5 +25,33 @@ from chalicelib.web.addresses import source_address
     ],
 )
 def test_address_counts_as_its_network(peer: str, counts_as: str) -> None:
-    request: Any = SimpleNamespace(context={"identity": {"sourceIp": peer}})
-    assert source_address(request) == counts_as
+    assert source_address(asked(peer)) == counts_as
+
+
+def asked(peer: str, forwarded_for: str | None = None) -> Any:
+    headers = {} if forwarded_for is None else {"x-forwarded-for": forwarded_for}
+    return SimpleNamespace(context={"identity": {"sourceIp": peer}}, headers=headers)
+
+
+CLIENT, PROXY, INNER = "203.0.113.9", "198.51.100.1", "198.51.100.2"
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded_for", "counts_as"),
+    [
+        (0, f"{CLIENT}, {PROXY}", PROXY),
+        (1, f"{CLIENT}, {PROXY}", CLIENT),
+        # What the client itself has written stands before.
+        (1, f"192.0.2.66, {CLIENT}, {PROXY}", CLIENT),
+        (2, f"192.0.2.66, {CLIENT}, {INNER}, {PROXY}", CLIENT),
+        (1, PROXY, PROXY),
+        (1, None, PROXY),
+        (1, f"unknown, {PROXY}", PROXY),
+        (1, f"2001:db8:1:2::9, {PROXY}", "2001:db8:1:2::/64"),
+    ],
+)
+def test_only_what_trusted_proxies_have_added_counts(
+    configure: Configure, proxies: int, forwarded_for: str | None, counts_as: str
+) -> None:
+    configure(TRUSTED_PROXIES=str(proxies))
+    assert source_address(asked(PROXY, forwarded_for)) == counts_as

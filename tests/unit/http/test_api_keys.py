@@ -16,8 +16,8 @@ from chalicelib.api_keys.store import LISTED_AFTER_END_SECONDS
 from chalicelib.kernel.errors import Conflict
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.kernel.tokens import token_digest
+from tests.aws_calls import aws_calls, just_before, refused, unreachable
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import aws_calls, just_before, refused, unreachable
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import ISO_UTC, check_error, check_success, user_json

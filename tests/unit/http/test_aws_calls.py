@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import partial
 
 import pytest
 
+from chalicelib.events.records import PendingEvent
+from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
 from chalicelib.uploads.parts import MIN_PART_BYTES
+from tests.aws_calls import aws_calls
 from tests.unit import samples
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_calls
-from tests.unit.contract import check_success
+from tests.unit.authenticator import STEP_SECONDS, challenge, complete, set_up, stopped_clock
+from tests.unit.contract import check_error, check_success
 from tests.unit.http.test_listing import add
 from tests.unit.keys import make_key
 from tests.unit.webhooks.lab import lab_of
 from tests.unit.world import World
 
 SIZES = [0, 10, 5_000_000]
+#: What an event tells, the least of it.
+TOLD = '{"type":"file.created","actor":{"type":"system"},"target":{"type":"file","id":"x"},"data":{}}'
 
 
 def calls_of(act: Callable[[], object]) -> list[str]:
@@ -109,6 +115,34 @@ def test_delivering_costs_one_write_an_event_and_the_rest_once(
     assert made.count("dynamodb.Query") <= 4
 
 
+@pytest.mark.parametrize("events", [1, 300])
+def test_audit_trail_costs_a_query_and_few_to_find_a_time(api: Api, anna: Session, world: World, events: int) -> None:
+    organization_id = anna.caller.organization_id
+    for number in range(events):
+        pending = PendingEvent(organization_id, f"evt_{number}", timestamp(), TOLD)
+        world.stores.feed.publish(organization_id, [pending])
+    session, query, write = "dynamodb.GetItem", "dynamodb.Query", "dynamodb.PutItem"
+    for asked in ("", "?limit=100", "?type=file.*&actor=somebody", "?from=2020-01-01"):
+        assert calls_of(partial(api.get, f"/audit{asked}", anna)) == [session, query]
+    made = calls_of(partial(api.get, "/audit?to=2999-01-01", anna))
+    # How long the feed is; halving it; the page.
+    assert made == [session, query] + [query] * math.ceil(math.log2(events + 1)) + [query]
+    assert calls_of(partial(api.get, "/audit/export?type=file.*", anna)) == [session, query, write]
+
+
+def test_feed_reads_no_more_than_it_shows(api: Api, anna: Session, world: World) -> None:
+    """Events that were published at once are in one row, of 200 KB here; one call gets a megabyte."""
+    organization_id = anna.caller.organization_id
+    told = TOLD.replace('"data":{}', f'"data":{{"more":"{"x" * 1800}"}}')
+    for burst in range(12):
+        burst_of = [PendingEvent(organization_id, f"evt_{burst}_{n}", timestamp(), told) for n in range(100)]
+        world.stores.feed.publish(organization_id, burst_of)
+    session, query = "dynamodb.GetItem", "dynamodb.Query"
+    assert calls_of(partial(api.get, "/events?last=1", anna)) == [session, query]
+    assert calls_of(partial(api.get, "/events?limit=100", anna)) == [session, query]
+    assert calls_of(partial(api.get, "/events?after=50&limit=100", anna)) == [session, query, query]
+
+
 def test_download_costs_details_and_its_event(api: Api, anna: Session, world: World) -> None:
     file_id = api.upload(anna).json["id"]
     world.drain()
@@ -135,6 +169,21 @@ def test_reading_and_login_cost_the_same_however_many_files_there_are(
         made = calls_of(lambda: check_success(api.login("anna", "correct-horse-anna")))
         assert made == [READ, READ, "dynamodb.TransactWriteItems"]
     assert len(calls_of(lambda: check_success(api.delete(f"/files/{file_id}", anna), 204))) <= 6
+
+
+@pytest.mark.parametrize("username", ["anna", "ghost", "no such name"])
+def test_failed_login_costs_its_event_whoever_it_was(api: Api, username: str) -> None:
+    made = calls_of(lambda: check_error(api.login(username, "not-the-password"), 401))
+    assert made == [READ, READ, "dynamodb.PutItem"]
+
+
+def test_wrong_code_costs_its_event(api: Api, anna: Session) -> None:
+    with stopped_clock() as clock:
+        made = set_up(api, anna)
+        clock.shift(STEP_SECONDS)
+        waiting = challenge(api, anna)
+        calls = calls_of(lambda: check_error(complete(api, waiting, made.code(-600)), 401))
+    assert calls == [READ, READ, "dynamodb.PutItem"]
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)

@@ -12,8 +12,8 @@ from chalice.test import Client
 import app as application
 from chalicelib.web.middleware import log_and_shape
 from chalicelib.web.routing import Access, Routes
+from tests.aws_calls import unreachable
 from tests.unit.api import Api, Session
-from tests.unit.calls import unreachable
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
 from tests.unit.world import World
 

@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 
 from chalicelib.files.record import File
+from tests.aws_calls import just_before, unreachable
 from tests.unit.api import Api, Session
-from tests.unit.calls import just_before, unreachable
 from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error, check_file_record, check_rate_limit_headers, check_success

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.health.probes import PATIENCE_SECONDS
+from tests.aws_calls import aws_calls, unreachable
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_calls, unreachable
 from tests.unit.cloud import PERMANENT_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.contract import ISO_UTC, check_headers, check_success

@@ -9,6 +9,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ses.models import ses_backends
@@ -21,8 +22,8 @@ from chalicelib.invitations.rows import InvitationRow
 from chalicelib.kernel.errors import InvitationNotFound, InvitationWithdrawn
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.kernel.tokens import token_digest
+from tests.aws_calls import aws_calls, just_before, listening, refused, unreachable
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import aws_calls, just_before, listening, refused, unreachable
 from tests.unit.cloud import REGION
 from tests.unit.conftest import Configure
 from tests.unit.contract import ISO_UTC, check_error, check_rate_limit_headers, check_success, user_json
@@ -430,7 +431,7 @@ def test_user_without_a_session_can_still_sign_in(api: Api, anna: Session) -> No
     token = invite(api, anna).json["token"]
     transactions: list[str] = []
 
-    def away_after_the_first(operation: str) -> None:
+    def away_after_the_first(operation: str, _: AWSPreparedRequest) -> None:
         if operation == "dynamodb.TransactWriteItems":
             transactions.append(operation)
             if len(transactions) > 1:
@@ -446,7 +447,7 @@ def test_user_who_is_disabled_at_once_gets_no_session(api: Api, anna: Session, w
     token = invite(api, anna).json["token"]
     transactions: list[str] = []
 
-    def disable_after_the_first(operation: str) -> None:
+    def disable_after_the_first(operation: str, _: AWSPreparedRequest) -> None:
         if operation == "dynamodb.TransactWriteItems":
             transactions.append(operation)
             if len(transactions) == 2:

@@ -8,8 +8,8 @@ import pytest
 
 from chalicelib.accounts import users as accounts
 from chalicelib.accounts.devices import DEVICE_TTL_SECONDS
+from tests.aws_calls import aws_calls
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_calls
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
 from tests.unit.keys import make_key

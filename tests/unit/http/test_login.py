@@ -10,8 +10,8 @@ import pytest
 
 from chalicelib.accounts import users as accounts
 from chalicelib.kernel.errors import UsernameTaken
+from tests.aws_calls import aws_calls, just_before
 from tests.unit.api import Api
-from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import Configure
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success, user_json
 from tests.unit.world import World

@@ -12,8 +12,8 @@ from chalicelib.kernel.errors import UsernameTaken
 from chalicelib.kernel.permissions import Role
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
+from tests.aws_calls import aws_calls, just_before
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import Configure
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success, user_json
 from tests.unit.http.test_permissions import somebody

@@ -11,8 +11,8 @@ import time_machine
 
 from chalicelib.accounts import users as accounts
 from chalicelib.accounts.sessions import MAX_LIVE_SESSIONS, NOTED_EVERY_SECONDS, note_use
+from tests.aws_calls import aws_calls, refused, unreachable
 from tests.unit.api import ADDRESS, Api, Session
-from tests.unit.calls import aws_calls, refused, unreachable
 from tests.unit.cloud import STACK
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import ISO_UTC, check_error, check_rate_limit_headers, check_success

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from chalicelib.accounts import users as accounts
+from tests.aws_calls import just_before
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import just_before
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error, check_rate_limit_headers, check_success
 from tests.unit.world import World

@@ -6,8 +6,8 @@ import pytest
 
 from chalicelib.accounts import users as accounts
 from chalicelib.kernel.permissions import Role
+from tests.aws_calls import just_before
 from tests.unit.api import Answer, Api, Session
-from tests.unit.calls import just_before
 from tests.unit.conftest import SignIn
 from tests.unit.contract import check_error, check_success
 from tests.unit.http.test_permissions import somebody

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from chalicelib.sweep.sweeping import sweep
+from tests.aws_calls import unreachable
 from tests.unit.api import Api, Session
-from tests.unit.calls import unreachable
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.logbook import Logbook
 from tests.unit.world import World

@@ -13,9 +13,9 @@ from chalicelib.kernel.errors import Conflict, Unavailable
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.tenants.organizations import set_require_second_factor
 from chalicelib.web.routing import Access, Operation
+from tests.aws_calls import aws_calls, just_before
 from tests.unit.api import Answer, Api, Session
 from tests.unit.authenticator import Authenticator, begin, challenge, complete, confirm, set_up, stopped_clock
-from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import SignIn
 from tests.unit.contract import check_error, check_success
 from tests.unit.http.test_permissions import OPERATIONS, PASSWORD, name_of, request, somebody

@@ -16,6 +16,7 @@ from chalicelib.accounts import users as accounts
 from chalicelib.accounts.sessions import Client, open_sessions
 from chalicelib.kernel.errors import ChallengeEnded, WrongCode
 from chalicelib.kernel.permissions import Role
+from tests.aws_calls import aws_calls, just_before
 from tests.unit.api import Answer, Api, Session
 from tests.unit.authenticator import (
     Authenticator,
@@ -26,7 +27,6 @@ from tests.unit.authenticator import (
     set_up,
     stopped_clock,
 )
-from tests.unit.calls import aws_calls, just_before
 from tests.unit.conftest import Configure, SignIn
 from tests.unit.contract import check_error, check_success, user_json
 from tests.unit.logbook import Logbook

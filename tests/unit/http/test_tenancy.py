@@ -30,6 +30,7 @@ PUBLIC = {
     ("GET", "/"),
     ("GET", "/console/{version}/{name}"),
     ("GET", "/console/{version}/{folder}/{name}"),
+    ("GET", "/schemas/events.json"),
 }
 ROUTES = sorted((method, path) for path, methods in application.app.routes.items() for method in methods)
 GUARDED = [(method, path) for method, path in ROUTES if (method, path) not in PUBLIC and method != "OPTIONS"]

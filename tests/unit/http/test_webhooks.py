@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from chalicelib.kernel.permissions import Scope
 from chalicelib.webhooks import logic
 from chalicelib.webhooks.records import Webhook
 from chalicelib.webhooks.signatures import new_secret
+from chalicelib.webhooks.wakeups import wake_overdue
+from tests.aws_calls import unreachable
 from tests.memory.endpoints import answering
 from tests.unit.api import Answer, Api, Session
 from tests.unit.contract import ISO_UTC, UUID7, check_error, check_success
@@ -315,3 +318,15 @@ def test_test_is_accepted_and_arrives(api: Api, anna: Session, lab: Lab) -> None
 
 def test_secrets_are_random() -> None:
     assert len({new_secret() for _ in range(50)}) == 50
+
+
+def test_queue_that_is_away_does_not_refuse_what_is_written(api: Api, anna: Session, world: World) -> None:
+    """The sweep wakes the webhook; whoever asks again would only have its events sent once more."""
+    webhook_id = create(api, anna).json["id"]
+    check_success(patch(api, anna, webhook_id, enabled=False))
+    with unreachable("sqs") as tried:
+        answer = patch(api, anna, webhook_id, enabled=True)
+    check_success(answer)
+    assert answer.json["enabled"]
+    assert tried
+    assert wake_overdue(world.stores, int(time.time()) + 1) == 1

@@ -19,7 +19,8 @@ from chalicelib.processing.digests import Digests
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.uploads import form_uploads as uploads
 from tests import collision
-from tests.unit.calls import aws_calls, just_before, without_checksums
+from tests.aws_calls import aws_calls, just_before
+from tests.moto_gaps import without_checksums
 from tests.unit.cloud import PERMANENT_BUCKET
 from tests.unit.world import World
 

@@ -14,9 +14,9 @@ from chalicelib.processing.processing import MAX_STARTS
 from chalicelib.sweep.sweeping import sweep
 from infra import template
 from infra.local.consumer import DELIVERY_SECONDS, Consumer
+from tests.aws_calls import refused, unreachable
 from tests.moto_aws import s3_notification
 from tests.unit.api import Api, Session
-from tests.unit.calls import refused, unreachable
 from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.logbook import Logbook
 from tests.unit.world import World

@@ -28,11 +28,11 @@ from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
 from chalicelib.uploads import form_uploads as uploads
+from tests.aws_calls import just_before, unreachable
 from tests.memory import Memory
 from tests.memory.storage import Stored
 from tests.memory.wire import Wire
 from tests.unit import samples
-from tests.unit.calls import just_before, unreachable
 from tests.unit.conftest import Configure
 from tests.unit.memory_world import MemoryWorld
 
@@ -429,8 +429,8 @@ def test_two_workers_at_once_complete_it_once(world: MemoryWorld, anna: Caller) 
 class _LosesAnswers(FileStore):
     """Completes a file, but the answer never comes."""
 
-    def replace(self, before: File, after: File) -> File:
-        result = super().replace(before, after)
+    def replace(self, before: File, after: File, **options: Any) -> File:
+        result = super().replace(before, after, **options)
         if after.status == "completed":
             raise TimeoutError("answer lost")
         return result

@@ -13,8 +13,8 @@ from chalicelib.kernel.caller import Caller
 from chalicelib.processing.processing import GAVE_UP, MAX_STARTS
 from chalicelib.sweep.sweeping import sweep
 from chalicelib.uploads import form_uploads as uploads
+from tests.aws_calls import unreachable
 from tests.memory.objects import MemoryObjects
-from tests.unit.calls import unreachable
 from tests.unit.memory_world import MemoryWorld
 
 

@@ -8,8 +8,12 @@ from typing import Any
 import click
 import pytest
 
+from chalicelib.processing.mime import detect_type
+from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
+from chalicelib.tenants.organizations import OTHER_NAMES
 from infra.__main__ import cli
+from infra.commands.options import SIZE
 from tests.unit.api import Api, Session
 from tests.unit.authenticator import set_up, stopped_clock
 from tests.unit.cloud import USERS
@@ -51,23 +55,113 @@ def test_quota_from_the_command_line_stops_uploads_and_lets_them_through(
     operator: Operator, api: Api, anna: Session, acme: str
 ) -> None:
     said = operator.done("organizations", "set-quota", acme, "--bytes", "4", "--files", "10")
-    assert said == f"{acme} may keep 10 files and 4 bytes.\n"
+    assert said == "Acme may keep 10 files and 4 bytes.\n"
     assert api.upload(anna, b"hello").status == 409
     operator.done("organizations", "set-quota", acme, "--bytes", "5", "--files", "1")
     assert api.upload(anna, b"hello").status == 201
     assert api.upload(anna, b"").status == 409
 
 
-def test_policy_replaces_the_one_before(operator: Operator, world: World, acme: str) -> None:
+def test_rule_that_is_not_named_stays(operator: Operator, world: World, acme: str) -> None:
     set_policy = ("organizations", "set-policy", acme)
     operator.done(*set_policy, "--allow", "image/*", "--allow", "text/plain", "--refuse", "image/gif")
     assert world.organization().policy == Policy(("image/*", "text/plain"), ("image/gif",), None)
-    operator.done(*set_policy, "--max-file-bytes", "10")
-    assert world.organization().policy == Policy((), (), 10)
-    operator.done(*set_policy, "--match-extension")
-    assert world.organization().policy == Policy(match_extension=True)
-    operator.done(*set_policy)
+    operator.done(*set_policy, "--max-file-bytes", "10kB")
+    assert world.organization().policy == Policy(("image/*", "text/plain"), ("image/gif",), 10_000)
+    operator.done(*set_policy, "--match-extension", "--allow", "image/*")
+    assert world.organization().policy == Policy(("image/*",), ("image/gif",), 10_000, match_extension=True)
+    operator.done(*set_policy, "--allow-all", "--refuse-none", "--no-max-file-bytes", "--no-match-extension")
     assert world.organization().policy == Policy()
+
+
+def test_policy_without_a_rule_is_refused_and_wipes_nothing(operator: Operator, world: World, acme: str) -> None:
+    operator.done("organizations", "set-policy", acme, "--allow", "image/*")
+    said = operator.refused("organizations", "set-policy", acme, exit_code=2)
+    assert said.startswith("Say which rule to set.")
+    both = operator.refused("organizations", "set-policy", acme, "--allow", "a/b", "--allow-all", exit_code=2)
+    assert both == "Give --allow or --allow-all, not both."
+    assert world.organization().policy == Policy(("image/*",))
+
+
+def test_one_quota_alone_leaves_the_other(operator: Operator, world: World, acme: str) -> None:
+    before = world.organization()
+    operator.done("organizations", "set-quota", acme, "--bytes", "5GB")
+    assert (world.organization().quota_bytes, world.organization().quota_files) == (5 * 10**9, before.quota_files)
+    [facts] = [json.loads(operator.done("organizations", "set-quota", acme, "--files", "7", "--json"))]
+    assert facts == {"id": acme, "name": "Acme", "quota_bytes": 5 * 10**9, "quota_files": 7}
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("0", 0), ("12", 12), ("50MB", 50 * 10**6), ("5GiB", 5 * 2**30), ("1.5 tb", 15 * 10**11), ("0.1kib", 102)],
+)
+def test_size_is_read_in_units(text: str, size: int) -> None:
+    assert SIZE.convert(text, None, None) == size
+
+
+@pytest.mark.parametrize("text", ["", "GB", "5XB", "1.5", "1.5B", "5 G B", "\u0661GB", "1e3"])
+def test_what_is_no_size_is_refused(operator: Operator, acme: str, text: str) -> None:
+    said = operator.refused("organizations", "set-quota", acme, "--bytes", text, exit_code=2)
+    assert "is no size such as" in said
+
+
+@pytest.mark.parametrize(("name", "right"), OTHER_NAMES.items())
+def test_type_that_is_never_detected_is_refused_with_the_right_name(
+    operator: Operator, acme: str, name: str, right: str
+) -> None:
+    said = operator.refused("organizations", "set-policy", acme, "--refuse", name)
+    assert said == f"No file is detected as '{name}': the name of that type is {right}."
+
+
+@pytest.mark.parametrize(
+    ("body", "wanted"),
+    [
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"></svg>', "image/svg+xml"),
+        (b'<?xml version="1.0"?><a/>', "text/xml"),
+        (b'{"a": 1}', "application/json"),
+        (b"ID3\x03" + bytes(6) + b"\xff\xfb\x90\x00" * 50, "audio/mpeg"),
+        (b"PK\x05\x06" + bytes(18), "application/zip"),
+        (b"\x1f\x8b\x08\x00" + bytes(20), "application/gzip"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00", "audio/x-wav"),
+        (b"{\\rtf1 hello}", "text/rtf"),
+        (b"%PDF-1.7 a", "application/pdf"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01", "image/jpeg"),
+    ],
+)
+def test_right_names_are_what_is_detected(body: bytes, wanted: str) -> None:
+    assert detect_type(body) == wanted
+    assert wanted in OTHER_NAMES.values()
+
+
+def test_organization_is_named_by_its_name_where_it_has_it_alone(operator: Operator, world: World, acme: str) -> None:
+    assert json.loads(operator.done("organizations", "show", "acme", "--json"))["Organization"]["id"] == acme
+    assert {user["username"] for user in json.loads(operator.done("users", "list", "Acme", "--json"))} >= {"anna"}
+    assert operator.refused("users", "list", "Acne") == "There is no organisation Acne. Did you mean 'Acme'?"
+    other = tenants.create_organization(world.stores, "ACME")
+    said = operator.refused("organizations", "set-quota", "Acme", "--files", "1")
+    assert said == f"2 organisations are called Acme. Say which: {', '.join(sorted([acme, other.organization_id]))}."
+
+
+def test_second_organization_of_a_name_is_made_with_a_warning(operator: Operator, acme: str) -> None:
+    result = operator.run("organizations", "create", "acme")
+    assert result.exit_code == 0
+    assert result.stderr.startswith(f"Warning: {acme} is called acme, too.")
+    assert operator.run("organizations", "rename", "Bolt", "Volt").stderr == ""
+
+
+def test_organization_is_renamed(operator: Operator, world: World, acme: str) -> None:
+    assert operator.done("organizations", "rename", "Acme", "Zenith") == f"{acme} is called Zenith now.\n"
+    assert world.organization().name == "Zenith"
+    assert operator.refused("organizations", "rename", "Zenith", " ").startswith("An organisation's name has")
+
+
+def test_show_tells_what_an_organization_has(operator: Operator, api: Api, anna: Session, acme: str) -> None:
+    api.upload(anna, b"hello")
+    found = json.loads(operator.done("organizations", "show", acme, "--json"))
+    assert found["Used"] == {"bytes": 5, "files": 1}
+    assert found["Files"]["pending"] == 1
+    assert found["Has"] == {"users": 2, "api_keys": 0, "invitations": 0, "webhooks": 0}
+    assert "allowed types              every type" in operator.done("organizations", "show", acme)
 
 
 # ---- users -------------------------------------------------------------------------------------------------------
@@ -95,7 +189,7 @@ def test_no_command_takes_a_password_as_an_argument() -> None:
         return command.params
 
     found = [p for p in parameters(cli) if "password" in (p.name or "")]
-    assert len(found) == 2
+    assert found
     assert all(isinstance(p, click.Option) and p.is_flag and not p.envvar for p in found)
 
 
@@ -195,6 +289,21 @@ def test_second_factor_is_reset(operator: Operator, api: Api, anna: Session, acm
         assert set(api.login("anna", anna.password).json) == {"success", "user"}
 
 
+def test_user_is_deleted_after_a_yes(operator: Operator, world: World, api: Api, sign_in: SignIn) -> None:
+    albert = sign_in("albert")
+    assert "This would delete albert" in operator.done("users", "delete", "albert", "--dry-run")
+    assert operator.run("users", "delete", "albert", typed="n\n").exit_code == 130
+    unanswered = operator.run("users", "delete", "albert")
+    assert (unanswered.exit_code, unanswered.stdout) == (130, "")
+    assert "give --yes" in unanswered.stderr
+    assert api.get("/auth/me", albert).status == 200
+    result = operator.run("users", "delete", "Albert", typed="y\n")
+    assert (result.exit_code, result.stdout) == (0, "albert is deleted.\n")
+    assert api.get("/auth/me", albert).status == 401
+    assert api.login("albert", albert.password).status == 401
+    assert not [row for row in world.rows("users") if row["username"]["S"] == "albert"]
+
+
 def test_empty_list_says_so(operator: Operator) -> None:
     [made] = json.loads(operator.done("organizations", "create", "Zeta", "--json"))
     assert operator.done("users", "list", made["id"]) == "None.\n"
@@ -215,8 +324,11 @@ REFUSALS = {
     "organizations create": (2, "Missing argument 'NAME'."),
     "organizations set-quota|ghost|--bytes|1|--files|1": (1, GHOST),
     "organizations set-quota|{acme}|--bytes|1|--files|-1": (1, "A quota of files is from 0 to "),
-    "organizations set-quota|{acme}|--bytes|1": (2, "Missing option '--files'."),
-    "organizations set-policy|ghost": (1, GHOST),
+    "organizations set-quota|{acme}": (2, "Say what to set: --bytes, --files, or both."),
+    "organizations set-policy|ghost|--allow-all": (1, GHOST),
+    "organizations show|ghost": (1, GHOST),
+    "organizations rename|ghost|Zeta": (1, GHOST),
+    "organizations delete|ghost|--yes": (1, GHOST),
     "organizations set-policy|{acme}|--allow|pictures": (1, "'pictures' is not a type such as image/png or image/*."),
     "organizations set-policy|{acme}|--refuse|*/*": (1, "'*/*' is not a type such as image/png or image/*."),
     "organizations set-policy|{acme}|--max-file-bytes|0": (1, "The largest file size is from 1 to "),
@@ -231,7 +343,10 @@ REFUSALS = {
     "users enable|no such name": (1, "There is no user 'no such name'."),
     f"users set-password|ghost|{STDIN}": (1, "There is no user 'ghost'."),
     "users reset-second-factor|ghost": (1, "There is no user 'ghost'."),
+    "users delete|ghost|--yes": (1, "There is no user 'ghost'."),
+    "users delete|anna|--yes": (1, "The organisation would be left without an owner."),
     "users remove|anna": (2, "No such command 'remove'."),
+    "organisations": (2, "No such command 'organisations'. Did you mean 'organizations'?"),
     "nonsense": (2, "No such command 'nonsense'."),
 }
 

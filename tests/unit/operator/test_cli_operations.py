@@ -7,9 +7,9 @@ import json
 import pytest
 
 from chalicelib.tenants import organizations as tenants
+from tests.aws_calls import aws_calls, refused, unreachable
 from tests.moto_aws import ACCOUNT
 from tests.unit.api import Api, Session
-from tests.unit.calls import refused, unreachable
 from tests.unit.cloud import PERMANENT_BUCKET, REGION, STACK, TEMP_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.operator.conftest import Operator
@@ -51,9 +51,15 @@ def test_first_data_of_a_run_that_died_halfway_are_completed(operator: Operator,
     assert user.organization_id == left.organization_id
 
 
-@pytest.mark.parametrize("stage", ["test", "prod", "Local", ""])
+@pytest.mark.parametrize("stage", ["test", "prod"])
 def test_first_data_with_their_known_password_are_for_the_laptop_only(operator: Operator, stage: str) -> None:
     assert "on the stage local only" in operator.refused("seed-data", "--stage", stage, exit_code=2)
+
+
+@pytest.mark.parametrize("stage", ["Local", "", "My_Stage", "a" * 17, "prod\n"])
+def test_what_can_be_no_stage_is_refused(operator: Operator, stage: str) -> None:
+    for command in ("seed-data", "deploy", "destroy", "status"):
+        assert "is no name of a stage" in operator.refused(command, "--stage", stage, exit_code=2)
 
 
 def test_stage_of_the_environment_counts_too(operator: Operator) -> None:
@@ -73,7 +79,8 @@ def test_status_tells_what_there_is_and_how_it_is(operator: Operator, world: Wor
         "permanent bucket": PERMANENT_BUCKET,
         "installation": "-",
     }
-    assert found["Dependencies"] == {"database": "up", "storage": "up", "queue": "up"}
+    assert found["API"] == {"address": "-", "state": "not known"}
+    assert found["Dependencies"] == {"database": "up", "storage": "up", "queue": "up", "cache": "not known"}
     assert found["Uploads queue"] == {"waiting": 1, "in work": 1, "delayed": 0}
     assert found["Dead letters"] == {"waiting": 0, "in work": 0, "delayed": 0}
     assert set(found["Migrations"].values()) == {"pending"}
@@ -140,7 +147,9 @@ def test_sweep_repairs_what_is_overdue_and_says_so(operator: Operator, world: Wo
 # ---- deploy, and what fails underneath ---------------------------------------------------------------------------
 @pytest.mark.parametrize("pair", ["CacheUrl", "=value", ""])
 def test_parameter_that_is_no_pair_is_refused_before_anything_is_packaged(operator: Operator, pair: str) -> None:
-    assert "is not of the form NAME=VALUE." in operator.refused("deploy", "-p", pair, exit_code=2)
+    with aws_calls() as made:
+        assert operator.refused("deploy", "-p", pair) == f"{pair!r} is not of the form NAME=VALUE."
+    assert made == []
 
 
 def test_queue_that_is_not_there_is_told_in_a_sentence(operator: Operator, configure: Configure) -> None:

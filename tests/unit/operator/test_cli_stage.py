@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from infra.local.keys import KeyFile
-from tests.unit.calls import aws_answer, aws_calls, listening, unreachable
+from tests.aws_calls import Listener, aws_calls, listening, unreachable
+from tests.moto_gaps import aws_answer
 from tests.unit.cloud import ENVIRONMENT
 from tests.unit.operator.conftest import Operator
 
@@ -25,10 +25,10 @@ def bare_environment(operator: Operator, monkeypatch: pytest.MonkeyPatch) -> Non
             monkeypatch.delenv(name)
 
 
-def answering(operation: str, status: int, body: str) -> Callable[[str], AWSResponse | None]:
+def answering(operation: str, status: int, body: str) -> Listener:
     """In the place of AWS's answer to an operation, or to all of a service."""
 
-    def answer(heard: str) -> AWSResponse | None:
+    def answer(heard: str, _: AWSPreparedRequest) -> AWSResponse | None:
         if operation not in (heard, heard.partition(".")[0]):
             return None
         return aws_answer(status, body.encode())

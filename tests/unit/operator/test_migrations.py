@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from chalicelib import keys
 from chalicelib.accounts import users as accounts
@@ -19,8 +19,9 @@ from chalicelib.platform.tables import Tables
 from infra.migrations import m0001_installation, m0002_derive_index_keys, m0004_give_roles
 from infra.migrations.ledger import APPLIED, LOCK_ID, LOCK_SECONDS, RUNNING, Ledger, LedgerRow, MigrationError
 from infra.migrations.runner import Context, Migration, known_migrations, migrate
+from tests.aws_calls import aws_calls, just_before, listening
+from tests.moto_gaps import aws_answer
 from tests.unit.api import Api, Session
-from tests.unit.calls import aws_answer, aws_calls, just_before, listening
 from tests.unit.cloud import STACK, USERS
 from tests.unit.conftest import SignIn
 from tests.unit.operator.conftest import Operator
@@ -131,7 +132,7 @@ def test_lock_that_its_holder_renews_at_this_moment_is_held(world: World) -> Non
     """DynamoDB refuses a write on an item of a running transaction before it looks at the condition."""
     body = b'{"__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException"}'
 
-    def conflict(operation: str) -> AWSResponse | None:
+    def conflict(operation: str, _: AWSPreparedRequest) -> AWSResponse | None:
         if operation != "dynamodb.PutItem":
             return None
         return aws_answer(400, body)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
 
 from infra.redrive import redrive
+from tests.aws_calls import just_before, listening, refused, unreachable
 from tests.moto_aws import s3_notification
 from tests.unit.api import Api, Session
-from tests.unit.calls import just_before, listening, refused, unreachable
 from tests.unit.cloud import DEAD_LETTER_QUEUE, QUEUE, TEMP_BUCKET
 from tests.unit.conftest import Configure
 from tests.unit.operator.conftest import Operator
@@ -76,7 +77,7 @@ def test_when_sending_fails_midway_nothing_is_lost_and_the_next_run_moves_the_re
     bury(world, *names)
     sent = 0
 
-    def fail_from_the_third(operation: str) -> None:
+    def fail_from_the_third(operation: str, _: AWSPreparedRequest) -> None:
         nonlocal sent
         sent += operation == "sqs.SendMessage"
         if operation == "sqs.SendMessage" and sent > 2:

@@ -1,15 +1,18 @@
-"""Packages, their installer and images are fixed by hash; an audit that was not made never looks like a good one."""
+"""Packages, their installer and images are fixed by hash; a look-up that was not made is no good one."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
-from infra.audit import NotCheckedError, vulnerable_packages
+from infra.__main__ import main
+from infra.vulnerabilities import NotCheckedError, vulnerable_packages
 
 ROOT = Path(__file__).resolve().parents[3]
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -51,8 +54,16 @@ def test_every_installation_by_a_script_requires_hashes() -> None:
         for file in files
         for command in re.findall(r"pip\"? install\b[^|;&]*", file.read_text(encoding="utf-8").replace("\\\n", " "))
     ]
-    assert len(commands) == 4, "uv by pip, the rest by uv, the rest by pip, the image"
-    assert [command for command in commands if "--require-hashes" not in command] == []
+    assert len(commands) == 5, "uv by pip, the rest by uv, the rest by pip, the image, and this folder as a command"
+    [own] = [command for command in commands if "--require-hashes" not in command]
+    assert "--no-index --no-deps --no-build-isolation" in own
+    assert own.partition(">")[0].split()[-2:] == ["--editable", "."]
+
+
+def test_installed_command_is_the_command_line() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, function = project["scripts"]["strongroom"].partition(":")
+    assert getattr(importlib.import_module(module), function) is main
 
 
 def test_every_image_is_named_by_digest() -> None:
@@ -65,18 +76,18 @@ def test_every_image_is_named_by_digest() -> None:
     assert [image for image in images if not re.fullmatch(r"[a-z/]+:[\w.-]+@sha256:[0-9a-f]{64}", image)] == []
 
 
-def test_audit_reports_packages_with_known_vulnerabilities() -> None:
+def test_look_up_reports_packages_with_known_vulnerabilities() -> None:
     bad = {"name": "left", "version": "1.0", "vulns": [{"id": "PYSEC-1", "fix_versions": ["1.1"]}]}
     good = {"name": "right", "version": "2.0", "vulns": []}
     assert vulnerable_packages(json.dumps({"dependencies": [good, bad]}), "") == [bad]
 
 
-def test_audit_does_not_take_a_skipped_package_for_a_sound_one() -> None:
+def test_look_up_does_not_take_a_skipped_package_for_a_sound_one() -> None:
     skipped = {"name": "left", "skip_reason": "Dependency not found on PyPI and could not be audited: left (1.0)"}
     with pytest.raises(NotCheckedError, match="1 of 1 packages"):
         vulnerable_packages(json.dumps({"dependencies": [skipped]}), "No known vulnerabilities found")
 
 
-def test_audit_says_that_the_service_was_not_reached() -> None:
+def test_look_up_says_that_the_service_was_not_reached() -> None:
     with pytest.raises(NotCheckedError, match=r"could not ask pypi\.org: ConnectionError"):
         vulnerable_packages("", "Traceback ...\nConnectionError: no route to pypi.org")

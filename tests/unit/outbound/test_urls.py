@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from chalicelib.kernel.errors import BadInput
-from chalicelib.platform.outbound import NO_SUCH_HOST, NOT_PUBLIC, OutboundSender, is_public
+from chalicelib.platform.addresses import is_public
+from chalicelib.platform.outbound import NO_SUCH_HOST, NOT_PUBLIC, OutboundSender
 
 PUBLIC = ["93.184.216.34", "8.8.8.8", "1.1.1.1", "2606:2800:220:1:248:1893:25c8:1946", "2a00:1450:4001::200e"]
 NOT_PUBLIC_ADDRESSES = [
@@ -20,6 +21,24 @@ NOT_PUBLIC_ADDRESSES = [
     *("64:ff9b::7f00:1", "64:ff9b::808:808", "64:ff9b:1::1", "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::"),
     *("2002:808:808::1", "fc00::1", "fd00:ec2::254", "fe80::1", "fec0::1", "ff02::1", "ff0e::1", "4000::1"),
 ]
+#: Every entry of IANA's special-purpose address registries, as of October 2025.
+REGISTRIES = [
+    *("0.0.0.0/8", "0.0.0.0/32", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+    *("192.0.0.0/24", "192.0.0.0/29", "192.0.0.8/32", "192.0.0.9/32", "192.0.0.10/32", "192.0.0.170/32"),
+    *("192.0.0.171/32", "192.0.2.0/24", "192.31.196.0/24", "192.52.193.0/24", "192.88.99.0/24", "192.88.99.2/32"),
+    *("192.168.0.0/16", "192.175.48.0/24", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4"),
+    *("255.255.255.255/32", "::1/128", "::/128", "::ffff:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64"),
+    *("100:0:0:1::/64", "2001::/23", "2001::/32", "2001:1::1/128", "2001:1::2/128", "2001:1::3/128", "2001:2::/48"),
+    *("2001:3::/32", "2001:4:112::/48", "2001:10::/28", "2001:20::/28", "2001:30::/28", "2001:db8::/32", "2002::/16"),
+    *("2620:4f:8000::/48", "3fff::/20", "5f00::/16", "fc00::/7", "fe80::/10"),
+]
+
+
+@pytest.mark.parametrize("network", REGISTRIES)
+def test_no_network_of_the_registries_is_public_from_its_first_to_its_last_address(network: str) -> None:
+    known = ipaddress.ip_network(network)
+    assert not is_public(known[0])
+    assert not is_public(known[-1])
 
 
 @pytest.mark.parametrize("address", PUBLIC)

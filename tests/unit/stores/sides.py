@@ -28,10 +28,11 @@ from chalicelib.processing.ports import Objects, Queue
 from chalicelib.uploads.parts import PresignedPost
 from chalicelib.uploads.ports import DirectUploads
 from chalicelib.uploads.store import DirectUploadStore
+from tests.aws_calls import listening, unreachable
 from tests.memory import Memory
 from tests.memory.storage import Download
 from tests.moto_aws import backend_of_objects
-from tests.unit.calls import aws_answer, listening, unreachable
+from tests.moto_gaps import aws_answer
 from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.stores.signatures import form_is_valid, url_is_valid
 from tests.unit.world import World
@@ -265,7 +266,7 @@ class FaultsOfMoto:
     def slow_to_assemble(self) -> Iterator[Callable[[], None]]:
         go_on, gone_on = threading.Event(), threading.Event()
 
-        def hold(operation: str) -> None:
+        def hold(operation: str, _: AWSPreparedRequest) -> None:
             if operation == "s3.CompleteMultipartUpload":
                 go_on.wait(30)
 

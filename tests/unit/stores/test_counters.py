@@ -1,4 +1,5 @@
-"""The contract of ``chalicelib.accounts.ports.Counters``: in a real Valkey, in memory, and while the cache is away.
+"""The contract of ``chalicelib.accounts.ports.Counters``: in a real Valkey, in DynamoDB, in memory, and while the cache
+is away.
 
 The product itself counts in memory where it has no cache, so its own memory is the twin.
 """
@@ -14,6 +15,7 @@ import pytest
 
 from chalicelib.accounts.ports import Counters
 from chalicelib.platform.rate_counters import RateCounters
+from chalicelib.platform.table_counters import TableCounters
 from tests.unit.stores.valkey import CACHE_AWAY, Valkey
 
 
@@ -28,7 +30,7 @@ class Side:
     is_up: bool = True
 
 
-@pytest.fixture(params=["valkey", "memory", "cache away"])
+@pytest.fixture(params=["valkey", "table", "memory", "cache away"])
 def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Side:
     if request.param == "valkey":
         request.getfixturevalue("socket_enabled")
@@ -40,6 +42,9 @@ def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sid
         later = time.time() + seconds
         monkeypatch.setattr(time, "time", lambda: later)
 
+    if request.param == "table":
+        tables = request.getfixturevalue("world").cloud.tables
+        return Side(TableCounters(tables), let_pass, lambda: TableCounters(tables), shares=True)
     if request.param == "memory":
         return Side(RateCounters(None), let_pass, lambda: RateCounters(None), shares=False)
     request.getfixturevalue("socket_enabled")

@@ -9,8 +9,9 @@ import pytest
 
 from chalicelib.kernel.errors import ObjectChanged
 from chalicelib.platform.objects import ObjectStore
+from tests.aws_calls import aws_calls, unreachable
+from tests.moto_gaps import without_checksums
 from tests.unit import samples
-from tests.unit.calls import aws_calls, unreachable, without_checksums
 from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
 from tests.unit.stores.sides import COPY_PART_BYTES, Side, on_moto
 from tests.unit.stores.test_objects import BODY, FILE, KEY, LARGE, ORGANIZATION, TEMP_KEY, copy, opened, stored

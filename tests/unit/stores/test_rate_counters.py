@@ -62,12 +62,14 @@ def test_cache_that_is_away_is_asked_once_a_pause(
     let_pause_pass: Callable[[], None], logbook: Logbook, socket_enabled: None
 ) -> None:
     """On a port of this machine where nothing listens."""
-    counters = RateCounters(CACHE_AWAY.replace("//", "//:hunter2-secret@"))
+    told: list[str] = []
+    counters = RateCounters(CACHE_AWAY.replace("//", "//:hunter2-secret@"), lambda: told.append("away"))
     for number in range(5):
         assert counters.hit("3/minute", "a").allowed == (number < 3)
     assert len([m for m in logbook.messages if "cache is away" in m]) == 1
     let_pause_pass()
     assert not counters.hit("3/minute", "a").allowed
     assert len([m for m in logbook.messages if "cache is away" in m]) == 2
+    assert told == ["away", "away"]
     assert "hunter2" not in logbook.output + "".join(logbook.messages)
     assert not counters.is_reachable()

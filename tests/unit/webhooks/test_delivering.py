@@ -6,8 +6,12 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import EndpointConnectionError
+from pynamodb.exceptions import PynamoDBException
 
 from chalicelib.events.records import EventType
 from chalicelib.kernel.permissions import Scope
@@ -16,10 +20,10 @@ from chalicelib.webhooks.batches import deliver_batch
 from chalicelib.webhooks.logic import WebhookChange
 from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import DeliveryStatus
-from chalicelib.webhooks.tries import JITTER, WAITS_SECONDS
+from chalicelib.webhooks.tries import JITTER, MAX_RETRY_AFTER_SECONDS, WAITS_SECONDS
 from chalicelib.webhooks.wakeups import FAILING_SECONDS, FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS
+from tests.aws_calls import just_before, listening, unreachable
 from tests.memory.endpoints import OK, Post, answering, silent
-from tests.unit.calls import just_before, unreachable
 from tests.unit.webhooks.lab import URL, Lab
 
 DAY = 24 * 3600
@@ -133,6 +137,55 @@ def test_whatever_is_no_2xx_is_tried_again(lab: Lab, status: int) -> None:
     lab.behave(answering(204))
     lab.pass_time(30, step=6)
     assert lab.posted() == [event_id, event_id]
+
+
+def test_endpoint_that_says_when_to_come_again_is_sent_nothing_before(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(lambda _: Answer(429, 1, "", None, retry_after_seconds=3000))
+    (event_id,) = lab.happen()
+    lab.work()
+    (delivery,) = lab.deliveries(webhook)
+    assert delivery.next_try_at is not None
+    assert 2990 < delivery.next_try_at - time.time() <= 3001
+    lab.behave(OK)
+    later = lab.happen(3)
+    lab.pass_time(2900, step=50)
+    assert lab.posted() == [event_id]
+    lab.pass_time(400, step=50)
+    assert sorted(lab.posted()) == sorted([event_id, event_id, *later])
+    assert lab.now(webhook).progress.failing_since is None
+
+
+def test_endpoint_is_believed_for_some_hours_and_the_schedule_goes_on(lab: Lab) -> None:
+    """Neither later than the bound nor sooner than the schedule, and each time counts as a try."""
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(lambda _: Answer(503, 1, "", None, retry_after_seconds=10**12))
+    lab.happen()
+    lab.work()
+    waits: list[float] = []
+    while (delivery := lab.deliveries(webhook)[0]).next_try_at is not None:
+        waits.append(delivery.next_try_at - time.time())
+        assert delivery.attempts == len(waits)
+        lab.forward(waits[-1] + 1)
+        lab.sweep()
+        lab.work()
+    assert len(waits) == len(WAITS_SECONDS)
+    for wait, wanted in zip(waits, WAITS_SECONDS, strict=True):
+        assert max(wanted * (1 - JITTER), MAX_RETRY_AFTER_SECONDS) - 2 <= wait
+        assert wait <= max(wanted * (1 + JITTER), MAX_RETRY_AFTER_SECONDS) + 2
+
+
+def test_what_is_asked_for_by_people_does_not_wait_for_the_endpoint(lab: Lab) -> None:
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(lambda _: Answer(429, 1, "", None, retry_after_seconds=3000))
+    lab.happen()
+    lab.work()
+    lab.behave(OK)
+    lab.forward(10)
+    deliveries.send_test(lab.world.stores, lab.world.caller("anna"), webhook.webhook_id)
+    lab.publish()
+    lab.work()
+    assert len(lab.posts()) == 2
 
 
 def test_failing_endpoint_is_asked_with_one_event_at_a_time_and_less_and_less_often(lab: Lab) -> None:
@@ -397,6 +450,33 @@ def test_lease_of_a_worker_that_died_ends_and_the_sweep_sees_to_the_rest(lab: La
     assert lab.posted() == [event_id]
 
 
+def test_endpoint_that_has_taken_what_it_failed_at_fails_no_more_though_the_worker_dies(lab: Lab) -> None:
+    """Nothing would be left to tell so, and the next failure, after more than five days, would disable it."""
+    webhook = lab.webhook(types=["file.completed"])
+    lab.behave(answering(503))
+    (event_id,) = lab.happen()
+    lab.work()
+    lab.behave(OK)
+    lab.forward(10)
+    done: list[str] = []
+
+    def die_after_the_delivery(operation: str, _: AWSPreparedRequest) -> None:
+        if "dynamodb.TransactWriteItems" in done:
+            raise EndpointConnectionError(endpoint_url="https://away.example")
+        done.append(operation)
+
+    with listening(die_after_the_delivery), pytest.raises(PynamoDBException):
+        delivering.deliver(lab.world.stores, webhook.organization_id, webhook.webhook_id)
+    lab.pass_time(3600)
+    assert lab.posted() == [event_id] * 2
+    assert lab.now(webhook).progress.failing_since is None
+    lab.forward(6 * DAY)
+    lab.behave(answering(503))
+    lab.happen()
+    lab.work()
+    assert lab.now(webhook).enabled
+
+
 def test_worker_that_lost_its_lease_moves_nothing(lab: Lab) -> None:
     webhook = lab.webhook(types=["file.completed"])
     lab.happen()
@@ -453,3 +533,51 @@ def test_all_means_all_that_the_maker_sees(lab: Lab) -> None:
     assert Scope.AUDIT_READ not in webhook.scopes or Scope.AUDIT_READ in lab.world.caller("anna").scopes
     assert not webhook.wants("file.downloaded", "x")
     assert not webhook.wants("webhook.test", "another")
+
+
+# ---- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def metrics(capsys: pytest.CaptureFixture[str]) -> dict[str, list[Any]]:
+    """Values by name of what was written since the last look, in the form that CloudWatch reads."""
+    found: dict[str, list[Any]] = {}
+    for line in capsys.readouterr().out.splitlines():
+        told = json.loads(line)
+        for described in told.get("_aws", {}).get("CloudWatchMetrics", []):
+            assert described["Namespace"] == "Strongroom"
+            assert described["Dimensions"] == [["Stage"]]
+            for metric in described["Metrics"]:
+                found.setdefault(metric["Name"], []).append(told[metric["Name"]])
+    return found
+
+
+def test_time_from_completed_to_delivered_is_measured_where_an_endpoint_is_well(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.webhook()
+    lab.happen(3)
+    lab.happen(kind=EventType.FILE_RENAMED)
+    lab.forward(20)
+    lab.work()
+    ((*measured,),) = metrics(capsys)["CompletedToDelivered"]
+    assert len(measured) == 3, "of completed files only"
+    assert all(20_000 <= milliseconds < 60_000 for milliseconds in measured)
+
+
+def test_endpoint_that_was_away_counts_as_failed_tries_and_not_as_our_slowness(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.webhook(types=["file.completed"])
+    lab.behave(silent)
+    lab.happen()
+    lab.work()
+    assert metrics(capsys)["FailedTries"] == [[1]]
+    lab.happen(3)
+    lab.behave(OK)
+    lab.pass_time(600)
+    assert metrics(capsys).keys() == {"ChangeToReadable"}
+    lab.behave(answering(410))
+    lab.happen()
+    lab.work()
+    told = metrics(capsys)
+    assert (told["FailedTries"], told["WebhooksDisabled"]) == ([[1]], [[1]])

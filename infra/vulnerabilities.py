@@ -19,7 +19,7 @@ class NotCheckedError(Exception):
     """Nothing, or not everything, could be looked up; the sentence says why."""
 
 
-def audit(lock_file: str) -> list[dict[str, Any]]:
+def known_vulnerabilities(lock_file: str) -> list[dict[str, Any]]:
     """The packages of a lock file that have known vulnerabilities.
 
     :raises NotCheckedError: as `vulnerable_packages` does.
@@ -53,7 +53,7 @@ def main(lock_files: list[str]) -> int:
     known = unchecked = 0
     for lock_file in lock_files:
         try:
-            found = audit(lock_file)
+            found = known_vulnerabilities(lock_file)
         except NotCheckedError as error:
             print(f"{lock_file}: NOT CHECKED, {error}", file=sys.stderr)
             unchecked += 1

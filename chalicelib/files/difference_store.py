@@ -1,0 +1,77 @@
+"""By how much a change of a file moves its organisation's counters, and why the organisation's row refuses the change.
+
+The conditions themselves are where they are written, in ``FileStore``; what is here reads the row as it was.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib import keys
+from chalicelib.files.open_uploads_store import OpenChange
+from chalicelib.kernel.errors import QuotaExceeded, TooLarge, TooManyAtOnce
+
+PROCESSING = keys.count_key("processing", None)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much a change of one row moves its organisation's counters."""
+
+    reserved_bytes: int
+    reserved_files: int
+    counts: dict[str, int]
+    open_change: OpenChange | None
+    #: Of a new file that says its size, which the organisation's policy may refuse before any byte is sent.
+    announced_bytes: int | None = None
+    #: Refuses a file that begins to be processed where so many of the organisation are.
+    most_processing: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()) or self.open_change)
+
+    @property
+    def begins_processing(self) -> bool:
+        return self.most_processing is not None and self.counts.get(PROCESSING, 0) > 0
+
+
+def check_policy(organization_item: dict[str, Any], difference: Difference) -> None:
+    """:raises TooLarge: the new file has more bytes than the organisation takes."""
+    if difference.announced_bytes is None or "max_file_bytes" not in organization_item:
+        return
+    most = _number(organization_item, "max_file_bytes")
+    if difference.announced_bytes > most:
+        raise TooLarge(
+            f"The organisation takes files of at most {most} bytes; this one has {difference.announced_bytes}."
+        )
+
+
+def has_no_room(organization_item: dict[str, Any], difference: Difference) -> bool:
+    return (
+        _number(organization_item, "bytes_available") < difference.reserved_bytes
+        or _number(organization_item, "files_available") < difference.reserved_files
+    )
+
+
+def refusal_of(organization_item: dict[str, Any], difference: Difference) -> Exception:
+    counts = organization_item.get("counts", {}).get("M", {})
+    if difference.begins_processing and _number(counts, PROCESSING) >= (difference.most_processing or 0):
+        return TooManyAtOnce(_number(counts, keys.count_key("pending", None)))
+    return _quota_exceeded(organization_item, difference)
+
+
+def _quota_exceeded(organization_item: dict[str, Any], difference: Difference) -> QuotaExceeded:
+    if _number(organization_item, "files_available") < difference.reserved_files:
+        return QuotaExceeded(
+            f"The organisation holds {_number(organization_item, 'files_used')} files and may hold "
+            f"{_number(organization_item, 'quota_files')}. Delete files or ask your operator for more."
+        )
+    return QuotaExceeded(
+        f"This upload needs {difference.reserved_bytes} bytes; the organisation uses "
+        f"{_number(organization_item, 'bytes_used')} of its {_number(organization_item, 'quota_bytes')}. "
+        "Delete files or ask your operator for more."
+    )
+
+
+def _number(item: dict[str, Any], name: str) -> int:
+    return int(item.get(name, {}).get("N", 0))

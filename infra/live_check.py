@@ -1,0 +1,45 @@
+"""Asks a deployed API whether it is there: what a first client would see. Knows HTTP and the contract, not AWS."""
+
+from __future__ import annotations
+
+import time
+
+import httpx
+
+#: A new deployment of API Gateway reaches all its servers within seconds, a new function starts within some.
+PATIENCE_SECONDS = 60.0
+REQUEST_SECONDS = 15.0
+PAUSE_SECONDS = 1.0
+#: How the sentence begins when the API works and something that it needs does not.
+UNHEALTHY = "GET /health is 503"
+
+
+def check_once(url: str, transport: httpx.BaseTransport | None = None) -> str:
+    """Health, and a request that has to be refused in the contract's shape.
+
+    :param transport: what requests go through; the network without it.
+    :returns: what is wrong; nothing when all is well.
+    """
+    with httpx.Client(base_url=url.rstrip("/") + "/", timeout=REQUEST_SECONDS, transport=transport) as client:
+        try:
+            health = client.get("health")
+            if health.status_code != 200:
+                return f"GET /health is {health.status_code}, not 200: {health.text[:300]}"
+            me = client.get("auth/me")
+        except httpx.TransportError as error:
+            return f"there is no answer from {url}: {error}"
+    try:
+        refused = me.status_code == 401 and "error" in me.json()
+    except ValueError:
+        refused = False
+    return "" if refused else f"GET /auth/me without a session is {me.status_code}, not 401: {me.text[:300]}"
+
+
+def wait_for_answer(url: str, patience_seconds: float = PATIENCE_SECONDS) -> str:
+    """Ask until the answer is good, or the time is up. Returns as :func:`check_once`."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        found = check_once(url)
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(PAUSE_SECONDS)

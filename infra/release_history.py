@@ -1,0 +1,92 @@
+"""Which versions a stage has run: one record for each, in the artifacts bucket, with what is needed to run it again.
+
+Package and template are in the same bucket, named by their contents and never deleted. Secrets are in no record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from infra.deployment import DeploymentError
+
+#: The newest, which a listing shows.
+LISTED = 20
+
+
+@dataclass(frozen=True)
+class Record:
+    """A version that answered after it was deployed.
+
+    :param release_id: its time, so that ids sort by age.
+    :param template_key: of its template, with the place of its code, in the artifacts bucket.
+    :param digest: of its package.
+    :param parameters: that the stack then had, secrets left out.
+    """
+
+    release_id: str
+    version: str
+    digest: str
+    template_key: str
+    parameters: Mapping[str, str]
+
+
+def new_release_id() -> str:
+    return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+
+
+def write(s3: Any, bucket: str, stage: str, record: Record) -> None:
+    body = json.dumps(asdict(record), indent=2).encode()
+    s3.put_object(Bucket=bucket, Key=_prefix(stage) + record.release_id, Body=body, ContentType="application/json")
+
+
+def read_all(s3: Any, bucket: str, stage: str) -> list[Record]:
+    """The newest first."""
+    names = [
+        item["Key"]
+        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage))
+        for item in page.get("Contents", [])
+    ]
+    newest = sorted(names, reverse=True)[:LISTED]
+    return [Record(**json.load(s3.get_object(Bucket=bucket, Key=name)["Body"])) for name in newest]
+
+
+def delete_all(s3: Any, bucket: str, stage: str) -> None:
+    """Of a stage that is gone. Packages stay: other stages may run them."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage)):
+        for item in page.get("Contents", []):
+            s3.delete_object(Bucket=bucket, Key=item["Key"])
+
+
+def choose(records: list[Record], release_id: str | None) -> Record:
+    """The one to return to: that of this id, or the last one before the newest that is different from it.
+
+    :param records: the newest first.
+    :raises DeploymentError: there is none.
+    """
+    if release_id is not None:
+        found = [record for record in records if record.release_id == release_id]
+        if not found:
+            raise DeploymentError(f"There is no release {release_id}. 'strongroom releases' lists them.")
+        return found[0]
+    newest = records[0] if records else None
+    for record in records[1:]:
+        if newest is not None and _what_runs(record) != _what_runs(newest):
+            return record
+    raise DeploymentError("There is no earlier release to return to.")
+
+
+def read_template(s3: Any, bucket: str, record: Record) -> dict[str, Any]:
+    found: dict[str, Any] = json.load(s3.get_object(Bucket=bucket, Key=record.template_key)["Body"])
+    return found
+
+
+def _what_runs(record: Record) -> tuple[str, dict[str, str]]:
+    return record.template_key, dict(record.parameters)
+
+
+def _prefix(stage: str) -> str:
+    return f"releases/{stage}/"

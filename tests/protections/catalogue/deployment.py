@@ -1,0 +1,79 @@
+"""On AWS: what a deployment must not destroy, and what one organisation or client must not take from the others."""
+
+from __future__ import annotations
+
+from tests.protections.catalogue.places import UNIT_TESTS
+from tests.protections.catalogue.protection import Protection
+
+DEPLOYMENT_TESTS = f"{UNIT_TESTS}/operator/test_deployment.py"
+LEFTOVERS_TESTS = f"{UNIT_TESTS}/operator/test_leftovers.py"
+ACCOUNT_TESTS = f"{UNIT_TESTS}/operator/test_account.py"
+FAIR_SHARE_TESTS = f"{UNIT_TESTS}/logic/test_fair_share.py"
+TABLE_COUNTERS_TESTS = f"{UNIT_TESTS}/stores/test_table_counters.py"
+ADDRESSES_TESTS = f"{UNIT_TESTS}/http/test_addresses.py"
+
+DEPLOYMENT = (
+    Protection(
+        "A change that may replace data counts as one that does",
+        "Change.loses_data",
+        "self.replacement in ('True', 'Conditional')",
+        "self.replacement == 'True'",
+        (f"{DEPLOYMENT_TESTS}::test_change_that_may_lose_data_counts_as_one_that_does",),
+    ),
+    Protection(
+        "Nothing is changed before it is confirmed",
+        "deploy_stack",
+        "confirm is not None and not confirm(changes)",
+        "False",
+        (f"{DEPLOYMENT_TESTS}::test_nothing_is_made_before_it_is_confirmed",),
+    ),
+    Protection(
+        "What an earlier stack has left is kept where one of it holds data",
+        "clear_leftovers",
+        "not _OF[kind].is_empty(session, name)",
+        "False",
+        (f"{LEFTOVERS_TESTS}::test_nothing_is_removed_where_one_holds_data",),
+    ),
+    Protection(
+        "A bucket in another region is no left-over",
+        "_look_for_bucket",
+        "region != session.region_name",
+        "False",
+        (f"{LEFTOVERS_TESTS}::test_bucket_of_the_same_stage_in_another_region_is_left_alone",),
+    ),
+    Protection(
+        "A table's deletion protection is set",
+        "protect_tables",
+        "dynamodb.update_table(TableName=table, DeletionProtectionEnabled=True)",
+        "pass",
+        (f"{LEFTOVERS_TESTS}::test_tables_are_protected_once",),
+    ),
+    Protection(
+        "The triggers leave the API half of the account",
+        "concurrency_shares",
+        "executions // 2",
+        "executions",
+        (f"{ACCOUNT_TESTS}::test_triggers_of_a_new_account_leave_the_api_half",),
+    ),
+    Protection(
+        "One organisation leaves places of processing to the others",
+        "FileStore._move_counters",
+        "difference.begins_processing",
+        "False",
+        (f"{FAIR_SHARE_TESTS}::test_slow_files_of_one_leave_workers_to_the_others",),
+    ),
+    Protection(
+        "Of many that begin the next window of a counter one does",
+        "TableCounters._count_in_window",
+        "condition=CounterRow.ends_at <= now",
+        "pass",
+        (f"{TABLE_COUNTERS_TESTS}::test_no_count_is_lost_where_many_begin_the_next_window_at_once",),
+    ),
+    Protection(
+        "Of X-Forwarded-For only what trusted proxies have added is believed",
+        "exact_address",
+        "told[-1 - proxies] if len(told) > proxies and _is_address(told[-1 - proxies]) else peer",
+        "told[0]",
+        (f"{ADDRESSES_TESTS}::test_only_what_trusted_proxies_have_added_counts",),
+    ),
+)
