@@ -6,6 +6,7 @@ from chalicelib.accounts import second_factor_routes as second_factor
 from chalicelib.accounts import session_routes as sessions
 from chalicelib.api_keys import routes as api_keys
 from chalicelib.audit import routes as audit
+from chalicelib.console import routes as console
 from chalicelib.events import routes as events
 from chalicelib.files import routes as files
 from chalicelib.health import routes as health
@@ -32,4 +33,5 @@ ROUTES = (
     webhooks.routes,
     health.routes,
     openapi.routes,
+    console.routes,
 )

@@ -144,9 +144,21 @@ def _finish(template: Template) -> Template:
     definition |= gateway.definition_extras()
     # Chalice says this in the definition only; not every gateway reads it there, and one that does not spoils uploads.
     api["BinaryMediaTypes"] = definition["x-amazon-apigateway-binary-media-types"]
+    let_console_upload(template["Resources"]["TempBucket"]["Properties"])
     # Ours is ApiUrl, without the slash at its end.
     del template["Outputs"]["EndpointURL"]
     return template
+
+
+def let_console_upload(bucket: dict[str, Any]) -> None:
+    """The console is a page of the API's own addresses, and these stand in this template only."""
+    condition, of_others, none = bucket["CorsConfiguration"]["Fn::If"]
+    [rule] = of_others["CorsRules"]
+    own = [
+        {"Fn::Sub": "https://${RestAPI}.execute-api.${AWS::Region}.${AWS::URLSuffix}"},
+        {"Fn::If": ["HasDomain", {"Fn::Sub": "https://${DomainName}"}, none]},
+    ]
+    bucket["CorsConfiguration"] = {"CorsRules": [{**rule, "AllowedOrigins": own}, {"Fn::If": [condition, rule, none]}]}
 
 
 def _strip(contents: Path) -> None:

@@ -325,7 +325,7 @@ def _needed(account: Account) -> Iterator[tuple[bool, list[str], list[str]]]:
 
 def _named(account: Account, resource: str) -> str:
     text = resource.replace("ACCOUNT", account.account).replace("REGION", account.region)
-    return text.replace("strongroom-*", account.name).replace("/*", "/x").replace("-*", "-x") if text != "*" else text
+    return text if text == "*" else text.replace("strongroom-*", account.name).replace("*", "x")
 
 
 def _as_list(value: Any) -> list[str]:

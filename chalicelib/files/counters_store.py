@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib import keys
 from chalicelib.files.open_uploads_store import OpenChange, open_change
 from chalicelib.files.record import File
-from chalicelib.kernel.errors import QuotaExceeded, TooManyAtOnce
+from chalicelib.kernel.errors import QuotaExceeded, TooLarge, TooManyAtOnce
 
 #: The counter of the files in processing; their type is not known yet.
 PROCESSING = keys.count_key("processing", None)
@@ -23,6 +23,8 @@ class CounterChange:
     reserved_files: int
     counts: dict[str, int]
     open_change: OpenChange | None
+    #: Of a new file that says its size, which the organisation's policy may refuse before any byte is sent.
+    announced_bytes: int | None = None
     #: Refuses a file that begins to be processed where so many of the organisation are.
     most_processing: int | None = None
 
@@ -46,11 +48,23 @@ def difference_of(before: File | None, after: File | None) -> CounterChange:
         reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
         counts=counts,
         open_change=open_change(before, after),
+        announced_bytes=after.file_size if before is None and after is not None and after.size_is_exact else None,
     )
 
 
 def _counts_towards_quota(file: File | None) -> int:
     return 0 if file is None or file.status == "failed" else 1
+
+
+def check_policy(organization_item: dict[str, Any], difference: CounterChange) -> None:
+    """:raises TooLarge: the new file has more bytes than the organisation takes."""
+    if difference.announced_bytes is None or "max_file_bytes" not in organization_item:
+        return
+    most = _number(organization_item, "max_file_bytes")
+    if difference.announced_bytes > most:
+        raise TooLarge(
+            f"The organisation takes files of at most {most} bytes; this one has {difference.announced_bytes}."
+        )
 
 
 def has_no_room(organization_item: dict[str, Any], difference: CounterChange) -> bool:

@@ -19,7 +19,14 @@ from pynamodb.transactions import TransactGet, TransactWrite
 from chalicelib import keys
 from chalicelib.events.outbox_store import Outbox
 from chalicelib.events.records import Event
-from chalicelib.files.counters_store import PROCESSING, CounterChange, difference_of, has_no_room, refusal_of
+from chalicelib.files.counters_store import (
+    PROCESSING,
+    CounterChange,
+    check_policy,
+    difference_of,
+    has_no_room,
+    refusal_of,
+)
 from chalicelib.files.event_records import event_of, event_of_deletion, event_of_restoration
 from chalicelib.files.open_uploads_store import OpenUploadsStore, Room
 from chalicelib.files.record import File, RemovedFile
@@ -77,7 +84,11 @@ class FileStore:
         return file, organization
 
     def create(self, file: File) -> File:
-        """:raises QuotaExceeded: the organisation has no room for it; nothing is written."""
+        """Nothing is written when it is refused.
+
+        :raises TooLarge: the organisation's policy takes no file of this size.
+        :raises QuotaExceeded: the organisation has no room for it.
+        """
         try:
             return self._write(None, file)
         except VersionConflict:
@@ -239,6 +250,7 @@ class FileStore:
         """
         :returns: None when it is done; the user's item when only the room for open uploads was missing.
         :raises VersionConflict: the row is not as read.
+        :raises TooLarge: the organisation's policy takes no file of this size.
         :raises QuotaExceeded: the organisation has no room.
         """
 
@@ -257,8 +269,10 @@ class FileStore:
             refused = failed_conditions(error)
             if 0 in refused:
                 raise VersionConflict from error
-            if counters_at in refused and (room is None or has_no_room(refused[counters_at], difference)):
-                raise refusal_of(refused[counters_at], difference) from error
+            if counters_at in refused:
+                check_policy(refused[counters_at], difference)
+                if room is None or has_no_room(refused[counters_at], difference):
+                    raise refusal_of(refused[counters_at], difference) from error
             if room is not None and refused:
                 return refused.get(counters_at + 1, {})
             raise
@@ -287,6 +301,9 @@ class FileStore:
             condition &= OrganizationRow.bytes_available >= difference.reserved_bytes
         if difference.reserved_files > 0:
             condition &= OrganizationRow.files_available >= difference.reserved_files
+        if difference.announced_bytes is not None:
+            most = OrganizationRow.max_file_bytes
+            condition &= most.does_not_exist() | (most >= difference.announced_bytes)
         if difference.begins_processing:
             now_processing = Path(["counts", PROCESSING])
             condition &= now_processing.does_not_exist() | (now_processing < difference.most_processing)

@@ -20,6 +20,10 @@ class DirectUploads(Protocol):
     def bucket(self) -> str:
         """The name of the bucket, for clients; it gives no access."""
 
+    @property
+    def origin(self) -> str:
+        """Scheme and host of what is signed, which a page has to be allowed to talk to."""
+
     def presign_post(
         self,
         organization_id: str,

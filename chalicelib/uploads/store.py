@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from threading import Thread
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
@@ -52,6 +53,11 @@ class DirectUploadStore:
     @property
     def bucket(self) -> str:
         return self._bucket
+
+    @cached_property
+    def origin(self) -> str:
+        address = urlsplit(self._signer.generate_presigned_post(self._bucket, "-")["url"])
+        return f"{address.scheme}://{address.netloc}"
 
     def presign_post(
         self,

@@ -28,6 +28,12 @@ def json_lines(text: str) -> Response:
     return Response(body=text, status_code=200, headers={**RESPONSE_HEADERS, "Content-Type": "application/x-ndjson"})
 
 
+def page(text: str, media_type: str, headers: dict[str, Any]) -> Response:
+    """A document, script or style of the console, for a browser."""
+    told = {**RESPONSE_HEADERS, "Content-Type": f"{media_type}; charset=utf-8", **headers}
+    return Response(body=text, status_code=200, headers=told)
+
+
 def no_content() -> Response:
     return Response(body="", status_code=204, headers=dict(RESPONSE_HEADERS))
 

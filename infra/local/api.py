@@ -7,6 +7,7 @@ application runs in Chalice's local gateway as it is.
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 import os
@@ -32,7 +33,6 @@ from chalice.local import create_local_server as make_chalice_local
 
 from chalicelib.kernel.errors import BadInput, MethodNotAllowed, RouteNotFound, StrongroomError, TooLarge
 from chalicelib.web.answers import RESPONSE_HEADERS
-from infra.local.page import find_asset
 from infra.local.processes import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +66,8 @@ HEADER_LINE = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+:[^\r\n\x00]*\r?\n")
 #: A page whose own name is made to lead to this machine (DNS rebinding) sends that name. API_HOSTS adds to these.
 OWN_HOSTS = frozenset({"127.0.0.1", "localhost", "[::1]"})
 IDLE_CONNECTION_SECONDS = 60
+#: As the gateway of the template compresses.
+MIN_COMPRESSED_BYTES = 1024
 
 _log = logging.getLogger("gateway")
 
@@ -142,10 +144,6 @@ class RequestHandler(ChaliceRequestHandler):
         body = self.rfile.read(length) if length else None
         if body is not None and len(body) < length:
             self.close_connection = True
-            return
-        asset = find_asset(self.path.partition("?")[0]) if self.command in ("GET", "HEAD") else None
-        if asset is not None:
-            self._send(200, dict(asset.headers), asset.body)
             return
         headers = dict(self.headers.items())
         gateway = Gateway(self._app_object, self._config)
@@ -262,6 +260,9 @@ class RequestHandler(ChaliceRequestHandler):
 
     def _send(self, status: int, headers: dict[str, Any], body: str | bytes | None) -> None:
         payload = body.encode() if isinstance(body, str) else (body or b"")
+        if len(payload) >= MIN_COMPRESSED_BYTES and "gzip" in self.headers.get("accept-encoding", ""):
+            payload = gzip.compress(payload, compresslevel=5, mtime=0)
+            headers = {**headers, "Content-Encoding": "gzip", "Vary": _with(headers.get("Vary"), "Accept-Encoding")}
         self.send_response(status)
         for name, value in {**RESPONSE_HEADERS, **headers}.items():
             for one in value if isinstance(value, list) else [value]:
@@ -279,6 +280,12 @@ class RequestHandler(ChaliceRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing: the application logs each request, with its route instead of its address."""
+
+
+def _with(listed: Any, name: str) -> str:
+    """A header's list with one more name; the value may be a list of values."""
+    values = [listed] if isinstance(listed, str) else list(listed or [])
+    return ", ".join([*values, name])
 
 
 class Server(ThreadedHTTPServer):

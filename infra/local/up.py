@@ -188,7 +188,7 @@ def welcome(ports: Ports, folder: Path) -> str:
     return f"""
 Strongroom is up.
 
-  Page       {api}/           user admin of Acme Corp, at first with the password: password
+  Console    {api}/           user admin of Acme Corp, at first with the password: password
   API        {api}
   AWS        {emulator.endpoint(ports.aws)}            emulated: S3, SQS, DynamoDB
   Cache      {cache_url(ports.cache)}      Valkey
@@ -233,8 +233,8 @@ def watch(ports: Ports, running: Running) -> None:
 
 
 def source_state() -> dict[str, int]:
-    """When each source file of the functions was last changed."""
-    files = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py")]
+    """When each source file of the functions, or of the console, was last changed."""
+    files = [ROOT / "app.py", *(ROOT / "chalicelib").rglob("*.py"), *(ROOT / "chalicelib/console/static").rglob("*.*")]
     state = {}
     for file in files:
         with contextlib.suppress(FileNotFoundError):

@@ -52,9 +52,16 @@ def page_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def page_origins(page_port: int, api_port: int) -> list[str]:  # noqa: F811
-    """Another origin of the same site, so that cookies go along; the API's own; and one of another site."""
-    return [f"http://{HOST}:{page_port}", f"http://{HOST}:{api_port}", f"http://{OTHER_SITE}:{page_port}"]
+def limited_port() -> int:
+    """Of an API where few uploads may start at a time."""
+    return free_port()
+
+
+@pytest.fixture(scope="session")
+def page_origins(page_port: int, api_port: int, limited_port: int) -> list[str]:  # noqa: F811
+    """Another origin of the same site, so that cookies go along; the APIs' own; and one of another site."""
+    own = [f"http://{HOST}:{port}" for port in (page_port, api_port, limited_port)]
+    return [*own, f"http://{OTHER_SITE}:{page_port}"]
 
 
 @pytest.fixture(scope="session")

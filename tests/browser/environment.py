@@ -42,7 +42,7 @@ def prepare() -> None:
         _install_requirements()
     if _is_older(HERE / "node_modules" / ".package-lock.json", HERE / "package-lock.json"):
         print("Installing both lines of Uppy from npm ...", flush=True)
-        _run([*_npm(), "ci", "--ignore-scripts"], HERE, "npm could not install the packages of tests/browser")
+        _run([*npm(), "ci", "--ignore-scripts"], HERE, "npm could not install the packages of tests/browser")
     if find_chromium() is None:
         print(
             "No Chromium on this machine; taking the one that npm's @sparticuz/chromium carries (70 MB) ...", flush=True
@@ -92,7 +92,7 @@ def _install_requirements() -> None:
 
 def _unpack_chromium() -> None:
     folder = HERE / "chromium"
-    _run([*_npm(), "ci"], folder, "npm could not install @sparticuz/chromium")
+    _run([*npm(), "ci"], folder, "npm could not install @sparticuz/chromium")
     target = BUILD / "chromium"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
@@ -116,7 +116,7 @@ def _machine() -> str:
     return {"x86_64": "x64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
 
 
-def _npm() -> list[str]:
+def npm() -> list[str]:
     own = shutil.which("npm")
     return [own] if own else [str(Path(sys.executable).with_name("npm"))]
 

@@ -158,6 +158,9 @@ PUBLIC = {
     ("POST", "/organizations"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
+    ("GET", "/"),
+    ("GET", "/console/{version}/{name}"),
+    ("GET", "/console/{version}/{folder}/{name}"),
     ("GET", "/schemas/events.json"),
 }
 
@@ -267,12 +270,29 @@ def assert_error_shape(answer: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "/nothing/here"), ("PUT", "/files"), ("GET", "/auth/login"), ("GET", "/")]
+    ("method", "path"), [("GET", "/nothing/here"), ("PUT", "/files"), ("GET", "/auth/login"), ("DELETE", "/")]
 )
 def test_unknown_path_and_wrong_method_are_404_in_our_shape(stack: DeployedStack, method: str, path: str) -> None:
     answer = stack.api.request(method, path)
     assert answer.status_code == 404, answer.text
     assert_error_shape(answer)
+
+
+def test_console_is_below_the_stage_with_all_its_files(stack: DeployedStack) -> None:
+    document = stack.api.get("/")
+    assert document.headers["content-type"] == "text/html; charset=utf-8"
+    assert "script-src 'self'" in document.headers["content-security-policy"]
+    addresses = re.findall(r'(?:href|src)="/api(/console/[^"]+)"', document.text)
+    assert len(addresses) > 5
+    for address in addresses:
+        answer = stack.api.get(address)
+        assert answer.status_code == 200, address
+        assert "immutable" in answer.headers["cache-control"]
+
+
+def test_pages_of_the_api_may_send_bytes_to_storage(stack: DeployedStack) -> None:
+    rules = stack.session.client("s3").get_bucket_cors(Bucket=stack.outputs["TempBucket"])["CORSRules"]
+    assert any(stack.outputs["RestAPIId"] in origin for rule in rules for origin in rule["AllowedOrigins"])
 
 
 def test_the_api_has_no_stage_but_its_own(stack: DeployedStack) -> None:

@@ -41,6 +41,17 @@ def test_unknown_path_with_authorization_is_404_and_does_not_repeat_the_token(ru
     assert "s3cret" not in answer.text
 
 
+def test_long_answer_is_compressed_for_who_asks(running: Running) -> None:
+    address = f"{running.base_url}/openapi.json"
+    plain = httpx.get(address, headers={"Accept-Encoding": "identity"})
+    packed = httpx.get(address, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.headers["vary"] == "Accept-Encoding"
+    assert int(packed.headers["content-length"]) < len(plain.content) / 4
+    assert packed.json() == plain.json()
+
+
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "PROPFIND"])
 def test_wrong_method_is_405(running: Running, method: str) -> None:
     answer = httpx.request(method, f"{running.base_url}/health")

@@ -14,6 +14,7 @@ from tests.memory.wire import Wire
 
 class MemoryDirectUploads:
     bucket = TEMP_BUCKET
+    origin = "memory://temp"
 
     def __init__(self, wire: Wire, storage: Storage) -> None:
         self._wire = wire

@@ -21,7 +21,7 @@ MODULES = {
     for path in [ROOT / "app.py", *sorted((ROOT / "chalicelib").rglob("*.py"))]
 }
 #: The packages that are about a subject of the product, each with routes -> logic -> store inside.
-SUBJECT = r"(events|audit|webhooks|tenants|accounts|api_keys|invitations|files|uploads|processing|sweep|health)"
+SUBJECT = r"(events|audit|webhooks|tenants|accounts|api_keys|invitations|files|uploads|processing|sweep|health|console)"
 #: Logic and stores of a subject may know their own and what stands before it. Routes are where subjects meet.
 SUBJECT_ORDER = (
     "events",
@@ -36,6 +36,7 @@ SUBJECT_ORDER = (
     "processing",
     "sweep",
     "health",
+    "console",
 )
 #: What each kind of module may import, by full path; the first pattern that fits a module tells its kind.
 KINDS = (

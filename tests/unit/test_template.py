@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import re
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
 from chalicelib.webhooks import batches, delivering
 from infra import functions, gateway
-from infra.packaging import ROOT
+from infra.packaging import ROOT, let_console_upload
 from infra.template import (
     FOLDER,
     KEPT_BY_EVERY_STAGE,
@@ -210,6 +211,17 @@ def test_pages_of_allowed_origins_can_read_the_etag_of_a_part() -> None:
     assert rule["AllowedOrigins"] == {"Ref": "CorsOrigins"}
     assert "ETag" in rule["ExposedHeaders"]
     assert {"PUT", "POST"} <= set(rule["AllowedMethods"])
+
+
+def test_console_may_send_bytes_from_the_addresses_of_the_api() -> None:
+    bucket = copy.deepcopy(RESOURCES["TempBucket"]["Properties"])
+    let_console_upload(bucket)
+    own, of_others = bucket["CorsConfiguration"]["CorsRules"]
+    gateway_address, domain = own["AllowedOrigins"]
+    assert gateway_address["Fn::Sub"].startswith("https://${RestAPI}.execute-api.")
+    assert domain["Fn::If"][:2] == ["HasDomain", {"Fn::Sub": "https://${DomainName}"}]
+    assert "PUT" in own["AllowedMethods"]
+    assert of_others["Fn::If"][0] == "HasCors"
 
 
 # ---- Queue and trigger -----------------------------------------------------------------------------------------------

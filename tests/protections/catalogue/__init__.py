@@ -20,6 +20,7 @@ from __future__ import annotations
 from tests.protections.catalogue.answers import ANSWERS
 from tests.protections.catalogue.api_keys import API_KEYS
 from tests.protections.catalogue.audit import AUDIT
+from tests.protections.catalogue.console import CONSOLE
 from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
 from tests.protections.catalogue.deployment import DEPLOYMENT
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
@@ -55,6 +56,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "Events": EVENTS,
     "Webhooks": WEBHOOKS,
     "The audit trail": AUDIT,
+    "The console": CONSOLE,
     "Answers, names and logs": ANSWERS,
     "On AWS": DEPLOYMENT,
     "Migrations": MIGRATIONS,

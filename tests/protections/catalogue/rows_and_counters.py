@@ -152,4 +152,11 @@ ROWS_AND_COUNTERS = (
         "pass",
         ("tests/unit/direct/test_disabled_users.py::test_upload_that_starts_while_its_user_is_disabled_is_refused",),
     ),
+    Protection(
+        "A file that is larger than its organisation takes is refused before its bytes are sent",
+        "FileStore._move_counters",
+        "condition &= most.does_not_exist() | (most >= difference.announced_bytes)",
+        "pass",
+        (f"{DIRECT_TESTS}::test_file_that_the_organization_takes_no_more_of_is_refused_before_its_bytes",),
+    ),
 )

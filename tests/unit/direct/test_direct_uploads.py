@@ -21,12 +21,14 @@ from chalicelib.files.recounting import recount
 from chalicelib.platform import aws
 from chalicelib.sweep.sweeping import sweep
 from chalicelib.tenants import organizations as tenants
+from chalicelib.tenants.organization import Policy
 from chalicelib.uploads.direct_uploads import part_size
 from tests.aws_calls import listening
 from tests.moto_gaps import aws_answer
 from tests.unit.api import Api, Session
 from tests.unit.cloud import TEMP_BUCKET
 from tests.unit.conftest import Configure, SignIn
+from tests.unit.contract import check_error
 from tests.unit.world import World
 
 MEBIBYTE = 1024 * 1024
@@ -160,6 +162,24 @@ def test_bad_announcement_is_400_and_changes_nothing(
     before = world.snapshot()
     assert api.post("/files", anna, json_body=body).status == 400
     assert world.snapshot() == before
+
+
+@pytest.mark.parametrize(("size_bytes", "status"), [(1000, 201), (1001, 413), (500 * 10**9, 413)])
+def test_file_that_the_organization_takes_no_more_of_is_refused_before_its_bytes(
+    api: Api, anna: Session, world: World, size_bytes: int, status: int
+) -> None:
+    tenants.set_policy(world.stores, anna.caller.organization_id, Policy(max_file_bytes=1000))
+    answer = api.post("/files", anna, json_body={"filename": "a.bin", "size": size_bytes})
+    assert answer.status == status
+    if status == 413:
+        assert "at most 1000 bytes" in check_error(answer, 413)
+        assert world.organization().usage.bytes_used == 0
+        assert api.get("/files", anna).json["total"] == 0
+
+
+def test_upload_that_does_not_say_its_size_is_measured_later(api: Api, anna: Session, world: World) -> None:
+    tenants.set_policy(world.stores, anna.caller.organization_id, Policy(max_file_bytes=1000))
+    assert api.get("/s3/params?filename=a.bin", anna).status == 200
 
 
 def test_file_above_the_limit_is_413(api: Api, anna: Session, world: World) -> None:

@@ -49,7 +49,7 @@ def test_every_link_leads_to_a_file_and_a_section(document: Path) -> None:
 def test_the_index_names_every_document() -> None:
     docs = ROOT / "docs"
     named = {path for path, _ in links(docs / "README.md")}
-    assert {path.name for path in docs.iterdir() if path.is_file()} - {"README.md", "page.png"} <= named
+    assert {path.name for path in docs.iterdir() if path.is_file()} - {"README.md", "console.png"} <= named
 
 
 def test_the_readme_is_short() -> None:

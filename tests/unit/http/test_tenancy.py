@@ -26,6 +26,10 @@ PUBLIC = {
     ("POST", "/auth/second-factor"),
     ("GET", "/health"),
     ("GET", "/openapi.json"),
+    # Files of the source, the same for everyone.
+    ("GET", "/"),
+    ("GET", "/console/{version}/{name}"),
+    ("GET", "/console/{version}/{folder}/{name}"),
     ("GET", "/schemas/events.json"),
 }
 ROUTES = sorted((method, path) for path, methods in application.app.routes.items() for method in methods)

@@ -42,6 +42,9 @@ def form(side: Side, **changed: Any) -> PresignedPost:
 
 
 class TestForm:
+    def test_address_is_of_the_origin_that_pages_are_allowed_to_talk_to(self, side: Side) -> None:
+        assert form(side).url.startswith(side.direct_uploads.origin)
+
     def test_bytes_become_the_upload_that_processing_opens(self, side: Side) -> None:
         assert side.storage.send_form(form(side), BODY)
         assert side.storage.temp() == {KEY: BODY}
