@@ -63,7 +63,7 @@ def _without_secrets(text: str, drill: Drill) -> str:
     return " ".join(word.partition("?")[0] if "X-Amz-" in word else word for word in text.split(" "))
 
 
-def main(arguments: list[str]) -> int:
+def drill_account(arguments: list[str]) -> int:
     import boto3
 
     from infra.operator_events import act_as_operator
@@ -91,4 +91,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(drill_account(sys.argv[1:]))

@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from infra.drill import main, run_drill
+from infra.drill import drill_account, run_drill
 from infra.drill_steps import LAST_STEPS, PARAMETERS, STEPS, Drill
 from infra.packaging import Package
 
@@ -54,4 +54,4 @@ def test_step_that_fails_ends_the_drill_and_the_stage_is_deleted(
 @pytest.mark.parametrize("stage", ["prod", "local", "My_Stage"])
 def test_stage_that_is_kept_is_refused(stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DRILL_STAGE", stage)
-    assert main([]) == 2
+    assert drill_account([]) == 2

@@ -10,6 +10,7 @@ import pytest
 import time_machine
 
 from chalicelib.all_routes import ROUTES
+from chalicelib.console import assets
 from chalicelib.kernel.permissions import ROLE_SCOPES, Role, Scope
 from chalicelib.web.routing import Access, Operation
 from tests.unit.api import Api, Session
@@ -172,6 +173,7 @@ def test_reading_is_not_told(scene: Scene) -> None:
     }
     started = scene.made("/s3/multipart", filename="a.bin", metadata={"size": 4})
     ids |= {"upload_id": started["uploadId"], "part_number": "1"}
+    ids |= {"version": assets.version(), "folder": "vendor", "name": "x.js"}
     ticket = scene.api.post("/auth/ticket", scene.anna).json["base_path"].rpartition("/")[2]
     scene.world.cloud.forget_events()
     for name, operation in OPERATIONS.items():
