@@ -17,6 +17,7 @@ from infra.deployment import DeploymentError
 from infra.drill_report import DrillReport, Step, estimate
 from infra.drill_steps import FOLDER, LAST_STEPS, PARAMETERS, STEPS, Drill
 from infra.local.emulator import ROOT
+from infra.operator_events import act_as_operator
 from infra.release import own_version
 from infra.template import KEPT_STAGES
 
@@ -26,6 +27,7 @@ GIBIBYTE = 1024**3
 
 def run_drill(drill: Drill) -> DrillReport:
     """All steps up to the first that fails; then what deletes everything, but if the stage was not ours."""
+    act_as_operator()
     began = time.monotonic()
     report = DrillReport(drill.stage, drill.session.region_name, own_version())
     try:
@@ -38,7 +40,7 @@ def run_drill(drill: Drill) -> DrillReport:
             for step in LAST_STEPS:
                 _take(step, drill, report)
         hours = (time.monotonic() - began) / 3600
-        report.dollars = estimate(drill.traffic, hours, own_cache=not drill.given.get("CacheUrl"))
+        report.dollars = estimate(drill.traffic, hours, own_cache=drill.given.get("RateCounters") == "elasticache")
     return report
 
 
@@ -66,7 +68,6 @@ def _without_secrets(text: str, drill: Drill) -> str:
 def drill_account(arguments: list[str]) -> int:
     import boto3
 
-    from infra.operator_events import act_as_operator
     from infra.parameters import is_stage, read_pairs
 
     pairs = [one for one in arguments if one != "--parameter"]
@@ -75,7 +76,6 @@ def drill_account(arguments: list[str]) -> int:
         print(f"DRILL_STAGE={stage}: the drill deletes its stage, so it takes none that is kept.", file=sys.stderr)
         return 2
     size = int(os.environ.get("DRILL_BYTES") or GIBIBYTE)
-    act_as_operator()
     # As Ctrl-C, so that the stage is deleted.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:

@@ -109,9 +109,6 @@ def look_first(drill: Drill) -> str:
     account = drill.session.client("sts").get_caller_identity()["Account"]
     bucket = artifacts_bucket(account, drill.session.region_name)
     drill.had_artifacts = bucket in {one["Name"] for one in s3_client(drill.session).list_buckets()["Buckets"]}
-    if drill.session.client("apigateway").get_account().get("cloudwatchRoleArn"):
-        # The account's role for the gateway's logs stays as it is.
-        drill.given.setdefault("ManageGatewayLogRole", "false")
     findings = preflight(drill.session, drill.stage, drill.given)
     for one in findings:
         drill.say(f"  {one.state:<8} {one.check:<12} {one.sentence}")

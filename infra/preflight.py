@@ -200,7 +200,8 @@ def _concurrency(account: Account) -> Iterator[Finding]:
 
 def _network(account: Account) -> Iterator[Finding]:
     """Only ElastiCache needs a VPC."""
-    if account.stack is not None or account.given.get("CacheUrl"):
+    own_cache = account.given.get("RateCounters") == "elasticache" and not account.given.get("CacheUrl")
+    if account.stack is not None or not own_cache:
         yield Finding("network", State.OK, "No VPC has to be made.")
         return
     there = len(account.session.client("ec2").describe_vpcs()["Vpcs"])
@@ -212,23 +213,21 @@ def _network(account: Account) -> Iterator[Finding]:
     if there >= most:
         sentence = (
             f"There are {there} VPCs of {most}, and the stack makes one for its cache. Delete one, ask for more "
-            "(Service Quotas, 'Amazon VPC', 'VPCs per Region'), or give a cache: CacheUrl."
+            "(Service Quotas, 'Amazon VPC', 'VPCs per Region'), or count in the table: RateCounters=table."
         )
         yield Finding("network", State.WRONG, sentence)
     else:
-        yield Finding(
-            "network", State.OK, f"There are {there} VPCs of {most}; one is made if the stack has its own cache."
-        )
+        yield Finding("network", State.OK, f"There are {there} VPCs of {most}; one more is made for the cache.")
 
 
 def _log_role(account: Account) -> Iterator[Finding]:
     """One role of the whole account and region writes the logs of all its APIs."""
     arn = account.session.client("apigateway").get_account().get("cloudwatchRoleArn", "")
     own = f"/{account.name}-" in arn
-    if arn and not own and account.given.get("ManageGatewayLogRole", "true") == "true":
+    if arn and not own and account.given.get("ManageGatewayLogRole") == "true":
         sentence = (
-            f"API Gateway writes the logs of this account by {arn}, which is not of this stage. Give "
-            "ManageGatewayLogRole=false, so that it stays."
+            f"API Gateway writes the logs of this account by {arn}, which is not of this stage, and would no longer. "
+            "Leave ManageGatewayLogRole out: 'deploy' then uses the one that is there."
         )
         yield Finding("log role", State.WARNING, sentence)
     else:

@@ -147,11 +147,11 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, Any], str, State, str]] = {
         "concurrency", State.WARNING, "Lambda runs at most 10 functions at once here",
     ),
     "no room for a VPC": (
-        {}, {"ec2__describe_vpcs": {"Vpcs": [{"VpcId": f"vpc-{n}"} for n in range(5)]}},
-        "network", State.WRONG, "or give a cache: CacheUrl.",
+        {"RateCounters": "elasticache"}, {"ec2__describe_vpcs": {"Vpcs": [{"VpcId": f"vpc-{n}"} for n in range(5)]}},
+        "network", State.WRONG, "or count in the table: RateCounters=table.",
     ),
     "quota that may not be read": (
-        {},
+        {"RateCounters": "elasticache"},
         {
             "ec2__describe_vpcs": {"Vpcs": [{"VpcId": f"vpc-{n}"} for n in range(5)]},
             "service_quotas__get_service_quota": ("AccessDeniedException", "no", 403),
@@ -159,8 +159,9 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, Any], str, State, str]] = {
         "network", State.WRONG, "There are 5 VPCs of 5",
     ),
     "log role of others": (
-        {}, {"apigateway__get_account": {"cloudwatchRoleArn": f"arn:aws:iam::{ACCOUNT}:role/theirs"}},
-        "log role", State.WARNING, "Give ManageGatewayLogRole=false",
+        {"ManageGatewayLogRole": "true"},
+        {"apigateway__get_account": {"cloudwatchRoleArn": f"arn:aws:iam::{ACCOUNT}:role/theirs"}},
+        "log role", State.WARNING, "Leave ManageGatewayLogRole out",
     ),
     "domain alone": (
         {"DomainName": "files.example.com"}, {}, "domain", State.WRONG, "belong together; give both.",

@@ -52,13 +52,13 @@ def tables_of(world: World) -> list[str]:
 def test_backup_has_every_table_and_is_listed_and_deleted(operator: Operator, world: World) -> None:
     made = json.loads(operator.run("backup", "--name", "before-noon", "--json").stdout)
     assert (made["name"], made["tables"]) == ("before-noon", len(table_names()))
-    [listed] = json.loads(operator.done("backup", "--list", "--json"))
-    assert listed["name"] == "before-noon"
+    # Other tests may have left some: moto keeps backups beside the tables.
+    assert "before-noon" in {one["name"] for one in json.loads(operator.done("backup", "--list", "--json"))}
     assert (
         operator.done("backup", "--delete", "before-noon", "--yes")
         == f"{len(table_names())} tables' backups are deleted.\n"
     )
-    assert operator.done("backup", "--list") == "None.\n"
+    assert "before-noon" not in operator.done("backup", "--list")
 
 
 def test_deleted_file_is_back_with_row_counters_and_object(
@@ -66,16 +66,16 @@ def test_deleted_file_is_back_with_row_counters_and_object(
 ) -> None:
     before, usage = api.get(f"/files/{file_id}", anna).json, api.get("/usage", anna).json
     tables = tables_of(world)
-    operator.done("backup", "--name", "noon")
+    operator.done("backup", "--name", "at-noon")
     stays = str(api.upload(anna, b"newer").json["id"])
     world.drain()
     assert api.delete(f"/files/{file_id}", anna).status == 204
 
-    tried = json.loads(operator.run("restore", "--backup", "noon", "--dry-run", "--json").stdout)
+    tried = json.loads(operator.run("restore", "--backup", "at-noon", "--dry-run", "--json").stdout)
     assert (tried["files"], tried["restored"]) == (1, False)
     assert api.get(f"/files/{file_id}", anna).status == 404
 
-    said = operator.run("restore", "--backup", "noon", "--organization", "Acme", "--yes")
+    said = operator.run("restore", "--backup", "at-noon", "--organization", "Acme", "--yes")
     assert (said.exit_code, said.stdout.splitlines()[-1]) == (0, "1 files and 0 rows are back.")
     assert api.get(f"/files/{file_id}", anna).json == before
     assert content(world, file_id) == BODY
@@ -85,7 +85,7 @@ def test_deleted_file_is_back_with_row_counters_and_object(
     assert operator.done("recount", "Acme").splitlines()[-1].startswith("Right: 2 files")
     assert tables_of(world) == tables
     # Once more there is nothing to do.
-    again = json.loads(operator.run("restore", "--backup", "noon", "--yes", "--json").stdout)
+    again = json.loads(operator.run("restore", "--backup", "at-noon", "--yes", "--json").stdout)
     assert (again["files"], again["refused"]) == (0, [])
     kinds = [event["type"] for event in world.events()]
     assert kinds.count("file.restored") == 1
@@ -95,10 +95,10 @@ def test_deleted_file_is_back_with_row_counters_and_object(
 def test_file_restored_twice_is_told_twice(
     operator: Operator, world: World, api: Api, anna: Session, file_id: str
 ) -> None:
-    operator.done("backup", "--name", "noon")
+    operator.done("backup", "--name", "at-noon")
     for _ in range(2):
         api.delete(f"/files/{file_id}", anna)
-        assert operator.run("restore", "--backup", "noon", "--yes").exit_code == 0
+        assert operator.run("restore", "--backup", "at-noon", "--yes").exit_code == 0
     told = [event["id"] for event in world.events() if event["type"] == "file.restored"]
     assert len(set(told)) == 2
 
@@ -109,18 +109,18 @@ def test_deleted_organization_is_back_with_its_people(
     acme = anna.caller.organization_id
     others = api.upload(berta, b"of Bolt")
     assert others.status == 201
-    operator.done("backup", "--name", "noon")
+    operator.done("backup", "--name", "at-noon")
     operator.run("organizations", "delete", "Acme", "--yes")
-    assert operator.run("restore", "--backup", "noon", "--organization", acme, "--yes").exit_code == 1
+    assert operator.run("restore", "--backup", "at-noon", "--organization", acme, "--yes").exit_code == 1
     assert world.stores.organizations.find(acme) is None
 
     dry = json.loads(
         operator.run(
-            "restore", "--backup", "noon", "--organization", acme, "--with-accounts", "--dry-run", "--json"
+            "restore", "--backup", "at-noon", "--organization", acme, "--with-accounts", "--dry-run", "--json"
         ).stdout
     )
     assert dry["files"] == 1
-    done = operator.run("restore", "--backup", "noon", "--organization", acme, "--with-accounts", "--yes", "--json")
+    done = operator.run("restore", "--backup", "at-noon", "--organization", acme, "--with-accounts", "--yes", "--json")
     assert done.exit_code == 0, done.output
     assert json.loads(done.stdout)["rows"] == dry["rows"] > 4
     answer = api.login("anna", anna.password)
@@ -135,12 +135,12 @@ def test_deleted_organization_is_back_with_its_people(
 def test_file_whose_bytes_are_gone_is_named_and_has_no_row(
     operator: Operator, world: World, api: Api, anna: Session, file_id: str
 ) -> None:
-    operator.done("backup", "--name", "noon")
+    operator.done("backup", "--name", "at-noon")
     api.delete(f"/files/{file_id}", anna)
     for page in world.s3.get_paginator("list_object_versions").paginate(Bucket=PERMANENT_BUCKET):
         for item in page.get("Versions", []) + page.get("DeleteMarkers", []):
             world.s3.delete_object(Bucket=PERMANENT_BUCKET, Key=item["Key"], VersionId=item["VersionId"])
-    result = operator.run("restore", "--backup", "noon", "--yes")
+    result = operator.run("restore", "--backup", "at-noon", "--yes")
     assert result.exit_code == 1
     assert "its bytes are gone" in result.stderr
     assert world.file(file_id) is None
@@ -149,11 +149,11 @@ def test_file_whose_bytes_are_gone_is_named_and_has_no_row(
 def test_copies_are_deleted_whatever_fails(
     operator: Operator, world: World, api: Api, anna: Session, file_id: str
 ) -> None:
-    operator.done("backup", "--name", "noon")
+    operator.done("backup", "--name", "at-noon")
     api.delete(f"/files/{file_id}", anna)
     tables = tables_of(world)
     with refused("s3.ListObjectVersions"):
-        assert operator.run("restore", "--backup", "noon", "--yes").exit_code == 1
+        assert operator.run("restore", "--backup", "at-noon", "--yes").exit_code == 1
     assert tables_of(world) == tables
 
 
@@ -161,7 +161,7 @@ def test_copies_are_deleted_whatever_fails(
     ("options", "exit_code", "sentence"),
     [
         ([], 2, "Give either --to or --backup."),
-        (["--to", "2026-01-31T09:00:00Z", "--backup", "noon"], 2, "Give either --to or --backup."),
+        (["--to", "2026-01-31T09:00:00Z", "--backup", "at-noon"], 2, "Give either --to or --backup."),
         (["--to", "yesterday"], 2, "--to: 'yesterday' is no time such as 2026-01-31T09:00:00Z."),
         (["--to", "2026-01-31T09:00:00"], 2, "--to: '2026-01-31T09:00:00' is no time such as"),
         (["--backup", "never"], 1, f"There is no backup never of {STACK}-files."),
