@@ -24,7 +24,11 @@ from tests.faults.wire import Call, Mode
 
 #: API Gateway's, which can't be raised for a regional API without a request to AWS.
 GATEWAY_SECONDS = 29
-API = [key for key in SCENARIOS if not key.startswith(("process", "give-up", "sweep", "publish", "keep-up"))]
+_OTHER_FUNCTIONS = (
+    *("process", "give-up", "sweep", "publish", "keep-up"),
+    *(f"webhook-{what}" for what in ("wake", "deliver", "fail", "retry", "gone", "sweep")),
+)
+API = [key for key in SCENARIOS if not key.startswith(_OTHER_FUNCTIONS)]
 
 
 def function_timeout_seconds(name: str) -> int:
