@@ -22,6 +22,12 @@ INLINE_TEMPLATE_BYTES = 51_200
 # Losing one of these loses what customers gave us; in a queue that is uploads which wait. A change that removes one, or
 # replaces it or may do so, is refused.
 DATA_TYPES = frozenset({"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"})
+#: The properties whose change replaces one (AWS, CloudFormation's reference: "Update requires"). CloudFormation, and
+#: emulators more so, say "Conditional" of any property that refers to something else that may change.
+REPLACING_PROPERTIES = {
+    "AWS::S3::Bucket": frozenset({"BucketName", "BucketNamespace", "BucketNamePrefix", "ObjectLockEnabled"}),
+    "AWS::SQS::Queue": frozenset({"QueueName", "FifoQueue"}),
+}
 # IAM: the functions' roles. AUTO_EXPAND: SAM is a transform, run by CloudFormation.
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 # Seconds. A first deploy with ElastiCache takes about 15 minutes.
@@ -51,8 +57,16 @@ class Change:
 
     @property
     def loses_data(self) -> bool:
-        gone = self.action == "Remove" or self.replacement in ("True", "Conditional")
-        return gone and self.resource_type in DATA_TYPES
+        if self.resource_type not in DATA_TYPES:
+            return False
+        return self.action == "Remove" or self.replacement == "True" or self._may_be_replaced
+
+    @property
+    def _may_be_replaced(self) -> bool:
+        if self.replacement != "Conditional":
+            return False
+        replacing = REPLACING_PROPERTIES.get(self.resource_type)
+        return replacing is None or not self.scope or not replacing.isdisjoint(self.scope)
 
     def line(self) -> str:
         note = {"True": ", replaced", "Conditional": ", maybe replaced"}.get(self.replacement, "")

@@ -67,11 +67,14 @@ def check_value(name: str, value: str, parameter: Mapping[str, Any]) -> None:
     :param parameter: as the template declares it.
     :raises WrongParameter: the application or the template refuses the value.
     """
-    _check_by_setting(name, value)
+    _check_by_setting(name, value, parameter)
     _check_rules(name, value, parameter)
 
 
-def _check_by_setting(name: str, value: str) -> None:
+def _check_by_setting(name: str, value: str, parameter: Mapping[str, Any]) -> None:
+    if "AllowedValues" in parameter:
+        # The template turns the choice into settings: RateCounters=elasticache is an address for the application.
+        return
     setting = {camel_case(variable): setting for variable, setting in described().items()}.get(name)
     if setting is not None and value.strip():
         try:
@@ -91,7 +94,7 @@ def check_kept(stage: str, given: Mapping[str, str], stack: Mapping[str, Any] | 
         if name in known and name not in given and not known[name].get("NoEcho"):
             try:
                 # Not by the template's rules, which may have become narrower.
-                _check_by_setting(name, value)
+                _check_by_setting(name, value, known[name])
             except WrongParameter as error:
                 raise WrongParameter(f"The stack holds a wrong parameter. {error} Give it anew.") from None
 

@@ -51,6 +51,20 @@ def test_change_that_may_lose_data_counts_as_one_that_does(
     assert Change(action, "X", kind, replacement).loses_data == loses
 
 
+@pytest.mark.parametrize(
+    ("kind", "properties", "loses"),
+    [
+        ("AWS::S3::Bucket", ("CorsConfiguration",), False),
+        ("AWS::S3::Bucket", ("BucketName", "CorsConfiguration"), True),
+        ("AWS::SQS::Queue", ("RedrivePolicy",), False),
+        ("AWS::SQS::Queue", (), True),
+        ("AWS::DynamoDB::Table", ("StreamSpecification",), True),
+    ],
+)
+def test_perhaps_replaced_is_judged_by_what_changes(kind: str, properties: tuple[str, ...], loses: bool) -> None:
+    assert Change("Modify", "Thing", kind, "Conditional", properties).loses_data is loses
+
+
 def test_refusal_says_whether_the_loss_is_certain() -> None:
     sure = Change("Modify", "FilesTable", "AWS::DynamoDB::Table", "True")
     perhaps = Change("Modify", "UsersTable", "AWS::DynamoDB::Table", "Conditional")
