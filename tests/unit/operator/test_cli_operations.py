@@ -144,6 +144,23 @@ def test_sweep_repairs_what_is_overdue_and_says_so(operator: Operator, world: Wo
     assert "-1 is not in the range" in operator.refused("sweep", "--stale-seconds", "-1", exit_code=2)
 
 
+def test_files_that_a_crashing_function_had_received_are_processed_after_the_repair(
+    operator: Operator, world: World, api: Api, anna: Session
+) -> None:
+    """A function that breaks at import deletes no message, so each stays hidden for 90 minutes, up to three times."""
+    file_ids = [upload(api, anna) for _ in range(2)]
+    assert world.receive(10) is not None
+    assert world.work() == []
+    assert json.loads(operator.run("sweep", "--stale-seconds", "0", "--json").stdout)["done"]["requeued"] == 2
+    world.work()
+    assert [status_of(api, anna, file_id) for file_id in file_ids] == ["completed"] * 2
+    before = world.snapshot()["permanent"]
+    # What was received first comes back, and finds nothing to do.
+    world.forward()
+    assert world.work() == [[], []]
+    assert world.snapshot()["permanent"] == before
+
+
 # ---- deploy, and what fails underneath ---------------------------------------------------------------------------
 @pytest.mark.parametrize("pair", ["CacheUrl", "=value", ""])
 def test_parameter_that_is_no_pair_is_refused_before_anything_is_packaged(operator: Operator, pair: str) -> None:
