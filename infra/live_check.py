@@ -6,12 +6,14 @@ import time
 
 import httpx
 
+from chalicelib.health.probes import FRESH_SECONDS
+
 #: A new deployment of API Gateway reaches all its servers within seconds, a new function starts within some.
 PATIENCE_SECONDS = 60.0
 REQUEST_SECONDS = 15.0
 PAUSE_SECONDS = 1.0
-#: A process keeps what it knows of its dependencies for two seconds, and new permissions take effect within some.
-STEADY_SECONDS = 3.0
+#: A process keeps what it knows of its dependencies for some seconds, and new permissions take effect within some.
+STEADY_SECONDS = FRESH_SECONDS + 1.5
 #: How the sentence begins when the API works and something that it needs does not.
 UNHEALTHY = "GET /health is 503"
 

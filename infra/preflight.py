@@ -31,6 +31,7 @@ VPC_QUOTA_CODE = "L-F678F1CE"
 #: SimulatePrincipalPolicy answers in pages; asking for less at a time keeps one answer short.
 ACTIONS_AT_ONCE = 40
 CLOUDFORMATION = "cloudformation.amazonaws.com"
+_THROUGH_CLOUDFORMATION = {"ForAnyValue:StringEquals": {"aws:CalledVia": CLOUDFORMATION}}
 _GONE = frozenset({"404", "NoSuchBucket", "NotFound", "ResourceNotFoundException"})
 _FORBIDDEN = frozenset({"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "Forbidden"})
 
@@ -312,7 +313,8 @@ def principal_of(arn: str) -> str:
 def _needed(account: Account) -> Iterator[tuple[bool, list[str], list[str]]]:
     """Of each statement: whether it is for direct calls, its actions without wildcards, its resources."""
     for statement in (one for path in POLICIES for one in json.loads(path.read_text(encoding="utf-8"))["Statement"]):
-        if statement["Effect"] != "Allow" or "StringEquals" in statement.get("Condition", {}):
+        if statement["Effect"] != "Allow" or statement.get("Condition") not in (None, _THROUGH_CLOUDFORMATION):
+            # Of a context that only the call itself has, such as the boundary of the role that it makes.
             continue
         actions, resources = (_as_list(statement[field]) for field in ("Action", "Resource"))
         named = [action for action in actions if "*" not in action]

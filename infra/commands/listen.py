@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING
 
 import click
@@ -58,6 +59,9 @@ def listen(
     _require_url(url, "--forward")
     _require_url(base_url, "--base-url")
     secret = _require_secret(secret) if secret else new_secret()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        # Also where a shell has started it in the background, and so with SIGINT ignored.
+        signal.signal(number, signal.default_int_handler)
     feed_client = httpx.Client(base_url=base_url.rstrip("/") + "/", timeout=FEED_TIMEOUT_SECONDS)
     # A proxy of the environment is for the way out, and would not find the program.
     local_client = httpx.Client(timeout=FORWARD_TIMEOUT_SECONDS, trust_env=False)
