@@ -16,8 +16,8 @@ DEPLOYMENT = (
     Protection(
         "A change that may replace data counts as one that does",
         "Change.loses_data",
-        "self.replacement in ('True', 'Conditional')",
-        "self.replacement == 'True'",
+        "self._may_be_replaced",
+        "False",
         (f"{DEPLOYMENT_TESTS}::test_change_that_may_lose_data_counts_as_one_that_does",),
     ),
     Protection(
