@@ -37,7 +37,7 @@ FIRST_POLL_SECONDS = 0.2
 LAST_POLL_SECONDS = 3.0
 
 # What a first creation that failed is left in.
-_NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
+NEVER_CREATED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")
 _UNCHANGED = ("didn't contain changes", "No updates are to be performed")
 
 
@@ -100,7 +100,7 @@ def find_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
 def standing_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
     """The description of a stack that was created once. None also for what is left of a first creation that failed."""
     stack = find_stack(cloudformation, stack_name)
-    return None if stack is None or stack["StackStatus"] in (*_NEVER_CREATED, "REVIEW_IN_PROGRESS") else stack
+    return None if stack is None or stack["StackStatus"] in (*NEVER_CREATED, "REVIEW_IN_PROGRESS") else stack
 
 
 def stack_outputs(cloudformation: Any, stack_name: str) -> dict[str, str]:
@@ -204,7 +204,7 @@ def _ready_stack(cloudformation: Any, stack_name: str, report: Report, timeout_s
     status = stack["StackStatus"] if stack else ""
     if stack is None or status == "REVIEW_IN_PROGRESS":
         return None
-    if status in _NEVER_CREATED:
+    if status in NEVER_CREATED:
         report(f"{stack_name}: its first creation had failed; removing what is left of it.")
         delete_stack(cloudformation, stack_name, report=report, timeout_seconds=timeout_seconds)
         return None

@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.deployment import DeploymentError, find_stack
+from infra.deployment import NEVER_CREATED, DeploymentError, find_stack
 from infra.parameters import check_kept, check_parameters
 from infra.release import artifacts_bucket, stack_name_of
 from infra.template import everything_but_chalice
@@ -149,7 +149,7 @@ def _stack(account: Account) -> Iterator[Finding]:
     elif status.endswith("_IN_PROGRESS"):
         sentence = f"{account.name} is {status}: another deployment is running. Wait for it."
         yield Finding("stack", State.WRONG, sentence)
-    elif status in ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"):
+    elif status in NEVER_CREATED:
         sentence = f"{account.name} is {status}: its first creation failed. 'deploy' removes what is left of it."
         yield Finding("stack", State.WARNING, sentence)
     elif status.endswith("_FAILED"):
