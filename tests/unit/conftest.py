@@ -6,9 +6,11 @@ import json
 import os
 from collections.abc import Callable, Generator, Iterator
 from contextlib import nullcontext
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import time_machine
 from hypothesis import HealthCheck, settings
 
 from tests import aws_calls, faster, moto_gaps
@@ -44,6 +46,8 @@ settings.load_profile("unit")
 
 Configure = Callable[..., None]
 SignIn = Callable[..., Session]
+#: Where the clock of a test stands at first.
+START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="session")
@@ -103,6 +107,19 @@ def world(cloud: Cloud, logbook: Logbook) -> Iterator[World]:
     events = [event for event in world.written_events() if not made_by_hand(event)]
     check_form(events)
     assert not secrets_in(json.dumps(events, ensure_ascii=False), logbook.secrets), "a secret is in an event"
+
+
+@pytest.fixture
+def acme(world: World) -> str:
+    """The id of the organisation."""
+    return world.organizations["Acme"].organization_id
+
+
+@pytest.fixture
+def clock(world: World) -> Iterator[Any]:
+    """Time that stands at START until the test moves it."""
+    with time_machine.travel(START, tick=False) as clock:
+        yield clock
 
 
 @pytest.fixture

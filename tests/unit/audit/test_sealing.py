@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import EndpointConnectionError
 
@@ -19,21 +18,10 @@ from chalicelib.audit.sealing import Seal, canonical, seal_feed
 from chalicelib.events.outbox_store import read_records
 from infra.sealed_events import check_sealed_events
 from tests import aws_calls
-from tests.unit.audit.test_trail import START, date_segment, write
+from tests.unit.audit.test_trail import date_segment, write
 from tests.unit.cloud import NAMES, STACK
-from tests.unit.conftest import Configure
+from tests.unit.conftest import START, Configure
 from tests.unit.world import World
-
-
-@pytest.fixture
-def clock(world: World) -> Iterator[Any]:
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture
-def acme(world: World) -> str:
-    return world.organizations["Acme"].organization_id
 
 
 @pytest.fixture

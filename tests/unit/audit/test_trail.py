@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import time_machine
 
 from chalicelib.audit import export, trail
 from chalicelib.events.records import Event, EventType, Target
@@ -18,17 +16,9 @@ from chalicelib.kernel.clock import timestamp
 from tests import aws_calls
 from tests.unit.api import Api, Session
 from tests.unit.cloud import NAMES, STACK
-from tests.unit.conftest import SignIn
+from tests.unit.conftest import START, SignIn
 from tests.unit.contract import check_error, check_success
 from tests.unit.world import World
-
-START = datetime(2026, 3, 1, 12, tzinfo=UTC)
-
-
-@pytest.fixture
-def clock(world: World) -> Iterator[Any]:
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
 
 
 def write(world: World, count: int, kind: EventType = EventType.FILE_CREATED, target: str = "thing") -> None:

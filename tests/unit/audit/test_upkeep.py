@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import time_machine
 
 from chalicelib import keys
 from chalicelib.audit import upkeep
 from chalicelib.events.records import NOBODYS_ORGANIZATION, Event, EventType, Target
 from infra.sealed_events import check_sealed_events
 from tests import aws_calls
-from tests.unit.audit.test_trail import START
 from tests.unit.cloud import NAMES, STACK
 from tests.unit.world import World
 
 Fault = Callable[[World, str], AbstractContextManager[None]]
-
-
-@pytest.fixture
-def clock(world: World) -> Iterator[Any]:
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -12,11 +12,6 @@ from chalicelib.tenants.organization import Policy
 from tests.unit.world import World
 
 
-@pytest.fixture
-def acme(world: World) -> str:
-    return world.organizations["Acme"].organization_id
-
-
 @pytest.mark.parametrize(
     ("password", "sentence"),
     [

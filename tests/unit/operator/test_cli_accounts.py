@@ -24,11 +24,6 @@ from tests.unit.world import World
 PASSWORD = "a-new-password-1893"
 
 
-@pytest.fixture
-def acme(world: World) -> str:
-    return world.organizations["Acme"].organization_id
-
-
 # ---- organisations -----------------------------------------------------------------------------------------------
 def test_organization_is_created_and_listed_with_its_quota(operator: Operator, api: Api, anna: Session) -> None:
     api.upload(anna, b"hello")

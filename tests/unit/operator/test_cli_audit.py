@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import time_machine
 
 from chalicelib.audit import upkeep
 from chalicelib.events.records import EventType
-from tests.unit.audit.test_trail import START, write
+from tests.unit.audit.test_trail import write
 from tests.unit.cloud import NAMES
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
-
-
-@pytest.fixture
-def clock(world: World) -> Iterator[Any]:
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture
-def acme(world: World) -> str:
-    return world.organizations["Acme"].organization_id
 
 
 @pytest.fixture

@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import time_machine
 
 from chalicelib.audit import export
 from tests.unit.api import Api, Session
-from tests.unit.audit.test_trail import START, write
+from tests.unit.audit.test_trail import write
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
-
-
-@pytest.fixture
-def clock(world: World) -> Iterator[Any]:
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
 
 
 @pytest.fixture

@@ -3,31 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import time_machine
 
 from chalicelib.audit import upkeep
 from tests.unit.api import Api, Session
 from tests.unit.audit.test_sealing import CHANGES, expire, rewrite
-from tests.unit.audit.test_trail import START
 from tests.unit.cloud import NAMES
 from tests.unit.contract import check_success
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
-
-
-@pytest.fixture
-def clock(world: World) -> Iterator[Any]:
-    with time_machine.travel(START, tick=False) as clock:
-        yield clock
-
-
-@pytest.fixture
-def acme(world: World) -> str:
-    return world.organizations["Acme"].organization_id
 
 
 @pytest.fixture

@@ -15,11 +15,6 @@ from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
 
 
-@pytest.fixture
-def acme(world: World) -> str:
-    return world.organizations["Acme"].organization_id
-
-
 def test_operator_invites_to_any_role_whoever_comes_and_goes(
     operator: Operator, api: Api, world: World, acme: str, configure: Configure
 ) -> None:

@@ -16,11 +16,6 @@ from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
 
 
-@pytest.fixture
-def acme(world: World) -> str:
-    return world.organizations["Acme"].organization_id
-
-
 def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
