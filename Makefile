@@ -9,9 +9,8 @@ API_PORT   ?= 8000
 AWS_PORT   ?= 4566
 CACHE_PORT ?= 6379
 STATE_DIR  ?= .local
-BASE_URL   ?= http://127.0.0.1:$(API_PORT)
 STAGE      ?= local
-export API_PORT AWS_PORT CACHE_PORT STATE_DIR BASE_URL STAGE PYTHON
+export API_PORT AWS_PORT CACHE_PORT STATE_DIR STAGE PYTHON
 
 PY := .venv/bin/python
 
@@ -32,6 +31,7 @@ environments:
 up: environments ## Set everything up and run it on this machine, on 127.0.0.1 only; Ctrl-C stops it
 	@exec $(PY) -m infra.local.up
 
+smoke: export BASE_URL ?= http://127.0.0.1:$(API_PORT)
 smoke: app ## Walk through the API of a running stack (BASE_URL), step by step
 	@$(PY) -m infra.smoke
 

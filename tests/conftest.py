@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import gc
+import os
 
 import pytest
 from _pytest.runner import runtestprotocol
+
+# They name the stack that a person works with, which no test is about; make hands them on.
+for variable in ("BASE_URL", "STAGE"):
+    os.environ.pop(variable, None)
 
 #: Of pointers: with it the interpreter takes half a megabyte at once, most of it for the frames above.
 STACK_SLOTS = 40_000

@@ -73,8 +73,7 @@ def endpoint(cache_port: int, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 def point_at(patch: pytest.MonkeyPatch, url: str, folder: Path) -> None:
     """:param folder: the emulator's, with the operator's key."""
-    # BASE_URL is that of the stack of `make up`; the Makefile exports it.
-    for name in [name for name in os.environ if name.startswith("AWS_") or name == "BASE_URL"]:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
         patch.delenv(name)
     for name, value in client_environment(int(url.rsplit(":", 1)[1]), KeyFile(folder).operator()).items():
         patch.setenv(name, value)
