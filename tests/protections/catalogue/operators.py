@@ -58,7 +58,7 @@ OPERATORS = (
         "_remove_files",
         "finish_removal(stores, removed)",
         "pass",
-        (f"{REMOVAL_TESTS}::test_interrupted_at_any_call_it_is_completed_by_the_next_run",),
+        (f"{REMOVAL_TESTS}::test_objects_that_an_interrupted_run_has_left_are_deleted_by_the_next",),
     ),
     Protection(
         "A deleted organisation is not found",
