@@ -71,7 +71,8 @@ test-localstack: app ## The integration tests against LocalStack, without Docker
 test-browser: environments ## Uppy from npm, unmodified, in a real Chromium against the real stack (gets both if missing)
 	@$(PY) -m tests.browser
 
-bench: environments ## Measure AWS calls, CPU, memory, cold start and events; prints tables and writes JSON
+bench: environments ## Measure CPU beside a plain application, AWS calls, memory, cold start, events; prints, writes JSON
+	@infra/bootstrap.sh plain
 	@$(PY) -m benchmarks
 
 soak: environments ## Upload for SECONDS (120) in every way, then follow the events as long while processes are killed
@@ -106,7 +107,7 @@ drill-aws: app ## Once, in an account: deploy, use, break, roll back and delete 
 	@$(PY) -m infra.drill $(foreach pair,$(PARAMETERS),--parameter '$(pair)')
 
 LOCKS := requirements requirements-dev requirements-emulator infra/requirements/uv infra/requirements/container \
-         infra/requirements/vulnerabilities tests/browser/requirements
+         infra/requirements/vulnerabilities tests/browser/requirements benchmarks/plain/requirements
 
 lock: app ## Resolve each requirements file (*.in) into pinned versions with hashes (*.txt)
 	@for name in $(LOCKS); do \
@@ -126,4 +127,4 @@ clean-data: ## Delete the data of 'make up' in STATE_DIR
 	@rm -rf "$(STATE_DIR)" && echo "The data in $(STATE_DIR) is gone."
 
 clean: ## Delete the virtual environments and everything built
-	@rm -rf .venv .venv-emulator .venv-vulnerabilities build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-emulator .venv-vulnerabilities .venv-plain build .mypy_cache .ruff_cache .pytest_cache .hypothesis

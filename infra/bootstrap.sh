@@ -4,6 +4,7 @@
 #   infra/bootstrap.sh app               .venv: the application, its tests and its tools
 #   infra/bootstrap.sh emulator          .venv-emulator: the emulator, whose pinned botocore must not meet the application's
 #   infra/bootstrap.sh vulnerabilities   .venv-vulnerabilities: pip-audit, for `make vulnerabilities` only
+#   infra/bootstrap.sh plain             .venv-plain: the application that `make bench` compares ours with
 #
 # Each package is installed only if it has one of the hashes in the lock file: uv itself as well. The command
 # `strongroom` is this folder itself.
@@ -40,7 +41,8 @@ case "${1:-}" in
     app) venv=.venv requirements=requirements-dev.txt what="the application's environment" ;;
     emulator) venv=.venv-emulator requirements=requirements-emulator.txt what="the emulator's environment" ;;
     vulnerabilities) venv=.venv-vulnerabilities requirements=infra/requirements/vulnerabilities.txt what="the environment of pip-audit" ;;
-    *) fail "usage: infra/bootstrap.sh app|emulator|vulnerabilities" ;;
+    plain) venv=.venv-plain requirements=benchmarks/plain/requirements.txt what="the environment of the plain application" ;;
+    *) fail "usage: infra/bootstrap.sh app|emulator|vulnerabilities|plain" ;;
 esac
 
 python=$(find_python) || exit 1
