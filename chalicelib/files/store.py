@@ -7,7 +7,6 @@ writers can't both win, whatever crashes, repeats or overtakes. The event that t
 
 from collections.abc import Iterator
 from dataclasses import fields, replace
-from itertools import islice
 from typing import Any
 
 from pynamodb.exceptions import DoesNotExist, TransactGetError, TransactWriteError
@@ -33,13 +32,15 @@ from chalicelib.files.record import File, RemovedFile
 from chalicelib.files.rows import FileRow
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import VersionConflict
-from chalicelib.platform.tables import Tables, contention_on_condition, failed_conditions
+from chalicelib.platform.columns import reader_of
+from chalicelib.platform.tables import Query, Tables, contention_on_condition, failed_conditions
 from chalicelib.tenants.organization import Organization
 from chalicelib.tenants.rows import OrganizationRow
 from chalicelib.tenants.store import OrganizationStore, to_organization
 
 #: An operator may change the quota between two tries; not many times.
 MAX_QUOTA_LOOKUPS = 3
+_read_file = reader_of(File)
 _FILE_FIELDS = [f.name for f in fields(File)]
 _NUMBERS = {f.name for f in fields(File) if f.type in (int, "int", int | None)}
 
@@ -57,10 +58,8 @@ class FileStore:
         self._known_quotas: dict[str, int] = {}
 
     def find(self, organization_id: str, file_id: str) -> File | None:
-        try:
-            return _to_file(self._files.get(organization_id, file_id, consistent_read=True))
-        except DoesNotExist:
-            return None
+        item = self._tables.find_item(self._files, organization_id, file_id)
+        return _read_file(item) if item is not None else None
 
     def find_with_organization(self, organization_id: str, file_id: str) -> tuple[File | None, Organization | None]:
         """Both in one consistent call; in two calls while another transaction holds the organisation's counters."""
@@ -158,10 +157,10 @@ class FileStore:
     ) -> list[File]:
         """At most ``limit`` files, newest first, from the one that was created before ``before_id`` on.
 
-        :param skip: leave out so many first. One query all the same, but DynamoDB reads, and bills, what is skipped.
+        :param skip: leave out so many first, which DynamoDB reads, and bills, all the same.
         """
-        rows = _query(self._files, organization_id, status, mime_type, before_id, skip + limit)
-        return [_to_file(row) for row in islice(rows, skip, None)]
+        query = _query(self._files, organization_id, status, mime_type, before_id)
+        return [_read_file(item) for item in self._tables.query_items(self._files, query, limit, skip)]
 
     def all_of(self, organization_id: str) -> Iterator[File]:
         """Every file of the organisation. Reads all rows; for operators."""
@@ -317,24 +316,17 @@ class FileStore:
 
 
 def _query(
-    model: type[FileRow],
-    organization_id: str,
-    status: str | None,
-    mime_type: str | None,
-    before_id: str | None,
-    limit: int,
-) -> Iterator[FileRow]:
-    older: Any = (FileRow.file_id < before_id) if before_id else None
-    options: dict[str, Any] = {"scan_index_forward": False, "limit": limit}
+    model: type[FileRow], organization_id: str, status: str | None, mime_type: str | None, before_id: str | None
+) -> Query:
+    older = (FileRow.file_id < before_id) if before_id else None
     if status and mime_type:
         partition = keys.status_and_mime_partition(organization_id, status, mime_type)
-        return model.by_status_and_mime_type.query(partition, older, **options)
+        return Query(partition, older, model.by_status_and_mime_type.Meta.index_name)
     if status:
-        return model.by_status.query(keys.status_partition(organization_id, status), older, **options)
+        return Query(keys.status_partition(organization_id, status), older, model.by_status.Meta.index_name)
     if mime_type:
-        return model.by_mime_type.query(keys.mime_partition(organization_id, mime_type), older, **options)
-    rows: Iterator[FileRow] = model.query(organization_id, older, consistent_read=True, **options)
-    return rows
+        return Query(keys.mime_partition(organization_id, mime_type), older, model.by_mime_type.Meta.index_name)
+    return Query(organization_id, older)
 
 
 def _to_row(model: type[FileRow], file: File) -> FileRow:

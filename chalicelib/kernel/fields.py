@@ -5,6 +5,7 @@ Row, JSON, OpenAPI schema and reset follow from this description, so that a new 
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
+from functools import cache
 from typing import Any
 
 _SHOWN, _RESET = "shown", "reset"
@@ -41,7 +42,8 @@ def resets(record_type: type) -> dict[str, Any]:
 def to_json(record: Any) -> dict[str, Any]:
     """The record as the contract shows it."""
     shape: dict[str, Any] = {}
-    for name, how in _shown_fields(type(record)):
+    kind: Any = type(record)
+    for name, how in _shown_fields(kind):
         if how.only_of in (None, record.status):
             hidden = how.null_unless is not None and not getattr(record, how.null_unless)
             shape[how.name or name] = None if hidden else getattr(record, name)
@@ -68,5 +70,6 @@ def json_schema(record_type: type) -> dict[str, Any]:
     return schema
 
 
-def _shown_fields(record_type: type) -> list[tuple[str, Shown]]:
+@cache
+def _shown_fields(record_type: Any) -> list[tuple[str, Shown]]:
     return [(f.name, f.metadata[_SHOWN]) for f in fields(record_type) if _SHOWN in f.metadata]

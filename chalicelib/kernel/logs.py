@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.config import Settings
@@ -93,15 +93,32 @@ def _extras(record: logging.LogRecord) -> dict[str, Any]:
     return {key: value for key, value in vars(record).items() if key not in _STANDARD}
 
 
+class _StandardOutput(logging.StreamHandler[TextIO]):
+    """Writes to what is standard output at the time: it may be exchanged after the handler was made."""
+
+    def __init__(self) -> None:
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self) -> TextIO:  # type: ignore[override]
+        return sys.stdout
+
+
 def configure(settings: Settings) -> None:
-    """Send all logging to standard output in the stage's form. Repeatable."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter())
+    """Send all logging to standard output in the stage's form. Repeatable, and nothing when it is so already."""
     root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(settings.log_level)
+    form: type[logging.Formatter] = JsonFormatter if settings.log_format == "json" else TextFormatter
+    match root.handlers:
+        case [_StandardOutput(formatter=formatter)] if type(formatter) is form:
+            pass
+        case _:
+            handler = _StandardOutput()
+            handler.setFormatter(form())
+            root.handlers[:] = [handler]
+    # Setting a level makes every logger of the process forget which levels it passes on.
+    if logging.getLevelName(root.level) != settings.log_level:
+        root.setLevel(settings.log_level)
     # Below WARNING these tell of every request, with headers; none of it is ours to log.
     for chatty in map(logging.getLogger, ("botocore", "boto3", "urllib3", "pynamodb", "limits")):
-        # Setting a level makes every logger of the process forget which levels it passes on.
         if chatty.level != logging.WARNING:
             chatty.setLevel(logging.WARNING)

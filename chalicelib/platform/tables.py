@@ -5,15 +5,20 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, TypeVar
 
 from botocore.exceptions import ClientError
 from pynamodb.connection import Connection
 from pynamodb.exceptions import PynamoDBException, TransactWriteError
+from pynamodb.expressions.condition import Condition
 from pynamodb.models import Model
+from pynamodb.pagination import ResultIterator
 from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel.errors import Unavailable, VersionConflict
+from chalicelib.platform.columns import Item
 
 Row = TypeVar("Row", bound=Model)
 
@@ -27,6 +32,9 @@ MAX_RETRIES = 2
 MAX_CONTENDED_ATTEMPTS = 12
 CONTENDED_WAIT_SECONDS = 0.02
 CONTENDED_MAX_WAIT_SECONDS = 0.6
+
+#: Up to so many rows it costs less to read what is skipped along with the page than to ask once more.
+MAX_SKIPPED_IN_PAGE = 100
 
 #: DynamoDB's words for "not now": the same call may well succeed a moment later.
 _TRANSIENT_REASONS = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
@@ -46,6 +54,33 @@ class ClientLimits:
     read_timeout_seconds = READ_TIMEOUT_SECONDS
     max_retry_attempts = MAX_RETRIES
     max_pool_connections = 50
+
+
+@dataclass(frozen=True)
+class Query:
+    """Rows of one partition of a table or of an index, newest first."""
+
+    partition: str
+    condition: Condition | None = None
+    #: Without one it is the table's own partition, which is read consistently; an index can't be.
+    index_name: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        of_index = {"index_name": self.index_name} if self.index_name else {"consistent_read": True}
+        return {**of_index, "scan_index_forward": False}
+
+
+def _key_after(connection: Any, query: Query, count: int) -> Any:
+    """Where the rows after the first ``count`` begin; None when there are no more."""
+    key = None
+    while count > 0:
+        options = {**query.options(), "exclusive_start_key": key, "limit": count, "select": "COUNT"}
+        answer = connection.query(query.partition, query.condition, **options)
+        count -= answer["Count"]
+        key = answer.get("LastEvaluatedKey")
+        if key is None:
+            return None
+    return key
 
 
 class Tables:
@@ -81,6 +116,29 @@ class Tables:
             of_table.connection = self.connection
             self._bound[model] = bound
         return self._bound[model]  # type: ignore[return-value]
+
+    def find_item(self, model: type[Model], hash_key: str, range_key: str | None = None) -> Item | None:
+        """The row as it is stored, read consistently; for those who make a record of it without a model."""
+        connection: Any = model._get_connection()
+        found: Item | None = connection.get_item(hash_key, range_key, consistent_read=True).get("Item")
+        return found
+
+    def query_items(self, model: type[Model], query: Query, limit: int, skip: int = 0) -> Iterator[Item]:
+        """At most ``limit`` rows as they are stored, after the first ``skip``.
+
+        DynamoDB reads, and bills, what is skipped, but it is not sent: it is counted by a query of its own, or by one
+        for each megabyte that it reads.
+        """
+        connection: Any = model._get_connection()
+        options = query.options()
+        if skip > MAX_SKIPPED_IN_PAGE:
+            options["exclusive_start_key"] = start = _key_after(connection, query, skip)
+            if start is None:
+                return iter(())
+            skip = 0
+        arguments = [query.partition, query.condition]
+        rows = ResultIterator[Item](connection.query, arguments, {**options, "limit": skip + limit}, limit=skip + limit)
+        return islice(rows, skip, None)
 
     def transact(self, fill: Callable[[TransactWrite], None]) -> None:
         """All of it or nothing, tried again while other transactions hold the same rows.

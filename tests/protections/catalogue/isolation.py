@@ -13,15 +13,15 @@ ISOLATION = (
     Protection(
         "A file is found by its organisation only",
         "FileStore.find",
-        "_to_file(self._files.get(organization_id, file_id, consistent_read=True))",
-        "next((_to_file(row) for row in self._files.scan(FileRow.file_id == file_id)), None)",
+        "self._tables.find_item(self._files, organization_id, file_id)",
+        "next((row.serialize() for row in self._files.scan(FileRow.file_id == file_id)), None)",
         (f"{TENANCY_TESTS}::test_file_of_another_organization_is_404_and_stays_as_it_is",),
     ),
     Protection(
         "A list has the files of its organisation only",
-        "_query",
-        "model.query(organization_id, older, consistent_read=True, **options)",
-        "model.scan(limit=limit)",
+        "FileStore.page",
+        "[_read_file(item) for item in self._tables.query_items(self._files, query, limit, skip)]",
+        "[_to_file(row) for row in self._files.scan(limit=limit)]",
         (f"{TENANCY_TESTS}::test_list_shows_the_own_organization_only",),
     ),
     Protection(

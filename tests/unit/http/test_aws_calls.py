@@ -11,13 +11,14 @@ import pytest
 from chalicelib.events.records import PendingEvent
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
+from chalicelib.platform.tables import MAX_SKIPPED_IN_PAGE
 from chalicelib.uploads.parts import MIN_PART_BYTES
 from tests.aws_calls import aws_calls
 from tests.unit import samples
 from tests.unit.api import Api, Session
 from tests.unit.authenticator import STEP_SECONDS, challenge, complete, set_up, stopped_clock
 from tests.unit.contract import check_error, check_success
-from tests.unit.http.test_listing import add
+from tests.unit.http.test_listing import add, add_rows
 from tests.unit.keys import make_key
 from tests.unit.webhooks.lab import lab_of
 from tests.unit.world import World
@@ -184,6 +185,14 @@ def test_wrong_code_costs_its_event(api: Api, anna: Session) -> None:
         waiting = challenge(api, anna)
         calls = calls_of(lambda: check_error(complete(api, waiting, made.code(-600)), 401))
     assert calls == [READ, READ, "dynamodb.PutItem"]
+
+
+def test_far_offset_costs_one_query_more(api: Api, anna: Session, world: World) -> None:
+    far = MAX_SKIPPED_IN_PAGE + 1
+    assert calls_of(lambda: api.get(f"/files?offset={far - 1}", anna)) == [READ, READ, "dynamodb.Query"]
+    assert calls_of(lambda: api.get(f"/files?offset={far}", anna)) == [READ, READ, "dynamodb.Query"], "nothing is left"
+    add_rows(world, anna.caller, far + 1)
+    assert calls_of(lambda: api.get(f"/files?offset={far}", anna)) == [READ, READ, "dynamodb.Query", "dynamodb.Query"]
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)

@@ -11,7 +11,10 @@ import pytest
 
 from chalicelib import keys
 from chalicelib.files.record import File, FileStatus
+from chalicelib.files.rows import FileRow
+from chalicelib.files.store import _to_row
 from chalicelib.kernel.caller import Caller
+from chalicelib.platform.tables import MAX_SKIPPED_IN_PAGE
 from chalicelib.uploads import form_uploads as uploads
 from tests.unit.api import Api, Session
 from tests.unit.contract import check_error, check_file_record, check_rate_limit_headers, check_success
@@ -38,6 +41,17 @@ def add(world: World, caller: Caller, count: int) -> list[File]:
         if status in ("completed", "failed"):
             file = replace(file, processed_at=file.created_at)
         made.append(world.stores.files.create(file))
+    return made
+
+
+def add_rows(world: World, caller: Caller, count: int) -> list[File]:
+    """Completed files, oldest first, as rows alone: many, and quickly. Totals don't count them."""
+    model = world.stores.tables.bind(FileRow)
+    template = uploads.new_file(caller, "a.txt", None, 1)
+    made = [replace(template, file_id=keys.new_file_id(), status="completed") for _ in range(count)]
+    with model.batch_write() as batch:
+        for file in made:
+            batch.save(_to_row(model, file))
     return made
 
 
@@ -274,3 +288,17 @@ def test_ids_of_one_moment_keep_their_order() -> None:
     made = [keys.new_file_id() for _ in range(5000)]
     assert made == sorted(made)
     assert len(set(made)) == len(made)
+
+
+MANY = MAX_SKIPPED_IN_PAGE + 25
+
+
+@pytest.mark.parametrize("filters", ["", "&status=completed"])
+def test_far_offsets_skip_as_many_as_near_ones(api: Api, anna: Session, world: World, filters: str) -> None:
+    """Beyond a hundred what is skipped is counted by a query of its own."""
+    newest = newest_first(world.cloud.remember("many rows", lambda: add_rows(world, anna.caller, MANY), ("files",)))
+    for offset in (0, 99, 100, 101, 110, MANY - 1, MANY, MANY + 1, 10_000):
+        answer = api.get(f"/files?limit=10&offset={offset}{filters}", anna)
+        check_success(answer)
+        assert ids(answer.json) == newest[offset : offset + 10], offset
+        assert (answer.json["next_cursor"] is not None) == (offset + 10 < MANY), offset

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import jsonschema_rs
 import pytest
+from pynamodb.exceptions import AttributeDeserializationError
 
 from chalicelib.files.record import File
 from chalicelib.kernel.fields import json_schema, resets, shown, to_json
-from chalicelib.platform.columns import columns_of
+from chalicelib.platform.columns import columns_of, reader_of
 from tests.unit.world import World
 
 
@@ -91,3 +92,23 @@ def test_each_field_of_a_file_survives_its_row(world: World) -> None:
     assert all(
         getattr(written, f.name) != f.default for f in fields(File) if f.name not in ("version", "listed_as_open")
     )
+
+
+ITEM: dict[str, dict[str, Any]] = {
+    "depot": {"S": "d"},
+    "parcel_id": {"S": "1"},
+    "status": {"S": "open"},
+    "grams": {"N": "5"},
+}
+
+
+def test_record_is_read_of_a_row_with_the_defaults_of_absent_attributes() -> None:
+    read = reader_of(Parcel)
+    assert read(ITEM) == PARCEL
+    row = {**ITEM, "loss": {"NULL": True}, "is_weighed": {"BOOL": True}, "tries": {"N": "2"}, "unknown": {"L": []}}
+    assert read(row) == replace(PARCEL, is_weighed=True, tries=2)
+
+
+def test_attribute_of_another_type_is_not_read() -> None:
+    with pytest.raises(AttributeDeserializationError, match="'grams'"):
+        reader_of(Parcel)({**ITEM, "grams": {"S": "five"}})

@@ -73,3 +73,18 @@ def test_cache_that_is_away_is_asked_once_a_pause(
     assert told == ["away", "away"]
     assert "hunter2" not in logbook.output + "".join(logbook.messages)
     assert not counters.is_reachable()
+
+
+def test_each_limit_is_one_command(own_valkey: Valkey) -> None:
+    """Of many requests each pays for it."""
+    counters = RateCounters(own_valkey.url)
+    counters.hit("3/minute;9/hour", "a")
+    cache = redis.Redis.from_url(own_valkey.url)
+    cache.config_resetstat()
+    status = counters.hit("3/minute;9/hour", "a")
+    # Scripts run commands too, which cost no round trip.
+    sent = {name: told["calls"] for name, told in cache.info("commandstats").items()}
+    assert sent["cmdstat_evalsha"] == 2
+    assert not {"cmdstat_get", "cmdstat_script|load"} & set(sent)
+    assert (status.limit, status.remaining) == (3, 1)
+    assert 1 <= status.reset_seconds <= 60
