@@ -46,7 +46,11 @@ class Stores:
     def tables(self) -> "Tables":
         from chalicelib.platform.tables import Tables
 
-        return Tables(self.settings.table_prefix, partial(put_count, self.settings, "Contention", 1))
+        return Tables(
+            self.settings.table_prefix,
+            partial(put_count, self.settings, "Contention", 1),
+            fast_path=self.settings.aws_fast_path == "on",
+        )
 
     @cached_property
     def outbox(self) -> "Outbox":
@@ -146,7 +150,13 @@ class Stores:
         from chalicelib.platform.objects import ObjectStore
 
         s = self.settings
-        return ObjectStore(s.temp_bucket, s.permanent_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
+        return ObjectStore(
+            s.temp_bucket,
+            s.permanent_bucket,
+            s.s3_public_endpoint_url,
+            s.s3_addressing_style,
+            fast_path=s.aws_fast_path == "on",
+        )
 
     @cached_property
     def direct_uploads(self) -> "DirectUploads":

@@ -176,6 +176,15 @@ class Settings:
             "gets past them."
         ),
     )
+    aws_fast_path: Literal["on", "off"] = choice(
+        "`off`: every call of DynamoDB and S3 goes through botocore from the start (docs/decisions/0047)",
+        "on",
+        ("on", "off"),
+        Parameter(
+            "off: every call of DynamoDB and S3 goes through botocore from the start, which takes more CPU.",
+            functions=EVERY_FUNCTION,
+        ),
+    )
     cors_origins: tuple[str, ...] = origins("origins of pages that may call the API, comma separated")
     rate_limit_login_per_address: str = rate(
         "login attempts of an address", "5/minute", "Sign-in attempts of an address."

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from botocore.config import Config
 
+from chalicelib.platform.fast_path import open_fast_path
+
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
@@ -43,12 +45,18 @@ def s3_client(
     endpoint_url: str | None = None,
     read_timeout_seconds: int = READ_TIMEOUT_SECONDS,
     max_attempts: int = MAX_ATTEMPTS,
+    *,
+    fast_path: bool = False,
 ) -> "S3Client":
+    """:param fast_path: for a client of hot paths, see :mod:`chalicelib.platform.fast_path`."""
     # Here and not above: requests that touch tables only never need it, and it costs a cold start time.
     import boto3
 
     config = _config(addressing_style, read_timeout_seconds, max_attempts)
-    return boto3.client("s3", endpoint_url=endpoint_url, config=config)
+    client = boto3.client("s3", endpoint_url=endpoint_url, config=config)
+    if fast_path:
+        open_fast_path(client)
+    return client
 
 
 def sqs_client() -> "SQSClient":

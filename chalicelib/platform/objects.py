@@ -38,12 +38,15 @@ class ObjectStore:
         public_endpoint_url: str | None,
         addressing_style: aws.AddressingStyle = "virtual",
         max_single_copy_bytes: int = MAX_SINGLE_COPY_BYTES,
+        *,
+        fast_path: bool = True,
     ) -> None:
         self._temp_bucket = temp_bucket
         self._permanent_bucket = permanent_bucket
         self._max_single_copy_bytes = max_single_copy_bytes
         self._addressing_style = addressing_style
-        self._s3: S3Client = aws.s3_client(addressing_style)
+        self._fast_path = fast_path
+        self._s3: S3Client = aws.s3_client(addressing_style, fast_path=fast_path)
         # Signing sends nothing; it needs the address that the client will use, which may not be ours.
         self._signer: S3Client = (
             aws.s3_client(addressing_style, public_endpoint_url) if public_endpoint_url else self._s3
@@ -56,12 +59,17 @@ class ObjectStore:
             self._addressing_style,
             read_timeout_seconds=aws.STREAM_READ_TIMEOUT_SECONDS,
             max_attempts=aws.STREAM_MAX_ATTEMPTS,
+            fast_path=self._fast_path,
         )
 
     @cached_property
     def _copier(self) -> "S3Client":
         """A copy answers only when it is done, so its client waits longer for the first byte."""
-        return aws.s3_client(self._addressing_style, read_timeout_seconds=aws.COPY_READ_TIMEOUT_SECONDS)
+        return aws.s3_client(
+            self._addressing_style,
+            read_timeout_seconds=aws.COPY_READ_TIMEOUT_SECONDS,
+            fast_path=self._fast_path,
+        )
 
     def is_temp_bucket(self, name: str) -> bool:
         return name == self._temp_bucket

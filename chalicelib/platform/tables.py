@@ -19,6 +19,7 @@ from pynamodb.transactions import TransactWrite
 
 from chalicelib.kernel.errors import Unavailable, VersionConflict
 from chalicelib.platform.columns import Item
+from chalicelib.platform.fast_path import open_fast_path
 
 Row = TypeVar("Row", bound=Model)
 
@@ -83,15 +84,28 @@ def _key_after(connection: Any, query: Query, count: int) -> Any:
     return key
 
 
+class _Connection(Connection):
+    """PynamoDB's, whose client tries the fast path first."""
+
+    @property
+    def client(self) -> Any:
+        client = super().client
+        # PynamoDB makes another one as long as there are no credentials.
+        open_fast_path(client)
+        return client
+
+
 class Tables:
     """The tables of one deployment: models bound to its names, and one connection for all of them."""
 
-    def __init__(self, table_prefix: str, on_contention: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, table_prefix: str, on_contention: Callable[[], None] = lambda: None, *, fast_path: bool = True
+    ) -> None:
         """:param on_contention: called each time that a transaction is tried again because others hold its rows."""
         self._table_prefix = table_prefix
         self._on_contention = on_contention
         self._bound: dict[type[Model], type[Model]] = {}
-        self.connection = Connection(
+        self.connection = (_Connection if fast_path else Connection)(
             connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
             read_timeout_seconds=READ_TIMEOUT_SECONDS,
             max_retry_attempts=MAX_RETRIES,

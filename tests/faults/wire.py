@@ -1,12 +1,14 @@
 """Stands between the code and the wire: counts every call to AWS and Redis, and makes chosen ones fail in chosen ways.
 
 Both boto3 and PynamoDB send through botocore, so one pair of hooks sees them all: ``BaseClient._make_api_call`` is one
-call of ours, ``Endpoint._do_get_response`` is one attempt at it, of which the client's own retries make several. A
-fault is decided per call and injected per attempt, so that a call that is to fail does so, whatever the client retries.
+call of ours, ``Endpoint._do_get_response`` is one attempt at it, of which the client's own retries make several. On the
+fast path the first attempt is ``FastPath.attempt``, and a call that it gives to botocore is the same call. A fault is
+decided per call and injected per attempt, so that a call that is to fail does so, whatever the client retries.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +28,7 @@ from botocore.response import StreamingBody
 from moto.core.botocore_stubber import MockRawResponse
 
 from chalicelib.platform import aws
+from chalicelib.platform.fast_path import client as fast_path
 from tests.faults.clock import Clock
 from tests.faults.tokens import Tokens
 
@@ -135,12 +138,16 @@ class Wire:
 
     # ---- AWS -----------------------------------------------------------------------------------------------------
     def aws_call(self, original: Callable[..., Any], client: Any, operation: str, params: dict[str, Any]) -> Any:
+        inside = getattr(self._current, "inside", None)
+        if inside == (client, operation):
+            return original(client, operation, params)
         call = self.begin(_aws_name(client, operation, params))
         outer, self._current.call = getattr(self._current, "call", None), call
+        self._current.inside = client, operation
         try:
             answer = original(client, operation, params)
         finally:
-            self._current.call = outer
+            self._current.call, self._current.inside = outer, inside
         self.end(call)
         if call is not None and operation == "GetObject":
             answer["Body"] = _WatchedBody(self, answer["Body"], call.name + ", body")
@@ -149,18 +156,34 @@ class Wire:
     def aws_attempt(
         self, original: Callable[..., Any], endpoint: Any, request: Any, model: Any, context: dict[str, Any]
     ) -> Any:
+        return self._attempt(
+            lambda: original(endpoint, request, model, context), request, model, context["client_config"]
+        )
+
+    def fast_attempt(self, original: Callable[..., Any], path: Any, request: Any, model: Any, place: Any) -> Any:
+        def send() -> Any:
+            response = original(path, request, model, place)
+            # Nobody here looks into a parsed answer that botocore has not parsed.
+            return (response, {}), None
+
+        answer, error = self._attempt(send, request, model, path._client.meta.config)
+        if error is not None:
+            raise error
+        response, parsed = answer
+        return told_in_full(response, parsed, model.service_model.service_name) if "Error" in parsed else response
+
+    def _attempt(self, send: Callable[[], Any], request: Any, model: Any, timeouts: Any) -> Any:
         call: Call | None = getattr(self._current, "call", None)
         service = model.service_model.service_id
-        timeouts = context["client_config"]
         if call is not None:
             call.attempts += 1
             if call.mode is Mode.UNREACHABLE:
                 self.clock.forward(timeouts.connect_timeout)
-                return None, ConnectTimeoutError(endpoint_url=endpoint.host)
+                return None, ConnectTimeoutError(endpoint_url=request.url)
             if call.mode is Mode.HANGS:
                 # Connected at the last moment, and then silence.
                 self.clock.forward(timeouts.connect_timeout + timeouts.read_timeout)
-                return None, ReadTimeoutError(endpoint_url=endpoint.host)
+                return None, ReadTimeoutError(endpoint_url=request.url)
             if call.mode is Mode.THROTTLED:
                 return refusal(request.url, *_THROTTLED[service]), None
             if call.mode is Mode.SERVER_ERROR:
@@ -169,14 +192,14 @@ class Wire:
                 return refusal(request.url, "AccessDenied", 403), None
         with self._lock:
             # moto's state is plain Python: one request at a time, as a real service serialises those of one item.
-            answer = self.tokens.answer(request, model) or original(endpoint, request, model, context)
+            answer = self.tokens.answer(request, model) or send()
             self.tokens.note(request, model, answer)
         lost = call is not None and (
             call.mode is Mode.ANSWER_LOST or (call.mode is Mode.ANSWER_LOST_ONCE and call.attempts == 1)
         )
         if lost:
             self.clock.forward(timeouts.connect_timeout + timeouts.read_timeout)
-            return None, ReadTimeoutError(endpoint_url=endpoint.host)
+            return None, ReadTimeoutError(endpoint_url=request.url)
         return answer
 
     # ---- Redis ---------------------------------------------------------------------------------------------------
@@ -219,12 +242,17 @@ def tapped(clock: Clock) -> Iterator[Wire]:
     """Put a :class:`Wire` under boto3, PynamoDB and redis, for the whole process."""
     wire = Wire(clock)
     client_class: Any = botocore.client.BaseClient
+    fast_client: Any = fast_path._Client
+    fast_class: Any = fast_path.FastPath
+    fast_call, fast_attempt = fast_client._make_api_call, fast_class.attempt
     endpoint_class: Any = botocore.endpoint.Endpoint
     api_call, attempt = client_class._make_api_call, endpoint_class._do_get_response
     redis_call = redis.client.Redis._execute_command
     redis_attempt = redis.client.Redis._send_command_parse_response
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client_class, "_make_api_call", lambda *arguments: wire.aws_call(api_call, *arguments))
+        patch.setattr(fast_client, "_make_api_call", lambda *arguments: wire.aws_call(fast_call, *arguments))
+        patch.setattr(fast_class, "attempt", lambda *arguments: wire.fast_attempt(fast_attempt, *arguments))
         patch.setattr(endpoint_class, "_do_get_response", lambda *arguments: wire.aws_attempt(attempt, *arguments))
         patch.setattr(
             redis.client.Redis,
@@ -268,6 +296,16 @@ def refusal(url: str, code: str, status: int) -> tuple[AWSResponse, dict[str, An
         "ResponseMetadata": {"HTTPStatusCode": status, "HTTPHeaders": {}},
     }
     return AWSResponse(url, status, HTTPHeaders(), MockRawResponse(b"")), parsed
+
+
+def told_in_full(response: AWSResponse, parsed: dict[str, Any], service: str) -> AWSResponse:
+    """A refusal as AWS sends it, for botocore to parse."""
+    code, status = parsed["Error"]["Code"], response.status_code
+    if service == "s3":
+        text = f"<Error><Code>{code}</Code><Message>{code}</Message></Error>"
+    else:
+        text = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": code})
+    return AWSResponse(response.url, status, HTTPHeaders(), MockRawResponse(text.encode()))
 
 
 def _aws_name(client: Any, operation: str, params: dict[str, Any]) -> str:

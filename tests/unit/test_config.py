@@ -114,6 +114,7 @@ WRONG = {
     "MULTIPART_THRESHOLD_BYTES": ["1", "6000000000"],
     "S3_PUBLIC_ENDPOINT_URL": ["localhost:4566", "s3://x"],
     "S3_ADDRESSING_STYLE": ["auto", "PATH"],
+    "AWS_FAST_PATH": ["true", "OFF"],
     "DOWNLOAD_PINS_VERSION": ["yes", "0"],
     "PROCESSING_LEASE_SECONDS": ["0", "86401", "soon"],
 }
