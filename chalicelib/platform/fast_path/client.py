@@ -220,9 +220,6 @@ class FastPath:
             return _parsed_dynamodb(response)
         if response.status_code not in (200, 204, 206):
             return None
-        if operation == "CopyObject" and b"<CopyObjectResult" not in response.content:
-            # S3 begins its answer before it knows whether the copy will succeed.
-            return None
         context: dict[str, Any] = {}
         resolve_response_checksum_algorithms({"context": context}, model, params)
         told = convert_to_response_dict(response, model)
@@ -235,7 +232,7 @@ class FastPath:
             customized_response_dict=customized,
         )
         if told["status_code"] != response.status_code:
-            # An error in what began as a success.
+            # S3 begins to answer a copy before it knows whether it will succeed: an error in what began as a success.
             return None
         parsed: dict[str, Any] = self._parser.parse(told, model.output_shape)
         parsed.update(customized)

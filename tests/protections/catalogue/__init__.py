@@ -25,6 +25,7 @@ from tests.protections.catalogue.deletion_and_sweep import DELETION_AND_SWEEP
 from tests.protections.catalogue.deployment import DEPLOYMENT
 from tests.protections.catalogue.direct_uploads import DIRECT_UPLOADS
 from tests.protections.catalogue.events import EVENTS
+from tests.protections.catalogue.fast_path import FAST_PATH
 from tests.protections.catalogue.invitations import INVITATIONS
 from tests.protections.catalogue.isolation import ISOLATION
 from tests.protections.catalogue.local_stack import LOCAL_STACK
@@ -61,6 +62,7 @@ CATALOGUE: dict[str, tuple[Protection, ...]] = {
     "On AWS": DEPLOYMENT,
     "Migrations": MIGRATIONS,
     "The operator's commands": OPERATORS,
+    "The fast path": FAST_PATH,
     "The stack on a laptop": LOCAL_STACK,
 }
 ALL = [protection for area in CATALOGUE.values() for protection in area]
