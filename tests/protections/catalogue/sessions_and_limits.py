@@ -112,7 +112,7 @@ SESSIONS_AND_LIMITS = (
     Protection(
         "Limits hold while the cache is away",
         "RateCounters.hit",
-        "return _strictest([_hit_memory(self._memory, item, who) for item in items])",
+        "return tightest([_hit_memory(self._memory, item, who) for item in items])",
         "return LimitStatus(True, items[0].amount, items[0].amount, 1)",
         (
             f"{COUNTERS_CONTRACT}::test_room_shrinks_to_nothing[cache away]",

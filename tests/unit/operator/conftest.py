@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from tests.unit.world import World
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def _program(arguments: tuple[str, ...]) -> None:
     """The whole program, exit codes and sentences included, as a command that click's runner can call."""
+    # The API of the same test logs to standard output, which now is the program's.
+    logging.getLogger().handlers[:] = [logging.NullHandler()]
     sys.argv = ["infra", *arguments]
     main()
 
