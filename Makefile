@@ -39,7 +39,7 @@ test: environments ## Run the tests: unit, faults, integration, fuzz
 	@$(PY) -m pytest tests/unit -n 2
 	@$(PY) -m pytest tests/faults -n 2
 	@$(PY) -m pytest tests/integration -n 2 --dist loadgroup
-	@$(PY) -m pytest tests/fuzz
+	@$(PY) -m pytest tests/fuzz -n 2
 
 test-unit: app ## Run the unit tests only: in process, some two minutes on two cores
 	@$(PY) -m pytest tests/unit -n 2
