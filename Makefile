@@ -48,7 +48,7 @@ test-integration: environments ## Run the tests against the emulator and a real 
 	@$(PY) -m pytest tests/integration
 
 e2e: environments ## Package, deploy to the emulator with permissions enforced, and test what was deployed
-	@$(PY) -m pytest tests/e2e
+	@$(PY) -m pytest tests/e2e -n 2 --dist loadfile
 
 fuzz: app ## At least 10,000 generated requests against the API's own description
 	@$(PY) -m tests.fuzz

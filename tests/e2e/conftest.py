@@ -5,6 +5,7 @@ The package is made by `chalice package` once, and again only when something tha
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -44,11 +45,15 @@ def package() -> packaging.Package:
     """The package as it goes to production."""
     folder = CACHE / _fingerprint()
     facts = folder / "facts.json"
-    if not facts.exists():
-        # What was made of earlier contents is of no use to anyone.
-        shutil.rmtree(CACHE, ignore_errors=True)
-        made = packaging.package("prod", folder)
-        facts.write_text(json.dumps({"digest": made.digest, "unpacked_bytes": made.unpacked_bytes}))
+    CACHE.parent.mkdir(exist_ok=True)
+    with CACHE.with_suffix(".lock").open("w") as lock:
+        # Of several processes of tests one makes it.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not facts.exists():
+            # What was made of earlier contents is of no use to anyone.
+            shutil.rmtree(CACHE, ignore_errors=True)
+            made = packaging.package("prod", folder)
+            facts.write_text(json.dumps({"digest": made.digest, "unpacked_bytes": made.unpacked_bytes}))
     template = json.loads((folder / "sam.json").read_text(encoding="utf-8"))
     return packaging.Package("prod", template, folder / "deployment.zip", **json.loads(facts.read_text()))
 
