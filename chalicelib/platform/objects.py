@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import keys
+from chalicelib.kernel.content import Content, rewound
 from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
 from chalicelib.platform import aws
 from chalicelib.platform.streams import CHUNK_BYTES, read_through
@@ -74,12 +75,12 @@ class ObjectStore:
     def is_temp_bucket(self, name: str) -> bool:
         return name == self._temp_bucket
 
-    def put_temp(self, organization_id: str, file_id: str, body: bytes, sha256_hex: str) -> None:
+    def put_temp(self, organization_id: str, file_id: str, body: Content, sha256_hex: str) -> None:
         """S3 verifies the checksum, so processing need not hash the bytes again."""
         self._s3.put_object(
             Bucket=self._temp_bucket,
             Key=keys.temp_key(organization_id, file_id),
-            Body=body,
+            Body=rewound(body),
             ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256_hex)).decode(),
         )
 

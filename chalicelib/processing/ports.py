@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from chalicelib.kernel.content import Content
+
 
 @dataclass(frozen=True)
 class TempObject:
@@ -43,7 +45,7 @@ class Objects(Protocol):
     def is_temp_bucket(self, name: str) -> bool:
         """Whether an announcement that names this bucket is about an upload of ours."""
 
-    def put_temp(self, organization_id: str, file_id: str, body: bytes, sha256_hex: str) -> None:
+    def put_temp(self, organization_id: str, file_id: str, body: Content, sha256_hex: str) -> None:
         """Store an upload, in the place of what was there. Bytes of another SHA-256 are refused and not stored."""
 
     def open_temp(self, organization_id: str, file_id: str) -> AbstractContextManager[TempObject]:

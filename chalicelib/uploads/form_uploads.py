@@ -5,7 +5,6 @@ puts the bytes into the temp bucket, which announces itself to processing. A cra
 which the sweep ends.
 """
 
-import hashlib
 import logging
 from dataclasses import replace
 
@@ -13,23 +12,25 @@ from chalicelib import keys
 from chalicelib.files.record import File
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.clock import timestamp
+from chalicelib.kernel.content import Content, sha256_of, size_of
 from chalicelib.kernel.errors import BadInput, TooLarge, VersionConflict
 from chalicelib.wiring import Stores
 
 _log = logging.getLogger(__name__)
 
 
-def upload_form(stores: Stores, caller: Caller, filename: str, declared_type: str | None, body: bytes) -> File:
+def upload_form(stores: Stores, caller: Caller, filename: str, declared_type: str | None, body: Content) -> File:
     """Take the bytes of a form upload. Returns as soon as they are in the temp bucket; processing follows.
 
     :raises BadInput: no filename.
     :raises TooLarge: more bytes than a form may carry.
     :raises QuotaExceeded: the organisation has no room.
     """
-    check_form_size(stores, len(body))
-    file = stores.files.create(replace(new_file(caller, filename, declared_type, len(body)), upload_method="form"))
+    size_bytes = size_of(body)
+    check_form_size(stores, size_bytes)
+    file = stores.files.create(replace(new_file(caller, filename, declared_type, size_bytes), upload_method="form"))
     try:
-        stores.objects.put_temp(caller.organization_id, file.file_id, body, hashlib.sha256(body).hexdigest())
+        stores.objects.put_temp(caller.organization_id, file.file_id, body, sha256_of(body))
     except Exception as error:
         arrived = take_back(stores, file, error)
         if arrived is None:

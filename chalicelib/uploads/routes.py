@@ -1,5 +1,6 @@
 """Uploads in the API's own form: by a form, or straight to S3 (start, sign parts, list what arrived, complete)."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,7 +17,7 @@ from chalicelib.uploads import direct_uploads, form_uploads, part_limits
 from chalicelib.uploads.direct_uploads import Started, UploadIntent
 from chalicelib.web import forms
 from chalicelib.web.answers import JSON, answer, location
-from chalicelib.web.bodies import Body, json_object, media_type, text_field
+from chalicelib.web.bodies import Body, body_stream, json_object, media_type, text_field
 from chalicelib.web.limit_headers import report_limit
 from chalicelib.web.routing import Routes
 from chalicelib.wiring import stores
@@ -29,9 +30,9 @@ def upload(request: Request, caller: Caller) -> Response:
     report_limit(request, limits.count_upload(stores(), caller))
     if media_type(request.headers) == JSON:
         return _start_direct_upload(request, caller)
-    form_uploads.check_form_size(stores(), max(0, len(request.raw_body) - forms.FORM_OVERHEAD_BYTES))
-    sent = forms.read_file(request)
-    file = form_uploads.upload_form(stores(), caller, sent.filename, sent.declared_type, sent.body)
+    form_uploads.check_form_size(stores(), max(0, body_stream(request)[1] - forms.FORM_OVERHEAD_BYTES))
+    with closing(forms.read_file(request)) as sent:
+        file = form_uploads.upload_form(stores(), caller, sent.filename, sent.declared_type, sent.body)
     return answer(to_json(file), 201, {"Location": location(request, f"/files/{file.file_id}")})
 
 

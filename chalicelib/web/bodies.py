@@ -1,7 +1,8 @@
 """What forms a body may have, and reading JSON. Forms with a file are read in forms.py."""
 
+import io
 from enum import Enum
-from typing import Any
+from typing import Any, BinaryIO
 
 from chalice.app import CaseInsensitiveMapping, Request
 
@@ -12,6 +13,9 @@ FORM = "multipart/form-data"
 _SEND_JSON = f"Send the body as {JSON}."
 _SEND_FILE = f"Send the file as {FORM} in the field 'file'."
 _NOTHING = ""
+#: In the request's context: the body in a file, from a gateway that carries more than memory should hold. Lambda's
+#: events always have the body itself.
+SPOOLED_BODY = "spooledBody"
 
 
 class Body(Enum):
@@ -34,6 +38,18 @@ class Body(Enum):
             return
         if media_type(request.headers) not in self.media_types:
             raise UnsupportedMediaType(self.sentence)
+
+
+def body_stream(request: Request) -> tuple[BinaryIO, int]:
+    """The body from its start, and how many bytes it has."""
+    spooled: BinaryIO | None = request.context.get(SPOOLED_BODY)
+    if spooled is None:
+        raw = request.raw_body
+        body = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
+        return io.BytesIO(body), len(body)
+    length = spooled.seek(0, io.SEEK_END)
+    spooled.seek(0)
+    return spooled, length
 
 
 def json_object(request: Request) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Reads a file out of a multipart/form-data body (RFC 7578)."""
 
-import io
+from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from chalice.app import Request
 from multipart import (  # type: ignore[import-untyped]
@@ -12,13 +13,17 @@ from multipart import (  # type: ignore[import-untyped]
     parse_options_header,
 )
 
+from chalicelib.kernel.content import Content
 from chalicelib.kernel.errors import BadInput
-from chalicelib.web.bodies import FORM
+from chalicelib.web.bodies import FORM, body_stream
 
 FILE_FIELD = "file"
 #: What surrounds the file in the body: boundaries, part headers, small fields.
 FORM_OVERHEAD_BYTES = 64 * 1024
 MAX_PARTS = 16
+#: Longer parts go to a file. Above what Lambda's gateway can carry (10 MB), so that there everything stays in memory,
+#: where the body is already.
+MAX_PART_BYTES_IN_MEMORY = 10 * 1024 * 1024
 MAX_HEADER_BYTES = 8 * 1024
 #: RFC 2046, 5.1.1.
 MAX_BOUNDARY_CHARACTERS = 70
@@ -35,49 +40,64 @@ with the boundary that the Content-Type names."""
 class SentFile:
     filename: str
     declared_type: str | None
-    body: bytes
+    body: Content
+
+    def close(self) -> None:
+        """Gives the disk's room back, where the body is in a file."""
+        if not isinstance(self.body, bytes):
+            self.body.close()
 
 
 def read_file(request: Request) -> SentFile:
-    """The one part named ``file``.
+    """The one part named ``file``. Close it.
 
     :raises BadInput: a broken body; no ``file`` part, several, or one without a filename.
     """
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not 1 <= len(boundary) <= MAX_BOUNDARY_CHARACTERS:
         raise BadInput("The Content-Type names no usable multipart boundary.")
-    raw = request.raw_body
-    body = raw if isinstance(raw, bytes) else raw.encode("utf-8", "surrogateescape")
-    parts = _file_parts(body, boundary)
-    if not parts:
+    body, length = body_stream(request)
+    with ExitStack() as parts:
+        part = _only_file(_parts(body, length, boundary, parts))
+        parts.pop_all()
+    declared = part.content_type[:MAX_DECLARED_TYPE_CHARACTERS]
+    return SentFile(filename=part.filename, declared_type=declared, body=part.raw if part.is_buffered() else part.file)
+
+
+def _only_file(parts: list[MultipartPart]) -> MultipartPart:
+    files = [part for part in parts if part.name == FILE_FIELD]
+    if not files:
         raise BadInput(f"The form has no file: send one part named '{FILE_FIELD}'.")
-    if len(parts) > 1:
-        raise BadInput(f"The form has {len(parts)} parts named '{FILE_FIELD}'; send one file a request.")
-    part = parts[0]
-    if not (part.filename or "").strip():
+    if len(files) > 1:
+        raise BadInput(f"The form has {len(files)} parts named '{FILE_FIELD}'; send one file a request.")
+    if not (files[0].filename or "").strip():
         # RFC 7578, 4.2, rules out filename*, which some clients send for names that are not ASCII.
         raise BadInput('The file part has no filename: send it as filename="...", in UTF-8.')
-    declared = part.content_type[:MAX_DECLARED_TYPE_CHARACTERS]
-    return SentFile(filename=part.filename, declared_type=declared, body=part.raw)
+    for part in parts:
+        if part is not files[0]:
+            part.close()
+    return files[0]
 
 
-def _file_parts(body: bytes, boundary: str) -> list[MultipartPart]:
-    limit_bytes = len(body) + 1
+def _parts(body: BinaryIO, length: int, boundary: str, opened: ExitStack) -> list[MultipartPart]:
     parser = MultipartParser(
-        io.BytesIO(body),
+        body,
         boundary.encode("latin-1", "replace"),
-        content_length=len(body),
+        content_length=length,
         strict=True,
         part_limit=MAX_PARTS,
         headersize_limit=MAX_HEADER_BYTES,
-        # The body is in memory already, so nothing is won by spooling parts of it to a disk that Lambda may not have.
-        spool_limit=limit_bytes,
-        memory_limit=limit_bytes,
+        spool_limit=MAX_PART_BYTES_IN_MEMORY,
+        memory_limit=MAX_PARTS * MAX_PART_BYTES_IN_MEMORY,
     )
+    parts = []
     try:
-        return [part for part in parser if part.name == FILE_FIELD]
+        for part in parser:
+            opened.callback(part.close)
+            parts.append(part)
     except (MultipartError, UnicodeError, ValueError) as error:
         raise BadInput(_sentence(error)) from None
+    return parts
 
 
 def _sentence(error: ValueError) -> str:

@@ -2,7 +2,8 @@
 
 `chalice local` answers an unknown path with 403 "Missing Authentication Token", reads a body of any length into memory
 and takes a Content-Type for binary only when it equals an entry to the letter. This launcher mends just that; the
-application runs in Chalice's local gateway as it is.
+application runs in Chalice's local gateway as it is. A long body goes to a file, as forms of 50 MB do not exist on AWS,
+where the gateway carries 10 MB.
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ import os
 import re
 import signal
 import sys
+import tempfile
 import threading
 import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from chalice.cli.factory import CLIFactory
 from chalice.config import Config
@@ -33,6 +37,7 @@ from chalice.local import create_local_server as make_chalice_local
 
 from chalicelib.kernel.errors import BadInput, MethodNotAllowed, RouteNotFound, StrongroomError, TooLarge
 from chalicelib.web.answers import RESPONSE_HEADERS
+from chalicelib.web.bodies import SPOOLED_BODY
 from infra.local.processes import HOST
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,7 +63,9 @@ CODES = {
 }
 #: Read and thrown away after a refusal, so that the client gets to read the answer instead of a broken connection.
 MAX_DRAINED_BYTES = 64 * 1024 * 1024
-DRAIN_CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 256 * 1024
+#: Longer bodies are put into a file. Lower costs a file for each small upload, higher as much memory for each request.
+MAX_BODY_BYTES_IN_MEMORY = 1024 * 1024
 #: RFC 9112, 5: a token, the colon at once, a value without line breaks and NUL. With a space before the colon it is
 #: another name to some readers, so that they disagree on where the body ends; a folded line, or one without a colon, is
 #: read in as many ways.
@@ -72,12 +79,29 @@ MIN_COMPRESSED_BYTES = 1024
 _log = logging.getLogger("gateway")
 
 
-class EventConverter(LambdaEventConverter):
-    """Lambda's event as a gateway makes it: with a request id and the peer's address. Bodies stay bytes."""
+class FileBody:
+    """A body in a file, in the place of the text that Lambda's event has.
 
-    def create_lambda_event(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None) -> Any:
+    Chalice turns it into bytes with `encode` when something asks for the whole of it. Who can read a file finds it in
+    the request's context.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+
+    def encode(self, _: str) -> bytes:
+        self.file.seek(0)
+        return self.file.read()
+
+
+class EventConverter(LambdaEventConverter):
+    """Lambda's event as a gateway makes it: with a request id and the peer's address. Bodies stay bytes, or a file."""
+
+    def create_lambda_event(self, method: str, path: str, headers: dict[str, str], body: Any = None) -> Any:
         event = super().create_lambda_event(method, path, headers, body)
         event["requestContext"]["requestId"] = str(uuid.uuid4())
+        if isinstance(body, FileBody):
+            event["requestContext"][SPOOLED_BODY] = body.file
         return event
 
     def _is_binary(self, headers: dict[str, Any]) -> bool:
@@ -90,10 +114,12 @@ class Gateway(LocalGateway):
         super().__init__(app_object, config)
         self.event_converter = EventConverter(RouteMatcher(list(app_object.routes)), app_object.api.binary_types)
 
-    def answer(self, method: str, path: str, headers: dict[str, str], body: bytes | None, address: str) -> Any:
-        """:raises KeyError: there is no such path."""
+    def answer(self, method: str, path: str, headers: dict[str, str], body: Any, address: str) -> Any:
+        """:param body: bytes, a FileBody or None.
+        :raises KeyError: there is no such path.
+        """
         try:
-            event = self._generate_lambda_event(method, path, headers, body)
+            event = self.event_converter.create_lambda_event(method, path, headers, body)
         except ValueError:
             raise KeyError(path) from None
         event["requestContext"]["identity"]["sourceIp"] = address
@@ -141,10 +167,13 @@ class RequestHandler(ChaliceRequestHandler):
         length = self._body_length()
         if length is None:
             return
-        body = self.rfile.read(length) if length else None
-        if body is not None and len(body) < length:
+        try:
+            with self._body(length) as body:
+                self._answer(body)
+        except EOFError:
             self.close_connection = True
-            return
+
+    def _answer(self, body: bytes | FileBody | None) -> None:
         headers = dict(self.headers.items())
         gateway = Gateway(self._app_object, self._config)
         try:
@@ -153,6 +182,23 @@ class RequestHandler(ChaliceRequestHandler):
             self._refuse(404)
             return
         self._send(response["statusCode"], {**response["headers"], **response["multiValueHeaders"]}, response["body"])
+
+    @contextmanager
+    def _body(self, length: int) -> Iterator[bytes | FileBody | None]:
+        """:raises EOFError: the client left before it had sent all."""
+        with ExitStack() as opened:
+            if length <= MAX_BODY_BYTES_IN_MEMORY:
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    raise EOFError
+                yield body or None
+                return
+            file = opened.enter_context(tempfile.TemporaryFile())
+            for chunk in self._chunks(length):
+                file.write(chunk)
+            if file.tell() < length:
+                raise EOFError
+            yield FileBody(file)
 
     rfile: Any
 
@@ -216,12 +262,14 @@ class RequestHandler(ChaliceRequestHandler):
         return bool(super().handle_expect_100())
 
     def _drain(self, length: int) -> None:
-        left = min(length, MAX_DRAINED_BYTES)
-        while left > 0:
-            chunk = self.rfile.read(min(left, DRAIN_CHUNK_BYTES))
-            if not chunk:
-                return
-            left -= len(chunk)
+        for _ in self._chunks(min(length, MAX_DRAINED_BYTES)):
+            pass
+
+    def _chunks(self, length: int) -> Iterator[bytes]:
+        """What comes of the next so many bytes."""
+        while length > 0 and (chunk := self.rfile.read(min(length, CHUNK_BYTES))):
+            yield chunk
+            length -= len(chunk)
 
     def _refuse(self, status: int, sentence: str | None = None, allow: str | None = None) -> None:
         sentence = sentence or SENTENCES.get(status, SENTENCES[400])

@@ -1,6 +1,6 @@
-"""Lambda's side of the queues on one machine: polls them, calls the same handlers with the same events, and does the
-same with the answers. Also plays EventBridge for scheduled functions. Which there are is said by infra/functions.py,
-and what triggers them in detail by the decorators in app.py.
+"""Runs the functions that a queue, a stream or a schedule triggers, on one machine: Lambda's side of them.
+
+Which there are is said by infra/functions.py, and what triggers them in detail by the decorators in app.py.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -22,18 +21,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from chalice.app import DynamoDBEventConfig, Rate, ScheduledEventConfig, SQSEventConfig
 
-from infra.functions import PROCESS, Function, by_handler
+from infra.functions import Function, by_handler
 from infra.local.checkpoints import Checkpoints
+from infra.local.lambda_events import LambdaContext, stream_event
+from infra.local.queue_reader import OUTAGE_PAUSE_SECONDS, READ_TIMEOUT_SECONDS, QueueReader
 
 ROOT = Path(__file__).resolve().parents[2]
-#: As the event source's maximum concurrency in the stack, scaled to a laptop.
-WORKERS = 4
-LONG_POLL_SECONDS = 5
-#: The emulator does one thing at a time, and putting two gigabytes together is one thing.
-READ_TIMEOUT_SECONDS = 60
-#: A message whose delivery got lost on the way to us shows up again after this, not after the queue's hour and more.
-DELIVERY_SECONDS = 30
-OUTAGE_PAUSE_SECONDS = 2.0
 #: Between two looks at a stream that had nothing; Lambda looks four times a second.
 STREAM_POLL_SECONDS = 0.1
 #: What was missed while everything was off is found soon after the start.
@@ -41,133 +34,6 @@ FIRST_RUN_SECONDS = 5.0
 _SECONDS_OF_UNIT = {Rate.MINUTES: 60, Rate.HOURS: 3600, Rate.DAYS: 24 * 3600}
 
 _log = logging.getLogger("consumer")
-
-
-def lambda_event(queue_arn: str, region: str, messages: list[dict[str, Any]]) -> dict[str, Any]:
-    """The event that Lambda makes of a batch of messages (AWS: "Using Lambda with Amazon SQS", example event)."""
-    return {
-        "Records": [
-            {
-                "messageId": message["MessageId"],
-                "receiptHandle": message["ReceiptHandle"],
-                "body": message["Body"],
-                "attributes": message.get("Attributes", {}),
-                "messageAttributes": {},
-                "md5OfBody": message["MD5OfBody"],
-                "eventSource": "aws:sqs",
-                "eventSourceARN": queue_arn,
-                "awsRegion": region,
-            }
-            for message in messages
-        ]
-    }
-
-
-def stream_event(stream_arn: str, region: str, records: list[dict[str, Any]]) -> dict[str, Any]:
-    """The event that Lambda makes of a stream's records (AWS: "Using Lambda with Amazon DynamoDB", example event)."""
-    return {
-        "Records": [
-            {
-                "eventID": record["eventID"],
-                "eventName": record["eventName"],
-                "eventVersion": "1.1",
-                "eventSource": "aws:dynamodb",
-                "awsRegion": region,
-                "dynamodb": {
-                    **record["dynamodb"],
-                    "ApproximateCreationDateTime": record["dynamodb"]["ApproximateCreationDateTime"].timestamp(),
-                },
-                "eventSourceARN": stream_arn,
-            }
-            for record in records
-        ]
-    }
-
-
-class LambdaContext:
-    """The little of Lambda's context that Chalice passes on."""
-
-    def __init__(self, request_id: str, function: Function = PROCESS) -> None:
-        self.aws_request_id = request_id
-        self.function_name = function.handler
-        self.memory_limit_in_mb = function.memory_mb
-        self._timeout_seconds = function.timeout_seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return self._timeout_seconds * 1000
-
-
-class Consumer:
-    def __init__(self, queue_url: str, handler: Any, function: Function = PROCESS, batch_size: int = 1) -> None:
-        self._queue_url = queue_url
-        self._handler = handler
-        self._function = function
-        self._batch_size = batch_size
-        self._sqs: Any = boto3.client(
-            "sqs",
-            config=Config(connect_timeout=2, read_timeout=READ_TIMEOUT_SECONDS, retries={"total_max_attempts": 1}),
-        )
-        self._region = self._sqs.meta.region_name
-        self._queue_arn = ""
-        self._visibility_seconds = 0
-        self._stopping = threading.Event()
-
-    def stop(self) -> None:
-        self._stopping.set()
-
-    def run(self) -> None:
-        """Poll until stopped. An outage of the queue is waited out."""
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for _ in range(WORKERS):
-                pool.submit(self._poll_until_stopped)
-
-    def _poll_until_stopped(self) -> None:
-        away = False
-        while not self._stopping.is_set():
-            try:
-                self.poll_once(LONG_POLL_SECONDS)
-                away = False
-            except (ClientError, BotoCoreError) as error:
-                if not away:
-                    _log.warning(
-                        "The queue is away (%s); trying again every %s s", type(error).__name__, OUTAGE_PAUSE_SECONDS
-                    )
-                away = True
-                self._stopping.wait(OUTAGE_PAUSE_SECONDS)
-            except Exception:
-                _log.exception("A batch failed")
-
-    def poll_once(self, wait_seconds: int) -> int:
-        """Take one batch, have it handled, delete what was done. Returns how many messages there were.
-
-        What the handler reports, or all of the batch when it raises, stays and shows up again.
-        """
-        if not self._queue_arn:
-            names = ["QueueArn", "VisibilityTimeout"]
-            found = self._sqs.get_queue_attributes(QueueUrl=self._queue_url, AttributeNames=names)["Attributes"]
-            self._queue_arn, self._visibility_seconds = found["QueueArn"], int(found["VisibilityTimeout"])
-        messages = self._sqs.receive_message(
-            QueueUrl=self._queue_url,
-            MaxNumberOfMessages=self._batch_size,
-            WaitTimeSeconds=wait_seconds,
-            VisibilityTimeout=DELIVERY_SECONDS,
-            MessageSystemAttributeNames=["All"],
-        ).get("Messages", [])
-        if not messages:
-            return 0
-        for message in messages:
-            self._sqs.change_message_visibility(
-                QueueUrl=self._queue_url,
-                ReceiptHandle=message["ReceiptHandle"],
-                VisibilityTimeout=self._visibility_seconds,
-            )
-        event = lambda_event(self._queue_arn, self._region, messages)
-        answer = self._handler(event, LambdaContext(messages[0]["MessageId"], self._function)) or {}
-        kept = {failure["itemIdentifier"] for failure in answer.get("batchItemFailures", [])}
-        for message in messages:
-            if message["MessageId"] not in kept:
-                self._sqs.delete_message(QueueUrl=self._queue_url, ReceiptHandle=message["ReceiptHandle"])
-        return len(messages)
 
 
 class StreamReader:
@@ -284,13 +150,13 @@ def main() -> None:
     stopping = threading.Event()
     file = os.environ.get("STREAM_CHECKPOINTS")
     checkpoints = Checkpoints(Path(file) if file else None)
-    consumers: list[Consumer | StreamReader] = []
+    consumers: list[QueueReader | StreamReader] = []
     threads: list[threading.Thread] = []
     for source in app.app.event_sources:
         function, handler = by_handler(source.name), getattr(app, source.handler_string.rpartition(".")[2])
         if function.queue is not None and isinstance(source, SQSEventConfig):
             url = getattr(settings(), function.queue.setting)
-            consumers.append(Consumer(url, handler, function, source.batch_size))
+            consumers.append(QueueReader(url, handler, function, source.batch_size))
             threads.append(threading.Thread(target=consumers[-1].run))
         elif function.stream is not None and isinstance(source, DynamoDBEventConfig):
             table = f"{settings().table_prefix}-{function.stream}"

@@ -1,4 +1,4 @@
-"""MiniStack behind a check of who asks: run by the emulator's own Python, imports nothing of ours.
+"""MiniStack behind a check of who asks: run by the emulator's own Python.
 
 MiniStack is made for tests. Even with AUTH=true it serves some paths without a signature (its reset among them), takes
 an unsigned S3 request, the key `test` and any key of twelve digits for the account's root without checking a signature,
@@ -8,6 +8,9 @@ before a request reaches it:
 - The Host header is a loopback name: a page whose own name is rebound to 127.0.0.1 sends its own name.
 - An Origin is one of those that EMULATOR_ORIGINS lists. Browsers send it with every POST, PUT and DELETE.
 - It is signed with a key that MiniStack checks, or with the operator's. What is served unsigned is listed below.
+
+What else MiniStack is made to do, and why, is in docs/decisions/0048. Nothing of ours is imported but modules beside
+this one, which need no package.
 """
 
 from __future__ import annotations
@@ -16,9 +19,11 @@ import hmac
 import json
 import os
 import re
+import sys
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 Scope = MutableMapping[str, Any]
@@ -101,11 +106,21 @@ def _administration_refusal(request: Request, operator_key_id: str, claimed: lis
     return "Only the operator may do that. The operator's key is in aws/keys.json of the state folder."
 
 
+class Keeper(Protocol):
+    """Keeps what requests change."""
+
+    def note_request(self, method: str, path: str, headers: tuple[tuple[str, str], ...]) -> None: ...
+
+    def keep(self) -> None:
+        """Before a request is answered."""
+
+
 class Guard:
     """The ASGI application around MiniStack's."""
 
-    def __init__(self, app: App, operator_key_id: str, origins: Iterable[str]) -> None:
+    def __init__(self, app: App, operator_key_id: str, origins: Iterable[str], keeper: Keeper | None = None) -> None:
         self._app = app
+        self._keeper = keeper
         self._operator_key_id = operator_key_id
         self._origins = frozenset(origins)
 
@@ -121,7 +136,19 @@ class Guard:
             if sentence is not None:
                 await _refuse(request, sentence, send)
                 return
+            if self._keeper is not None:
+                self._keeper.note_request(request.method, request.path, request.headers)
+                send = _after(self._keeper.keep, send)
         await self._app(scope, receive, send)
+
+
+def _after(keep: Callable[[], None], send: Send) -> Send:
+    async def kept(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            keep()
+        await send(message)
+
+    return kept
 
 
 def _read(scope: Mapping[str, Any]) -> Request:
@@ -152,8 +179,27 @@ def main() -> None:
 
     origins = [origin for origin in os.environ.get("EMULATOR_ORIGINS", "").split(",") if origin]
     # MiniStack serves the `app` of its module.
-    ministack.app = Guard(ministack.app, os.environ["AWS_ACCESS_KEY_ID"], origins)
+    # Last, so that nothing of ours hides a package of the emulator's.
+    sys.path.append(str(Path(__file__).resolve().parents[2]))
+    ministack.app = Guard(ministack.app, os.environ["AWS_ACCESS_KEY_ID"], origins, _changed(ministack))
     ministack.main()
+
+
+def _changed(ministack: Any) -> Keeper | None:
+    """What MiniStack is made to do otherwise. Returns what keeps its state, if it is to be kept."""
+    from ministack.core.concurrency import esm_wake
+    from ministack.services import s3, sqs
+
+    from infra.local import emulator_objects, emulator_state, emulator_waiting
+
+    emulator_waiting.end_polls_at_once(sqs, esm_wake)
+    emulator_objects.announce_before_answering(s3)
+    if os.environ.get("PERSIST_STATE") != "1":
+        return None
+    folder = Path(os.environ["STATE_DIR"])
+    emulator_objects.keep_versions_on_disk(s3)
+    uploads = emulator_objects.keep_uploads_on_disk(s3, folder / "uploads")
+    return emulator_state.State(ministack, folder, uploads)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from chalicelib.kernel import config
 from chalicelib.platform.objects import MAX_SINGLE_COPY_BYTES
 from chalicelib.tenants import organizations as tenants
 from infra.local.cache import cache_url, start_cache
-from infra.local.consumer import LambdaContext, lambda_event, stream_event
+from infra.local.lambda_events import LambdaContext, lambda_event, stream_event
 from infra.local.processes import free_port
 from tests import faster, moto_gaps
 from tests.faults import cloud as aws

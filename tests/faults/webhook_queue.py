@@ -14,7 +14,7 @@ from chalicelib import keys
 from chalicelib.events.feed_rows import STATE, SegmentRow
 from chalicelib.events.feed_store import events_of
 from chalicelib.webhooks.rows import DeliveryRow, WebhookRow
-from infra.local.consumer import LambdaContext, lambda_event
+from infra.local.lambda_events import LambdaContext, lambda_event
 from tests.faults import cloud as aws
 from tests.faults.wire import SimulatedCrash
 

@@ -19,7 +19,7 @@ SHORT: Final[dict[str, dict[str, Any]]] = {
     "chalicelib.webhooks.batches": {"RETRY_SECONDS": 1},
     "chalicelib.webhooks.wakeups": {"FIRST_PAUSE_SECONDS": 1, "FAILING_SECONDS": 3, "MAX_PAUSE_SECONDS": 2},
     "chalicelib.webhooks.tries": {"WAITS_SECONDS": (1, 1, 2, 2, *[3] * 200)},
-    "infra.local.consumer": {"DELIVERY_SECONDS": 3},
+    "infra.local.queue_reader": {"HOLD_SECONDS": 3, "RENEWAL_SECONDS": 1.0},
 }
 #: A file that has not moved for so long is looked at by the sweep.
 STALE_SECONDS: Final = 5

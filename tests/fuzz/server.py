@@ -153,9 +153,9 @@ def stand_in_for_the_world() -> None:
     As middleware, because that is where a request is whole and its answer is not sent yet.
     """
     import app
-    from infra.local.consumer import Consumer
+    from infra.local.queue_reader import QueueReader
 
-    consumer = Consumer(ENVIRONMENT["UPLOADS_QUEUE_URL"], app.process_uploads)
+    consumer = QueueReader(ENVIRONMENT["UPLOADS_QUEUE_URL"], app.process_uploads)
     # AWS in memory was not made for threads.
     one_at_a_time = threading.Lock()
 

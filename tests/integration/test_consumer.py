@@ -11,7 +11,8 @@ import pytest
 
 from infra.functions import PUBLISH
 from infra.local.checkpoints import Checkpoints
-from infra.local.consumer import Consumer, StreamReader
+from infra.local.consumer import StreamReader
+from infra.local.queue_reader import QueueReader
 from tests.integration.conftest import Machine
 
 
@@ -39,7 +40,7 @@ def test_handled_message_is_deleted_and_had_lambdas_form(machine: Machine, queue
         events.append(event)
         return {"batchItemFailures": []}
 
-    consumer = Consumer(queue_url, handle)
+    consumer = QueueReader(queue_url, handle)
     assert consumer.poll_once(1) == 1
     record = events[0]["Records"][0]
     assert record["body"] == "hello"
@@ -59,7 +60,7 @@ def test_message_named_as_failed_stays(machine: Machine, queue_url: str) -> None
     def fail(event: dict[str, Any], context: object) -> dict[str, Any]:
         return {"batchItemFailures": [{"itemIdentifier": record["messageId"]} for record in event["Records"]]}
 
-    Consumer(queue_url, fail).poll_once(1)
+    QueueReader(queue_url, fail).poll_once(1)
     assert messages_left(machine, queue_url) == 1
 
 
@@ -70,7 +71,7 @@ def test_message_stays_when_the_handler_raises(machine: Machine, queue_url: str)
         raise RuntimeError("crash")
 
     with pytest.raises(RuntimeError):
-        Consumer(queue_url, crash).poll_once(1)
+        QueueReader(queue_url, crash).poll_once(1)
     assert messages_left(machine, queue_url) == 1
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,6 +15,7 @@ import pytest
 from infra.local.processes import HOST
 from tests.integration.conftest import Running, Tenant
 
+MEGABYTE = 1024 * 1024
 SHAPE = {"error", "message", "code", "request_id"}
 
 
@@ -108,6 +112,18 @@ def test_binary_form_arrives_unchanged_however_its_type_is_spelled(tenant: Tenan
     answer = tenant.client.post("/files", content=body, headers={"Content-Type": content_type})
     assert answer.status_code == 201, answer.text
     assert answer.json()["file_size"] == len(content)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process is read from Linux's /proc")
+def test_long_forms_at_once_are_not_held_in_memory(running: Running, tenant: Tenant) -> None:
+    content = bytes(45 * MEGABYTE)
+    with ThreadPoolExecutor(4) as pool:
+        sent = list(pool.map(lambda number: tenant.upload(f"{number}.bin", content), range(4)))
+    for record in sent:
+        assert tenant.await_settled(record["id"])["file_size"] == len(content)
+    status = Path(f"/proc/{running.api.pid}/status").read_text(encoding="ascii")
+    peak_kilobytes = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    assert peak_kilobytes * 1024 < 200 * MEGABYTE
 
 
 def test_head_has_no_body(tenant: Tenant) -> None:

@@ -53,6 +53,7 @@ class Up:
     ports: dict[str, int] = field(
         default_factory=lambda: {name: free_port() for name in ("API_PORT", "AWS_PORT", "CACHE_PORT")}
     )
+    settings: dict[str, str] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
 
     def start(self) -> Up:
@@ -73,7 +74,7 @@ class Up:
     def environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
         ports = {name: str(port) for name, port in self.ports.items()}
-        return {**kept, **ports, "STATE_DIR": str(self.folder), "BCRYPT_COST": "4"}
+        return {**kept, **ports, **self.settings, "STATE_DIR": str(self.folder), "BCRYPT_COST": "4"}
 
     def _read(self) -> None:
         assert self.process.stdout is not None

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from chalicelib import keys
+from chalicelib.kernel.content import Content, rewound, sha256_of
 from chalicelib.kernel.errors import ObjectChanged
 from chalicelib.processing.ports import CheckedBytes, TempObject
 from tests.memory.storage import TEMP_BUCKET, DownloadTerms, Storage, Stored
@@ -31,11 +32,13 @@ class MemoryObjects:
     def is_temp_bucket(self, name: str) -> bool:
         return name == TEMP_BUCKET
 
-    def put_temp(self, organization_id: str, file_id: str, body: bytes, sha256_hex: str) -> None:
+    def put_temp(self, organization_id: str, file_id: str, body: Content, sha256_hex: str) -> None:
         self._wire.begin("put_temp")
-        if hashlib.sha256(body).hexdigest() != sha256_hex:
+        if sha256_of(body) != sha256_hex:
             raise ValueError("The bytes have another SHA-256.")
-        self._storage.put(keys.temp_key(organization_id, file_id), body, sha256_hex=sha256_hex)
+        sent = rewound(body)
+        stored = sent if isinstance(sent, bytes) else sent.read()
+        self._storage.put(keys.temp_key(organization_id, file_id), stored, sha256_hex=sha256_hex)
 
     @contextmanager
     def open_temp(self, organization_id: str, file_id: str) -> Iterator[TempObject]:

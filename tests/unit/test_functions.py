@@ -10,8 +10,9 @@ from chalice.app import Cron, DynamoDBEventConfig, Rate, ScheduledEventConfig, S
 import app
 from chalicelib.kernel.config import Settings
 from infra.functions import API, FUNCTIONS, PROCESS, QUEUES, SWEEP, by_handler
-from infra.local.consumer import LambdaContext, interval_seconds
+from infra.local.consumer import interval_seconds
 from infra.local.identities import ROLES_OF_PARTS
+from infra.local.lambda_events import LambdaContext
 from infra.template import function_roles
 
 

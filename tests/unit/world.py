@@ -15,7 +15,7 @@ from chalicelib.files.record import File
 from chalicelib.kernel import config
 from chalicelib.kernel.caller import Caller
 from chalicelib.tenants.organization import Organization
-from infra.local.consumer import lambda_event, stream_event
+from infra.local.lambda_events import lambda_event, stream_event
 from tests.memory.endpoints import MemoryEndpoints
 from tests.moto_aws import backend_of_objects, s3_notification
 from tests.unit.cloud import (

@@ -42,7 +42,7 @@ ANSWERS = (
     ),
     Protection(
         "The form parser's message is not shown to the client",
-        "_file_parts",
+        "_parts",
         "BadInput(_sentence(error))",
         "BadInput(f'The form can\\'t be read: {error}.')",
         (f"{UPLOADS_TESTS}::test_name_that_is_not_utf8_is_refused_in_our_words",),

@@ -1,8 +1,8 @@
-"""What keeps web pages away from the stack of `make up`."""
+"""What keeps web pages away from the stack of `make up`, and its data."""
 
 from __future__ import annotations
 
-from tests.protections.catalogue.places import GUARD_TESTS, HOSTILE_TESTS
+from tests.protections.catalogue.places import EVENTS_TESTS, GUARD_TESTS, HOSTILE_TESTS, JOURNAL_TESTS
 from tests.protections.catalogue.protection import Protection
 
 LOCAL_STACK = (
@@ -61,5 +61,33 @@ LOCAL_STACK = (
         "self._host_is_own()",
         "True",
         (f"{HOSTILE_TESTS}::test_name_that_is_not_this_machines_is_refused",),
+    ),
+    Protection(
+        "What a request changed is kept before the emulator answers it",
+        "_after",
+        "keep()",
+        "None",
+        (f"{JOURNAL_TESTS}::test_what_a_request_changed_is_kept_before_it_is_answered",),
+    ),
+    Protection(
+        "What a kill has cut off of the emulator's journal is dropped",
+        "Journal.read",
+        "os.truncate(self._path, whole)",
+        "None",
+        (f"{JOURNAL_TESTS}::test_line_that_was_cut_off_is_dropped_and_the_next_one_is_whole",),
+    ),
+    Protection(
+        "The emulator's journal is readable by its owner only",
+        "Journal.replace",
+        "0o600",
+        "0o644",
+        (f"{JOURNAL_TESTS}::test_journal_that_begins_anew_is_written_to_from_then_on",),
+    ),
+    Protection(
+        "A message is held while it is handled",
+        "QueueReader.renew_holds",
+        "_attempt('held', self._hold, due[start:start + MAX_MESSAGES], HOLD_SECONDS)",
+        "None",
+        (f"{EVENTS_TESTS}::test_message_is_held_for_as_long_as_it_is_handled",),
     ),
 )

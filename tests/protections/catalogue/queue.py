@@ -41,7 +41,7 @@ QUEUE = (
     ),
     Protection(
         "The local consumer deletes only what was handled",
-        "Consumer.poll_once",
+        "QueueReader._handle",
         "message['MessageId'] not in kept",
         "True",
         (f"{EVENTS_TESTS}::test_local_consumer_deletes_only_what_was_handled",),

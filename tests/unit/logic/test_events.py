@@ -7,17 +7,16 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import pytest
-from botocore.exceptions import EndpointConnectionError
 
 from chalicelib.processing import announcements as events
 from chalicelib.processing.processing import MAX_STARTS
 from chalicelib.sweep.sweeping import sweep
 from infra import template
-from infra.local.consumer import DELIVERY_SECONDS, Consumer
+from infra.local.queue_reader import HOLD_SECONDS, QueueReader
 from tests.aws_calls import refused, unreachable
 from tests.moto_aws import s3_notification
 from tests.unit.api import Api, Session
-from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
+from tests.unit.cloud import PERMANENT_BUCKET, QUEUE, TEMP_BUCKET
 from tests.unit.logbook import Logbook
 from tests.unit.world import World
 
@@ -258,7 +257,7 @@ def test_queue_away_while_arranging_a_retry_is_no_new_error(
 def test_local_consumer_deletes_only_what_was_handled(api: Api, anna: Session, world: World, unhurried: None) -> None:
     file_id = api.upload(anna).json["id"]
     functions = world.cloud.chalice.lambda_
-    consumer = Consumer(world.queue_url, lambda event, _: functions.invoke("process_uploads", event).payload)
+    consumer = QueueReader(world.queue_url, lambda event, _: functions.invoke("process_uploads", event).payload)
     with unreachable("s3.GetObject"):
         assert consumer.poll_once(0) == 1
     assert (status(world, file_id), world.queued()) == ("processing", 1)
@@ -267,21 +266,43 @@ def test_local_consumer_deletes_only_what_was_handled(api: Api, anna: Session, w
     assert (status(world, file_id), world.queued()) == ("completed", 0)
 
 
-def test_delivery_that_the_local_consumer_never_got_comes_again_soon(api: Api, anna: Session, world: World) -> None:
+def test_message_of_a_local_consumer_that_was_killed_comes_again_soon(api: Api, anna: Session, world: World) -> None:
     """By the queue's own time it would stay hidden for an hour and a half."""
     api.upload(anna)
-    consumer = Consumer(world.queue_url, lambda event, _: pytest.fail("it has not got the message for sure"))
-    with unreachable("sqs.ChangeMessageVisibility"), pytest.raises(EndpointConnectionError):
-        consumer.poll_once(0)
-    assert 0 < world.hidden_seconds() <= DELIVERY_SECONDS
+    meanwhile: list[float] = []
+    QueueReader(world.queue_url, lambda event, _: meanwhile.append(world.hidden_seconds())).poll_once(0)
+    assert 0 < meanwhile[0] <= HOLD_SECONDS
 
 
-def test_message_in_work_is_hidden_for_as_long_as_the_queue_says(api: Api, anna: Session, world: World) -> None:
+def test_message_is_held_for_as_long_as_it_is_handled(api: Api, anna: Session, world: World) -> None:
+    api.upload(anna)
+    meanwhile: list[float] = []
+
+    def handle(event: object, context: object) -> None:
+        (message,) = world.cloud.messages(QUEUE)
+        message.visible_at -= (HOLD_SECONDS - 5) * 1000
+        reader.renew_holds(before_seconds=0)
+        meanwhile.append(world.hidden_seconds())
+
+    reader = QueueReader(world.queue_url, handle)
+    reader.poll_once(0)
+    assert HOLD_SECONDS - 5 < meanwhile[0] <= HOLD_SECONDS
+    reader.renew_holds(before_seconds=0)
+    assert world.queued() == 0
+
+
+def test_message_of_a_call_that_raises_is_hidden_for_as_long_as_the_queue_says(
+    api: Api, anna: Session, world: World
+) -> None:
     api.upload(anna)
     queue = template.data_plane("test")["Resources"]["UploadsQueue"]["Properties"]
-    meanwhile: list[float] = []
-    Consumer(world.queue_url, lambda event, _: meanwhile.append(world.hidden_seconds())).poll_once(0)
-    assert queue["VisibilityTimeout"] - 60 < meanwhile[0] <= queue["VisibilityTimeout"]
+
+    def crash(event: object, context: object) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        QueueReader(world.queue_url, crash).poll_once(0)
+    assert queue["VisibilityTimeout"] - 60 < world.hidden_seconds() <= queue["VisibilityTimeout"]
 
 
 def test_event_of_the_wrong_shape_is_an_error_of_the_function(world: World) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -9,8 +12,10 @@ from chalice.app import CaseInsensitiveMapping, Request
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from chalicelib.kernel.content import sha256_of, size_of
 from chalicelib.kernel.errors import BadInput, UnsupportedMediaType
-from chalicelib.web.forms import SentFile, read_file
+from chalicelib.web.bodies import SPOOLED_BODY
+from chalicelib.web.forms import MAX_PART_BYTES_IN_MEMORY, SentFile, read_file
 from tests.unit.api import BOUNDARY, multipart_form
 
 #: Bytes that look like what surrounds them.
@@ -37,8 +42,9 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\x00%\\"), min_
 class _Sent(Request):
     """A request of which only body and content type matter."""
 
-    def __init__(self, content_type: str, body: bytes) -> None:
+    def __init__(self, content_type: str, body: bytes, spooled: bool = False) -> None:
         self.headers = CaseInsensitiveMapping({"content-type": content_type})
+        self.context = {SPOOLED_BODY: io.BytesIO(body)} if spooled else {}
         self._sent = body
 
     @property
@@ -66,6 +72,22 @@ def test_any_bytes_under_any_name_come_through(name: str, data: bytes) -> None:
     assert sent.body == data
     assert sent.declared_type == "application/x-thing"
     assert sent.filename == name
+
+
+@given(BYTES, st.integers(0, 100))
+def test_a_body_in_a_file_is_read_as_one_in_memory(data: bytes, read_before: int) -> None:
+    assume(no_boundary_inside(data))
+    content_type, body = multipart_form([("file", "a.bin", None, data)])
+    request = _Sent(content_type, body, spooled=True)
+    request.context[SPOOLED_BODY].seek(read_before)
+    assert read_file(request).body == data == read(content_type, body).body
+
+
+def test_a_part_too_long_for_memory_comes_as_a_file() -> None:
+    data = b"0123456789abcdef" * (MAX_PART_BYTES_IN_MEMORY // 16 + 1)
+    with closing(read(*multipart_form([("file", "a.bin", None, data)]))) as sent:
+        assert not isinstance(sent.body, bytes)
+        assert (size_of(sent.body), sha256_of(sent.body)) == (len(data), hashlib.sha256(data).hexdigest())
 
 
 @given(st.lists(st.tuples(st.text("abcxyz", min_size=1, max_size=9), BYTES), max_size=6), BYTES, st.integers(0, 6))

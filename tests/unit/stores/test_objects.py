@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -75,6 +76,12 @@ class TestUpload:
         with side.objects.open_temp(ORGANIZATION, FILE) as source:
             assert (source.size_bytes, source.verified_sha256) == (len(body), sha256(body))
             assert b"".join(source.chunks) == body
+
+    def test_file_is_put_from_its_start(self, side: Side) -> None:
+        file = io.BytesIO(LONG)
+        file.seek(3)
+        side.objects.put_temp(ORGANIZATION, FILE, file, sha256(LONG))
+        assert side.storage.temp() == {TEMP_KEY: LONG}
 
     def test_bytes_of_another_checksum_are_refused(self, side: Side) -> None:
         with pytest.raises(Exception, match=r"BadDigest|another SHA-256"):

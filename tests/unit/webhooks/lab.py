@@ -17,7 +17,7 @@ from chalicelib.webhooks import logic
 from chalicelib.webhooks.batches import deliver_batch
 from chalicelib.webhooks.records import Delivery, Webhook
 from chalicelib.webhooks.wakeups import wake_overdue
-from infra.local.consumer import stream_event
+from infra.local.lambda_events import stream_event
 from tests.memory.endpoints import Behaviour, MemoryEndpoints, Post
 from tests.memory.wakeups import MemoryWakeups
 from tests.unit.cloud import REGION, STACK

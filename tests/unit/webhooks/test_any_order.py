@@ -31,7 +31,7 @@ from chalicelib.webhooks import deliveries, logic
 from chalicelib.webhooks.delivering import LEASE_SECONDS
 from chalicelib.webhooks.ports import Answer
 from chalicelib.webhooks.records import Webhook
-from infra.local.consumer import LambdaContext, lambda_event
+from infra.local.lambda_events import LambdaContext, lambda_event
 from tests.faults.clock import Clock
 from tests.faults.wire import Call, Mode, SimulatedCrash, Wire, tapped
 from tests.memory.endpoints import Post
