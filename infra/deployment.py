@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.platform.aws import error_code
 from infra.template import Template, dumps
 
 Report = Callable[[str], None]
@@ -91,7 +92,7 @@ def find_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
     try:
         stacks = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError" and "does not exist" in str(error):
+        if error_code(error) == "ValidationError" and "does not exist" in str(error):
             return None
         raise
     return stacks[0] if stacks and stacks[0]["StackStatus"] != "DELETE_COMPLETE" else None

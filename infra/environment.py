@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
+from chalicelib.platform.aws import error_code
 from infra.local import emulator
 from infra.local.keys import FILE_NAME, OPERATOR, KeyFile
 
@@ -123,7 +124,7 @@ def explain(error: Exception) -> str | None:
     """A sentence for an error that says only that AWS is out of reach or refuses us; None for any other error."""
     cause: BaseException | None = getattr(error, "cause", None) or error
     if isinstance(cause, ClientError):
-        code = cause.response.get("Error", {}).get("Code", "")
+        code = error_code(cause)
         if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
             return f"These credentials may not do that: {cause.response['Error'].get('Message', code)}"
         if code in ("ExpiredToken", "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredTokenException"):

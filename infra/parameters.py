@@ -90,7 +90,7 @@ def check_kept(stage: str, given: Mapping[str, str], stack: Mapping[str, Any] | 
     :raises WrongParameter: naming the first that is wrong.
     """
     known = declared(stage)
-    for name, value in _of_stack(stack).items():
+    for name, value in of_stack(stack).items():
         if name in known and name not in given and not known[name].get("NoEcho"):
             try:
                 # Not by the template's rules, which may have become narrower.
@@ -103,7 +103,7 @@ def changed_parameters(
     given: Mapping[str, str], stack: Mapping[str, Any] | None, known: Mapping[str, Any]
 ) -> list[str]:
     """A line for each that gets another value; of secrets only that they do."""
-    before = _of_stack(stack)
+    before = of_stack(stack)
     if stack is None:
         return []
     secret = secrets_of(known)
@@ -125,7 +125,11 @@ def secrets_of(known: Mapping[str, Any]) -> set[str]:
     return {name for name, parameter in known.items() if parameter.get("NoEcho") or name in hidden}
 
 
-def _of_stack(stack: Mapping[str, Any] | None) -> dict[str, str]:
+def of_stack(stack: Mapping[str, Any] | None) -> dict[str, str]:
+    """Name -> value of the parameters that a stack has; of secrets CloudFormation shows stars.
+
+    :param stack: as CloudFormation describes it; None when there is none.
+    """
     return {one["ParameterKey"]: one["ParameterValue"] for one in (stack or {}).get("Parameters", [])}
 
 

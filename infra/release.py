@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from chalicelib.platform.aws import error_code
 from infra import APPLICATION, VERSION
 from infra.account import parameters_of_account
 from infra.candidate import try_import, try_in_account
@@ -37,7 +38,15 @@ from infra.leftovers import clear_leftovers
 from infra.live_check import PATIENCE_SECONDS, check_once, wait_for_answer
 from infra.origins import cookie_notes
 from infra.packaging import ROOT, Package, package, with_code_at
-from infra.parameters import changed_parameters, check_kept, check_parameters, declared, is_stage, without_secrets
+from infra.parameters import (
+    changed_parameters,
+    check_kept,
+    check_parameters,
+    declared,
+    is_stage,
+    of_stack,
+    without_secrets,
+)
 from infra.release_history import Record, new_release_id, read_all, read_template, write
 from infra.template import KEPT_STAGES, Template, dumps
 from infra.template.tables import table_names
@@ -221,13 +230,12 @@ class _Running:
 
     def note(self, template: Template, digest: str, version: str | None = None) -> None:
         stack = find_stack(self.session.client("cloudformation"), stack_name_of(self.stage))
-        known = {parameter["ParameterKey"]: parameter["ParameterValue"] for parameter in (stack or {})["Parameters"]}
         record = Record(
             release_id=new_release_id(),
             version=version or own_version(),
             digest=digest,
             template_key=_upload_template(self.s3, self.bucket, template),
-            parameters=without_secrets(known, template["Parameters"]),
+            parameters=without_secrets(of_stack(stack), template["Parameters"]),
         )
         write(self.s3, self.bucket, self.stage, record)
 
@@ -287,9 +295,8 @@ def effective_parameters(
     template: Template, stack: Mapping[str, Any] | None, given: Mapping[str, str]
 ) -> dict[str, str]:
     """What each parameter will be: as given, else as it is, else the template's default."""
-    kept = {item["ParameterKey"]: item["ParameterValue"] for item in (stack or {}).get("Parameters", [])}
     defaults = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
-    return {**defaults, **{name: value for name, value in kept.items() if name in defaults}, **given}
+    return {**defaults, **{name: value for name, value in of_stack(stack).items() if name in defaults}, **given}
 
 
 def api_url(session: Any, outputs: Mapping[str, str]) -> str:
@@ -316,7 +323,7 @@ def ensure_artifacts_bucket(s3: Any, account: str, region: str) -> str:
     try:
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket", "NotFound"):
+        if error_code(error) not in ("404", "NoSuchBucket", "NotFound"):
             raise DeploymentError(f"The bucket {bucket} cannot be used: {error}") from error
         # us-east-1 is the one region that must not be named.
         place = {} if region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": region}}
@@ -347,7 +354,7 @@ def _upload_code(s3: Any, bucket: str, made: Package, report: Report) -> str:
         s3.head_object(Bucket=bucket, Key=key)
         report("Package: already uploaded.")
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("404", "NoSuchKey", "NotFound"):
+        if error_code(error) not in ("404", "NoSuchKey", "NotFound"):
             raise
         s3.upload_file(str(made.zip_path), bucket, key)
         report("Package: uploaded.")

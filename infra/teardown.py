@@ -13,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.platform.aws import error_code
 from infra import release_history
 from infra.deployment import DeploymentError, Report, delete_stack, find_stack
 from infra.functions import FUNCTIONS
@@ -160,7 +161,7 @@ def _pass_over(call: Callable[[], object], *codes: str) -> None:
     try:
         call()
     except ClientError as error:
-        if error.response["Error"]["Code"] not in codes:
+        if error_code(error) not in codes:
             raise
 
 
