@@ -112,7 +112,7 @@ def api_address(stage: str) -> str | None:
         return f"http://127.0.0.1:{os.environ.get('API_PORT') or DEFAULT_API_PORT}"
     import boto3
 
-    from infra.release import api_url
+    from infra.stages import api_url
 
     try:
         return api_url(boto3.Session(), _outputs(stage))
@@ -147,7 +147,7 @@ def _outputs(stage: str) -> dict[str, str]:
     import boto3
 
     from infra.deployment import find_stack, stack_outputs
-    from infra.release import stack_name_of
+    from infra.stages import stack_name_of
 
     name = stack_name_of(stage)
     try:

@@ -17,9 +17,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.platform.aws import error_code
 from infra.account import check_concurrency, concurrent_executions, gateway_log_role
+from infra.artifacts import artifacts_bucket
 from infra.deployment import NEVER_CREATED, DeploymentError, find_stack
-from infra.parameters import check_kept, check_parameters, of_stack
-from infra.release import artifacts_bucket, stack_name_of
+from infra.parameters import check_kept, check_parameters, check_together, of_stack
+from infra.stages import stack_name_of
 from infra.template import everything_but_chalice
 
 POLICIES = tuple(
@@ -138,6 +139,7 @@ def _parameters(account: Account) -> Iterator[Finding]:
     try:
         check_parameters(account.stage, account.given)
         check_kept(account.stage, account.given, account.stack)
+        check_together(account.stage, account.given, account.stack)
     except DeploymentError as error:
         yield Finding("parameters", State.WRONG, str(error))
         return

@@ -15,9 +15,10 @@ from botocore.exceptions import ClientError
 
 from chalicelib.platform.aws import error_code
 from infra import release_history
+from infra.artifacts import artifacts_bucket, s3_client
 from infra.deployment import DeploymentError, Report, delete_stack, find_stack
 from infra.functions import FUNCTIONS
-from infra.release import artifacts_bucket, s3_client, stack_name_of
+from infra.stages import stack_name_of
 from infra.template import KEPT_STAGES
 from infra.template.tables import table_names
 

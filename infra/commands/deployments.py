@@ -158,8 +158,12 @@ def rollback(release: str | None, yes: bool, dry_run: bool, stage: str, as_json:
     from infra.operator_events import tell
     from infra.release import roll_back
     from infra.release_history import choose
+    from infra.running import version_of_stack
+    from infra.stages import stack_name_of
 
-    record = choose(_records(stage), release)
+    records = _records(stage)
+    running = version_of_stack(boto3.client("cloudformation"), stack_name_of(stage))
+    record = choose(records, release, running)
     what = f"{record.release_id}, version {record.version}, package {record.digest[:12]}"
     facts = {"release": record.release_id, "version": record.version, "deployed": not dry_run}
     if dry_run:
@@ -190,7 +194,7 @@ def logs(function: str, since: str, pattern: str, follow: bool, stage: str, as_j
 
     from infra.environment import point_clients
     from infra.function_logs import events, for_people, group_of, read_age, require_logs
-    from infra.release import stack_name_of
+    from infra.stages import stack_name_of
 
     try:
         seconds = read_age(since)
@@ -222,7 +226,7 @@ def destroy(data: bool, bypass_audit_lock: bool, yes: bool, dry_run: bool, stage
 
     from infra.environment import open_stores, point_clients
     from infra.operator_events import tell
-    from infra.release import stack_name_of
+    from infra.stages import stack_name_of
     from infra.teardown import destroy as tear_down
     from infra.teardown import lines_of, what_exists
     from infra.template import KEPT_STAGES
@@ -258,8 +262,8 @@ def destroy(data: bool, bypass_audit_lock: bool, yes: bool, dry_run: bool, stage
 def _records(stage: str) -> list[Record]:
     import boto3
 
+    from infra.artifacts import artifacts_bucket, s3_client
     from infra.environment import NotReachable, point_clients
-    from infra.release import artifacts_bucket, s3_client
     from infra.release_history import read_all
 
     point_clients(stage)
