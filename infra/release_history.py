@@ -57,20 +57,24 @@ def write(s3: Any, bucket: str, stage: str, record: Record) -> None:
 
 def read_all(s3: Any, bucket: str, stage: str) -> list[Record]:
     """The newest first."""
-    names = [
-        item["Key"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage))
-        for item in page.get("Contents", [])
-    ]
-    newest = sorted(names, reverse=True)[:LISTED]
-    return [Record(**json.load(s3.get_object(Bucket=bucket, Key=name)["Body"])) for name in newest]
+    newest = ids(s3, bucket, stage)[:LISTED]
+    return [Record(**json.load(s3.get_object(Bucket=bucket, Key=_prefix(stage) + one)["Body"])) for one in newest]
+
+
+def ids(s3: Any, bucket: str, stage: str) -> list[str]:
+    """The newest first; none where there is no such bucket."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage))
+    try:
+        names = [item["Key"].removeprefix(_prefix(stage)) for page in pages for item in page.get("Contents", [])]
+    except s3.exceptions.NoSuchBucket:
+        return []
+    return sorted(names, reverse=True)
 
 
 def delete_all(s3: Any, bucket: str, stage: str) -> None:
     """Of a stage that is gone. Packages stay: other stages may run them."""
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage)):
-        for item in page.get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    for one in ids(s3, bucket, stage):
+        s3.delete_object(Bucket=bucket, Key=_prefix(stage) + one)
 
 
 def choose(records: list[Record], release_id: str | None, running: Version | None = None) -> Record:

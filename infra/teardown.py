@@ -7,7 +7,7 @@ reachable by anything but an operator's command.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -27,14 +27,17 @@ OBJECTS_AT_ONCE = 1000
 
 
 def what_exists(session: Any, stage: str) -> dict[str, list[str]]:
-    """Kind -> names of what there is of a stage; what its data is in, and the stack."""
+    """Kind -> names of what there is of a stage: the stack, what its data is in, and all else that can outlive it."""
     name, account = stack_name_of(stage), _account(session)
     s3 = s3_client(session)
+    artifacts = artifacts_bucket(account, session.region_name)
     return {
         "stack": [name] if find_stack(session.client("cloudformation"), name) else [],
         "tables": [table for table in _tables(name) if _table_exists(session.client("dynamodb"), table)],
         "buckets": _buckets(s3, name, account, session.region_name),
         "queues": _queues(session.client("sqs"), name),
+        "logs": list(_logs(session.client("logs"), name)),
+        "releases": release_history.ids(s3, artifacts, stage),
     }
 
 
@@ -111,10 +114,8 @@ def _delete_what_stayed(session: Any, s3: Any, name: str, account: str, report: 
         sqs.delete_queue(QueueUrl=url)
         report(f"  {url.rsplit('/', 1)[-1]} deleted")
     logs = session.client("logs")
-    # Lambda makes a group anew when a function still ran while its own was deleted.
-    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/aws/lambda/{name}-"):
-        for group in page["logGroups"]:
-            _pass_over(partial(logs.delete_log_group, logGroupName=group["logGroupName"]), "ResourceNotFoundException")
+    for group in list(_logs(logs, name)):
+        _pass_over(partial(logs.delete_log_group, logGroupName=group), "ResourceNotFoundException")
 
 
 def _stop_functions(session: Any, name: str) -> None:
@@ -148,6 +149,12 @@ def _queues(sqs: Any, name: str) -> list[str]:
     """Addresses of the queues that are there."""
     found: list[str] = sqs.list_queues(QueueNamePrefix=f"{name}-").get("QueueUrls", [])
     return found
+
+
+def _logs(logs: Any, name: str) -> Iterator[str]:
+    """Lambda makes a group anew when a function still ran while its own was deleted."""
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/aws/lambda/{name}-"):
+        yield from (group["logGroupName"] for group in page["logGroups"])
 
 
 def _table_exists(dynamodb: Any, table: str) -> bool:

@@ -49,6 +49,17 @@ def call_of_a_simulation(operation: str) -> None:
 
 
 @contextmanager
+def unheard() -> Iterator[None]:
+    """What a simulated service does itself, by clients, is no call of whom a test watches."""
+    held = list(_listeners)
+    _listeners.clear()
+    try:
+        yield
+    finally:
+        _listeners[:] = held
+
+
+@contextmanager
 def aws_calls() -> Iterator[list[str]]:
     """The calls made meanwhile, as ``service.Operation``."""
     made: list[str] = []

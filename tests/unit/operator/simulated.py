@@ -18,7 +18,7 @@ import httpx
 from botocore.exceptions import ClientError
 
 from infra.functions import API
-from tests.aws_calls import call_of_a_simulation
+from tests.aws_calls import call_of_a_simulation, unheard
 
 REGION = "eu-central-1"
 URL = "https://api.example.com/api"
@@ -126,7 +126,8 @@ class Stacks(_Service):
         assert self.stack is not None
         if self.stack.get("EnableTerminationProtection"):
             raise refusal("ValidationError", "TerminationProtection is enabled")
-        self.when_deleted()
+        with unheard():
+            self.when_deleted()
         self.stack["StackStatus"] = "DELETE_COMPLETE"
 
     def get_paginator(self, _: str) -> Stacks:
@@ -214,6 +215,12 @@ class SimulatedSession:
 
     def __init__(self) -> None:
         self._real: Any = boto3.Session(region_name=REGION)
+        #: Making a client takes longer than asking it.
+        self._clients: dict[tuple[str, bool], Any] = {}
+        self.start_anew()
+
+    def start_anew(self) -> None:
+        """Without any stack."""
         self.stacks, self.functions, self.gateway = Stacks(self), Functions(self), Gateway(self)
         #: Where a package is that does not answer once it is deployed.
         self.broken: set[str] = set()
@@ -224,7 +231,12 @@ class SimulatedSession:
             "lambda": self.functions,
             "apigateway": self.gateway,
         }
-        return simulated.get(service) or self._real.client(service, **options)
+        if service in simulated:
+            return simulated[service]
+        wanted = service, "config" in options
+        if wanted not in self._clients:
+            self._clients[wanted] = self._real.client(service, **options)
+        return self._clients[wanted]
 
     def object(self, bucket: str, key: str) -> str:
         from moto.s3.models import s3_backends

@@ -23,7 +23,7 @@ from infra.packaging import Package
 from infra.release_history import Record, choose, read_all
 from infra.running import version_of_stack
 from infra.template import everything_but_chalice
-from tests.unit.crashes import Crash, crashing_at
+from tests.unit.crashes import Crash, crashing_at, moments
 from tests.unit.operator.simulated import REGION, SimulatedSession
 
 #: No other test's, so that nothing of theirs is here: moto knows accounts apart.
@@ -113,7 +113,7 @@ def interrupted_at_each_call(
         act()
     check()
     assert len(calls) > least
-    for number in range(1, len(calls) + 1):
+    for number in moments(calls):
         before.bring_back(session)
         with crashing_at(number), pytest.raises(Crash):
             act()
@@ -164,7 +164,7 @@ def test_rollback_after_a_return_that_died(session: SimulatedSession, package: C
     with crashing_at(NEVER) as calls, pytest.raises(DeploymentError):
         deploy(session, package(BAD))
     stayed = 0
-    for number in range(1, len(calls) + 1):
+    for number in moments(calls):
         before.bring_back(session)
         with crashing_at(number), pytest.raises(Crash):
             deploy(session, package(BAD))
@@ -173,7 +173,7 @@ def test_rollback_after_a_return_that_died(session: SimulatedSession, package: C
             roll_back(session, records(session))
         assert running(session) == GOOD
         assert [record.digest for record in records(session)] == [GOOD]
-    assert stayed > 5
+    assert stayed >= 3
 
 
 def test_rollback(session: SimulatedSession, package: Callable[[str], Package]) -> None:
