@@ -34,7 +34,7 @@ from infra.parameters import (
 )
 from infra.release_history import Record
 from infra.running import Running
-from infra.stages import api_url, settle, stack_name_of
+from infra.stages import api_url, settle, stack_name_of, watch_of
 from infra.template import Template
 
 
@@ -60,6 +60,8 @@ def deploy(
     unchecked: bool = False,
     live: LiveCheck = STANDARD,
     confirm: Confirm | None = None,
+    dry_run: bool = False,
+    watch_minutes: int = 0,
 ) -> Release:
     """Deploy a stage with a boto3 session.
 
@@ -72,6 +74,8 @@ def deploy(
     :param unchecked: deploy a version that is not tried, and leave it even when it does not answer.
     :param live: how the deployed API is asked.
     :param confirm: is asked before the changes are made.
+    :param dry_run: show the changes and make none. The package is uploaded all the same: CloudFormation reads it.
+    :param watch_minutes: for which the alarms of a stack that is updated are watched: one that goes off takes it back.
     :raises DeploymentError: nothing was deployed, or the version before runs again; the sentence says which and why.
     """
     account = _account_of(session)
@@ -103,7 +107,7 @@ def deploy(
         report(note)
     template = with_noted_parameters(template, values)
     names = {"AWS::StackName": stack_name_of(stage), "AWS::AccountId": account, "AWS::Region": session.region_name}
-    if before is not None and not unchecked:
+    if before is not None and not unchecked and not dry_run:
         try_in_account(session, stack_name_of(stage), template, given, report)
     runs = Running(session, stage, s3, bucket, report, live)
     good = runs.good_release(before)
@@ -117,8 +121,13 @@ def deploy(
         tags={"application": APPLICATION, "stage": stage},
         allow_data_loss=allow_data_loss,
         confirm=confirm,
+        dry_run=dry_run,
+        watch=watch_of(cloudformation, before, session.region_name, account, watch_minutes),
         before_creation=lambda: clear_leftovers(session, template, names, report),
     )
+    if dry_run:
+        report("A dry run: nothing was changed.")
+        return Release(stack_name_of(stage), result.outputs, "", changed=False)
     settle(session, stage, result.outputs, report)
     url = api_url(session, result.outputs)
     if not unchecked:

@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra import APPLICATION
-from infra.deployment import Report
+from infra.deployment import Report, Watch
 from infra.gateway import ensure_gateway_responses
 from infra.template import KEPT_STAGES
 from infra.template.tables import table_names
 
 API_STAGE = "api"
+#: What a new version that does not work sets off, by their ids in the template.
+RELEASE_ALARMS = ("ApiErrorsAlarm", "ApiFunctionErrorsAlarm", "ProcessFunctionErrorsAlarm", "UploadsFailedAlarm")
 
 
 def stack_name_of(stage: str) -> str:
@@ -28,6 +30,24 @@ def api_url(session: Any, outputs: Mapping[str, str]) -> str:
     if (urlsplit(endpoint).hostname or "").startswith("apigateway."):
         return outputs["ApiUrl"]
     return f"{endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
+
+
+def watch_of(cloudformation: Any, stack: Mapping[str, Any] | None, region: str, account: str, minutes: int) -> Watch:
+    """The alarms of a stack by which an update of it is taken back.
+
+    :param stack: as CloudFormation describes it; None when there is none yet, and so no alarm.
+    :param minutes: 0 for none.
+    """
+    if stack is None or not minutes:
+        return Watch()
+    partition = stack["StackId"].split(":")[1]
+    names = [
+        cloudformation.describe_stack_resource(StackName=stack["StackName"], LogicalResourceId=alarm)[
+            "StackResourceDetail"
+        ]["PhysicalResourceId"]
+        for alarm in RELEASE_ALARMS
+    ]
+    return Watch(tuple(f"arn:{partition}:cloudwatch:{region}:{account}:alarm:{name}" for name in names), minutes)
 
 
 def settle(session: Any, stage: str, outputs: Mapping[str, str], report: Report) -> None:
