@@ -12,7 +12,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.platform.aws import error_code
 from infra.deployment import DeploymentError, Report
+from infra.parameters import of_stack
 
 #: What a new account has (AWS: Lambda quotas), and what is assumed where it can't be read.
 NEW_ACCOUNT_EXECUTIONS = 10
@@ -30,15 +32,15 @@ def parameters_of_account(
     :param stack: the stack's description as it is; None before its creation.
     :raises DeploymentError: the concurrency that was chosen leaves too little to the API.
     """
-    kept = {item["ParameterKey"]: item["ParameterValue"] for item in (stack or {}).get("Parameters", [])}
-    executions = _concurrent_executions(session, report)
+    kept = of_stack(stack)
+    executions = _executions_or_those_of_a_new_account(session, report)
     shares = concurrency_shares(executions)
-    check_concurrency(executions, {**kept, **given}, shares, report)
+    check_concurrency(executions, {**kept, **given}, report)
     process = int({**kept, **given}.get("MaxProcessConcurrency") or shares["ProcessConcurrencyShare"])
     shares["OrganizationConcurrencyShare"] = organization_share(process)
     found = {name: str(share) for name, share in shares.items() if name not in given}
     if "ManageGatewayLogRole" not in given:
-        manages = manages_log_role(_gateway_log_role(session), kept.get("ManageGatewayLogRole"))
+        manages = manages_log_role(gateway_log_role(session), kept.get("ManageGatewayLogRole"))
         found["ManageGatewayLogRole"] = manages
         if manages == "false" and stack is None:
             report("API Gateway has a role for its logs in this account already: it is used as it is.")
@@ -62,11 +64,13 @@ def organization_share(process: int) -> int:
     return max(1, process * 3 // 4)
 
 
-def check_concurrency(executions: int, chosen: Mapping[str, str], shares: Mapping[str, int], report: Report) -> None:
+def check_concurrency(executions: int, chosen: Mapping[str, str], report: Report) -> None:
     """Of what the operator has chosen for the triggers.
 
+    :param chosen: parameters; the shares stand for those that are not among them.
     :raises DeploymentError: it is all that the account runs at once, or more.
     """
+    shares = concurrency_shares(executions)
     process = int(chosen.get("MaxProcessConcurrency") or shares["ProcessConcurrencyShare"])
     deliver = int(chosen.get("MaxDeliverConcurrency") or shares["DeliverConcurrencyShare"])
     said = (
@@ -94,32 +98,36 @@ def manages_log_role(role_of_account: str | None, kept: str | None) -> str:
     return "true" if role_of_account is None else "false"
 
 
-def _concurrent_executions(session: Any, report: Report) -> int:
+def concurrent_executions(session: Any) -> int:
+    """Of all functions of the account and region together.
+
+    :raises ClientError: they can't be read.
+    """
+    return int(session.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"])
+
+
+def _executions_or_those_of_a_new_account(session: Any, report: Report) -> int:
     try:
-        limits: dict[str, Any] = session.client("lambda").get_account_settings()["AccountLimit"]
+        return concurrent_executions(session)
     except ClientError as error:
-        report(
-            f"The account's concurrent executions can't be read ({_code(error)}): assuming {NEW_ACCOUNT_EXECUTIONS}."
-        )
+        why = error_code(error)
+        report(f"The account's concurrent executions can't be read ({why}): assuming {NEW_ACCOUNT_EXECUTIONS}.")
         return NEW_ACCOUNT_EXECUTIONS
-    return int(limits["ConcurrentExecutions"])
 
 
-def _gateway_log_role(session: Any) -> str | None:
-    """Its ARN. None when there is none, or when it names a role that is gone."""
+def gateway_log_role(session: Any) -> str | None:
+    """ARN of the role by which API Gateway writes the logs of all APIs of the account and region.
+
+    :returns: None when there is none, or when a role is named that is gone.
+    """
     arn: str | None = session.client("apigateway").get_account().get("cloudwatchRoleArn")
     if not arn:
         return None
     try:
         session.client("iam").get_role(RoleName=arn.rsplit("/", 1)[-1])
     except ClientError as error:
-        if _code(error) == "NoSuchEntity":
+        if error_code(error) == "NoSuchEntity":
             return None
-        if _code(error) not in ("AccessDenied", "AccessDeniedException"):
+        if error_code(error) not in ("AccessDenied", "AccessDeniedException"):
             raise
     return arn
-
-
-def _code(error: ClientError) -> str:
-    code: str = error.response["Error"]["Code"]
-    return code

@@ -8,26 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.platform.aws import error_code
+from infra.stack_changes import Change, read_change, refusal_of, summary_of
 from infra.template import Template, dumps
 
 Report = Callable[[str], None]
 
 # Bytes that CloudFormation takes in the request itself; a longer template has to lie in a bucket.
 INLINE_TEMPLATE_BYTES = 51_200
-# Losing one of these loses what customers gave us; in a queue that is uploads which wait. A change that removes one, or
-# replaces it or may do so, is refused.
-DATA_TYPES = frozenset({"AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"})
-#: The properties whose change replaces one (AWS, CloudFormation's reference: "Update requires"). CloudFormation, and
-#: emulators more so, say "Conditional" of any property that refers to something else that may change.
-REPLACING_PROPERTIES = {
-    "AWS::S3::Bucket": frozenset({"BucketName", "BucketNamespace", "BucketNamePrefix", "ObjectLockEnabled"}),
-    "AWS::SQS::Queue": frozenset({"QueueName", "FifoQueue"}),
-}
 # IAM: the functions' roles. AUTO_EXPAND: SAM is a transform, run by CloudFormation.
 CAPABILITIES = ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"]
 # Seconds. A first deploy with ElastiCache takes about 15 minutes.
@@ -45,37 +38,22 @@ class DeploymentError(Exception):
     """A deployment that did not happen. The sentence says why and what to do."""
 
 
-@dataclass(frozen=True)
-class Change:
-    """One line of a change set."""
-
-    action: str
-    logical_id: str
-    resource_type: str
-    replacement: str
-    scope: tuple[str, ...] = field(default=())
-
-    @property
-    def loses_data(self) -> bool:
-        if self.resource_type not in DATA_TYPES:
-            return False
-        return self.action == "Remove" or self.replacement == "True" or self._may_be_replaced
-
-    @property
-    def _may_be_replaced(self) -> bool:
-        if self.replacement != "Conditional":
-            return False
-        replacing = REPLACING_PROPERTIES.get(self.resource_type)
-        return replacing is None or not self.scope or not replacing.isdisjoint(self.scope)
-
-    def line(self) -> str:
-        note = {"True": ", replaced", "Conditional": ", maybe replaced"}.get(self.replacement, "")
-        scope = f" ({', '.join(self.scope)}{note})" if self.scope or note else ""
-        return f"  {self.action:<7} {self.logical_id} [{self.resource_type}]{scope}"
-
-
 #: Asked whether to make these changes.
 Confirm = Callable[[list[Change]], bool]
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Alarms by which CloudFormation takes an update back, while it makes it and for some time afterwards.
+
+    AWS: "Use CloudFormation rollback triggers". One that is in alarm already takes it back at once.
+
+    :param alarm_arns: of alarms that are there.
+    :param minutes: after the last resource was changed; at most 180.
+    """
+
+    alarm_arns: tuple[str, ...] = ()
+    minutes: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,7 +69,7 @@ def find_stack(cloudformation: Any, stack_name: str) -> dict[str, Any] | None:
     try:
         stacks = cloudformation.describe_stacks(StackName=stack_name)["Stacks"]
     except ClientError as error:
-        if error.response["Error"]["Code"] == "ValidationError" and "does not exist" in str(error):
+        if error_code(error) == "ValidationError" and "does not exist" in str(error):
             return None
         raise
     return stacks[0] if stacks and stacks[0]["StackStatus"] != "DELETE_COMPLETE" else None
@@ -122,19 +100,22 @@ def deploy_stack(
     tags: Mapping[str, str] | None = None,
     allow_data_loss: bool = False,
     confirm: Confirm | None = None,
+    dry_run: bool = False,
+    watch: Watch | None = None,
     before_creation: Callable[[], None] | None = None,
     timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
 ) -> Deployment:
     """Create or update the stack and wait for it. Parameters that are not named keep the value they have.
 
     `template_url` names the same template in a bucket, needed above `INLINE_TEMPLATE_BYTES`. `confirm` is asked once
-    the changes are reported, and before any of them is made. `before_creation` clears the way for a stack that is not
-    there yet. Raises DeploymentError, with the resources that failed,
-    after CloudFormation has gone back to what ran before.
+    the changes are reported, and before any of them is made; with `dry_run` none is. `before_creation` clears the way
+    for a stack that is not there yet. `watch` is for one that is. Raises DeploymentError, with the resources that
+    failed, after CloudFormation has gone back to what ran before.
     """
     existing = _ready_stack(cloudformation, stack_name, report, timeout_seconds)
-    if existing is None and before_creation is not None:
+    if existing is None and before_creation is not None and not dry_run:
         before_creation()
+    watch = watch if watch is not None and existing is not None else Watch()
     change_set = f"deploy-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{time.time_ns() % 1_000_000:06d}"
     source = {"TemplateURL": template_url} if template_url else {"TemplateBody": dumps(template)}
     created = cloudformation.create_change_set(
@@ -144,6 +125,11 @@ def deploy_stack(
         Capabilities=CAPABILITIES,
         Parameters=_parameters(template, parameters, existing, report),
         Tags=[{"Key": key, "Value": value} for key, value in (tags or {}).items()],
+        # Said each time: CloudFormation keeps those of the last time.
+        RollbackConfiguration={
+            "RollbackTriggers": [{"Arn": arn, "Type": "AWS::CloudWatch::Alarm"} for arn in watch.alarm_arns],
+            "MonitoringTimeInMinutes": watch.minutes,
+        },
         **source,
     )
     stack_id = created["StackId"]
@@ -154,31 +140,31 @@ def deploy_stack(
         cloudformation.delete_change_set(**planned)
         report(f"{stack_name}: nothing to change.")
         return Deployment(stack_outputs(cloudformation, stack_name), changed=False)
-    report(f"{stack_name}: {_summary(changes)}")
+    report(f"{stack_name}: {summary_of(changes)}")
     for change in changes:
         report(change.line())
     lost = [change for change in changes if change.loses_data]
     if lost and not allow_data_loss:
-        cloudformation.delete_change_set(**planned)
+        _drop_plan(cloudformation, planned, existing)
         raise DeploymentError(refusal_of(lost))
+    if dry_run:
+        _drop_plan(cloudformation, planned, existing)
+        return Deployment({}, changed=False)
     if confirm is not None and not confirm(changes):
-        cloudformation.delete_change_set(**planned)
+        _drop_plan(cloudformation, planned, existing)
         raise DeploymentError("Not deployed: the changes were not confirmed. Nothing was changed.")
     seen = {event["EventId"] for event in _events(cloudformation, stack_id)}
     cloudformation.execute_change_set(**planned)
     news = _of_interest({change.logical_id for change in changes}, report)
-    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds, news)
+    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds + watch.minutes * 60, news)
     return Deployment(stack_outputs(cloudformation, stack_name), changed=True)
 
 
-def refusal_of(lost: list[Change]) -> str:
-    """Why changes that lose data are not made."""
-    names = ", ".join(change.logical_id for change in lost)
-    said = f"Not deployed: this would remove or replace {names}, and the data with it. Nothing was changed. "
-    if all(change.replacement == "Conditional" for change in lost):
-        # As a new index does, whose attribute CloudFormation counts among those that may need a new table.
-        said += "CloudFormation says that it may replace them, not that it will: compare the properties named above. "
-    return said + "Allow it explicitly if that is meant."
+def _drop_plan(cloudformation: Any, planned: dict[str, str], existing: dict[str, Any] | None) -> None:
+    """With the name that a change set for a first creation reserves."""
+    cloudformation.delete_change_set(**planned)
+    if existing is None:
+        cloudformation.delete_stack(StackName=planned["StackName"])
 
 
 def delete_stack(
@@ -281,28 +267,7 @@ def _planned_changes(cloudformation: Any, planned: dict[str, str], timeout_secon
     while page.get("NextToken"):
         page = cloudformation.describe_change_set(**planned, NextToken=page["NextToken"])
         found = found + page["Changes"]
-    return [_change(item["ResourceChange"]) for item in found if "ResourceChange" in item]
-
-
-def _change(raw: dict[str, Any]) -> Change:
-    properties = {
-        detail["Target"].get("Name") or detail["Target"].get("Attribute", "") for detail in raw.get("Details", [])
-    }
-    return Change(
-        action=raw["Action"],
-        logical_id=raw["LogicalResourceId"],
-        resource_type=raw["ResourceType"],
-        replacement=raw.get("Replacement", ""),
-        scope=tuple(sorted(properties - {""})),
-    )
-
-
-def _summary(changes: list[Change]) -> str:
-    counts: dict[str, int] = {}
-    for change in changes:
-        word = {"Add": "to add", "Modify": "to change", "Remove": "to remove"}.get(change.action, change.action)
-        counts[word] = counts.get(word, 0) + 1
-    return ", ".join(f"{count} {word}" for word, count in counts.items()) or "only settings of the stack change"
+    return [read_change(item["ResourceChange"]) for item in found if "ResourceChange" in item]
 
 
 def _events(cloudformation: Any, stack_id: str) -> list[dict[str, Any]]:
@@ -328,6 +293,7 @@ def _follow(
     """
     tell = news or (lambda event: report(_event_line(event)))
     failures: list[str] = []
+    own = "no resource gave a reason"
     for _ in _pauses(timeout_seconds, stack_name):
         # The status first: events that come between the two calls are then seen by this round or the next.
         status = cloudformation.describe_stacks(StackName=stack_id)["Stacks"][0]["StackStatus"]
@@ -338,7 +304,10 @@ def _follow(
             state, reason = event["ResourceStatus"], event.get("ResourceStatusReason", "")
             tell(event)
             # When one resource fails, the others are told to stop: they are not the cause.
-            if state.endswith("_FAILED") and "cancelled" not in reason and event["LogicalResourceId"] != stack_name:
+            if event["LogicalResourceId"] == stack_name:
+                # Of the stack itself, such as an alarm that took the update back.
+                own = reason if "ROLLBACK" in state and reason else own
+            elif state.endswith("_FAILED") and "cancelled" not in reason:
                 failures.append(f"{event['LogicalResourceId']} [{event['ResourceType']}]: {reason}")
         if status.endswith("_IN_PROGRESS"):
             continue
@@ -348,7 +317,7 @@ def _follow(
             "UPDATE_ROLLBACK_COMPLETE": "The version that ran before runs again.",
             "ROLLBACK_COMPLETE": "What had been created was removed again.",
         }.get(status, f"The stack is {status}.")
-        why = "\n  ".join(failures) or "no resource gave a reason"
+        why = "\n  ".join(failures) or own
         raise DeploymentError(f"{stack_name} was not deployed. {after} What failed:\n  {why}")
 
 

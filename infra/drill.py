@@ -18,7 +18,7 @@ from infra.drill_report import DrillReport, Step, estimate
 from infra.drill_steps import FOLDER, LAST_STEPS, PARAMETERS, STEPS, Drill
 from infra.local.emulator import ROOT
 from infra.operator_events import act_as_operator
-from infra.release import own_version
+from infra.running import own_version
 from infra.template import KEPT_STAGES
 
 DEFAULT_STAGE = "drill"

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra import release_history, teardown
+from infra.artifacts import artifacts_bucket, s3_client
 from infra.deployment import DeploymentError
 from infra.drill_client import Client, NotAsPromised, Traffic, check_error, filled, routes_with_a_file
 from infra.local.emulator import ROOT
 from infra.packaging import Package, package
 from infra.preflight import State, preflight
-from infra.release import artifacts_bucket, deploy, roll_back, s3_client, stack_name_of
+from infra.release import deploy, roll_back
+from infra.stages import stack_name_of
 
 if TYPE_CHECKING:
     from chalicelib.wiring import Stores

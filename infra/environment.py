@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
+from chalicelib.platform.aws import error_code
 from infra.local import emulator
 from infra.local.keys import FILE_NAME, OPERATOR, KeyFile
 
@@ -111,7 +112,7 @@ def api_address(stage: str) -> str | None:
         return f"http://127.0.0.1:{os.environ.get('API_PORT') or DEFAULT_API_PORT}"
     import boto3
 
-    from infra.release import api_url
+    from infra.stages import api_url
 
     try:
         return api_url(boto3.Session(), _outputs(stage))
@@ -123,7 +124,7 @@ def explain(error: Exception) -> str | None:
     """A sentence for an error that says only that AWS is out of reach or refuses us; None for any other error."""
     cause: BaseException | None = getattr(error, "cause", None) or error
     if isinstance(cause, ClientError):
-        code = cause.response.get("Error", {}).get("Code", "")
+        code = error_code(cause)
         if code in ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation"):
             return f"These credentials may not do that: {cause.response['Error'].get('Message', code)}"
         if code in ("ExpiredToken", "InvalidClientTokenId", "UnrecognizedClientException", "ExpiredTokenException"):
@@ -146,7 +147,7 @@ def _outputs(stage: str) -> dict[str, str]:
     import boto3
 
     from infra.deployment import find_stack, stack_outputs
-    from infra.release import stack_name_of
+    from infra.stages import stack_name_of
 
     name = stack_name_of(stage)
     try:

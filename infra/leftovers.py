@@ -14,6 +14,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.platform.aws import error_code
 from infra.deployment import DeploymentError, Report
 from infra.template import Template
 
@@ -89,7 +90,7 @@ class _Kind:
         try:
             self._look(session, name)
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code = error_code(error)
             if code in _MISSING:
                 return False
             if code == _FORBIDDEN:

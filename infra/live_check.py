@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 
 import httpx
 
@@ -39,18 +40,35 @@ def check_once(url: str, transport: httpx.BaseTransport | None = None) -> str:
     return "" if refused else f"GET /auth/me without a session is {me.status_code}, not 401: {me.text[:300]}"
 
 
-def wait_for_answer(url: str, patience_seconds: float = PATIENCE_SECONDS) -> str:
-    """Ask until the answers have been good for some seconds, or the time is up. Returns as :func:`check_once`."""
-    deadline = time.monotonic() + patience_seconds
-    good_since: float | None = None
-    while True:
-        found, now = check_once(url), time.monotonic()
-        if found:
-            good_since = None
-            if now > deadline:
-                return found
-        elif good_since is None:
-            good_since = now
-        elif now - good_since >= STEADY_SECONDS:
-            return ""
-        time.sleep(PAUSE_SECONDS)
+@dataclass(frozen=True)
+class LiveCheck:
+    """How long an API is asked.
+
+    :param patience_seconds: within which good answers have to begin.
+    :param steady_seconds: for which they have to stay good.
+    :param transport: what requests go through; the network without it.
+    """
+
+    patience_seconds: float = PATIENCE_SECONDS
+    steady_seconds: float = STEADY_SECONDS
+    pause_seconds: float = PAUSE_SECONDS
+    transport: httpx.BaseTransport | None = None
+
+    def wait(self, url: str) -> str:
+        """Ask until the answers have been good for some seconds, or the time is up. Returns as :func:`check_once`."""
+        deadline = time.monotonic() + self.patience_seconds
+        good_since: float | None = None
+        while True:
+            found, now = check_once(url, self.transport), time.monotonic()
+            if found:
+                good_since = None
+                if now > deadline:
+                    return found
+            elif good_since is None:
+                good_since = now
+            if good_since is not None and now - good_since >= self.steady_seconds:
+                return ""
+            time.sleep(self.pause_seconds)
+
+
+STANDARD = LiveCheck()

@@ -90,7 +90,7 @@ def check_kept(stage: str, given: Mapping[str, str], stack: Mapping[str, Any] | 
     :raises WrongParameter: naming the first that is wrong.
     """
     known = declared(stage)
-    for name, value in _of_stack(stack).items():
+    for name, value in of_stack(stack).items():
         if name in known and name not in given and not known[name].get("NoEcho"):
             try:
                 # Not by the template's rules, which may have become narrower.
@@ -99,11 +99,45 @@ def check_kept(stage: str, given: Mapping[str, str], stack: Mapping[str, Any] | 
                 raise WrongParameter(f"The stack holds a wrong parameter. {error} Give it anew.") from None
 
 
+def check_together(stage: str, given: Mapping[str, str], stack: Mapping[str, Any] | None) -> None:
+    """The template's rules on several parameters at once, such as a domain and its certificate.
+
+    CloudFormation asks them too, once the package is uploaded; an emulator may not.
+
+    :param stack: as CloudFormation describes it, whose parameters stay unless they are given; None when there is none.
+    :raises WrongParameter: with the sentence of the first rule that is broken.
+    """
+    template = everything_but_chalice(stage)
+    defaults = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
+    values = {**defaults, **of_stack(stack), **given}
+    for rule in template["Rules"].values():
+        if _holds(rule.get("RuleCondition", True), values):
+            for assertion in rule["Assertions"]:
+                if not _holds(assertion["Assert"], values):
+                    raise WrongParameter(assertion["AssertDescription"])
+
+
+def _holds(node: Any, values: Mapping[str, str]) -> bool:
+    """Of the functions for rules (AWS: "Rules" in a template) those that this template uses."""
+    if isinstance(node, bool):
+        return node
+    [(function, arguments)] = node.items()
+    if function == "Fn::Not":
+        return not _holds(arguments[0], values)
+    if function in ("Fn::And", "Fn::Or"):
+        found = (_holds(argument, values) for argument in arguments)
+        return all(found) if function == "Fn::And" else any(found)
+    if function == "Fn::Equals":
+        left, right = (values[side["Ref"]] if isinstance(side, dict) else side for side in arguments)
+        return bool(left == right)
+    raise ValueError(f"A rule of the template uses {function}, which is not read here.")
+
+
 def changed_parameters(
     given: Mapping[str, str], stack: Mapping[str, Any] | None, known: Mapping[str, Any]
 ) -> list[str]:
     """A line for each that gets another value; of secrets only that they do."""
-    before = _of_stack(stack)
+    before = of_stack(stack)
     if stack is None:
         return []
     secret = secrets_of(known)
@@ -125,7 +159,11 @@ def secrets_of(known: Mapping[str, Any]) -> set[str]:
     return {name for name, parameter in known.items() if parameter.get("NoEcho") or name in hidden}
 
 
-def _of_stack(stack: Mapping[str, Any] | None) -> dict[str, str]:
+def of_stack(stack: Mapping[str, Any] | None) -> dict[str, str]:
+    """Name -> value of the parameters that a stack has; of secrets CloudFormation shows stars.
+
+    :param stack: as CloudFormation describes it; None when there is none.
+    """
     return {one["ParameterKey"]: one["ParameterValue"] for one in (stack or {}).get("Parameters", [])}
 
 
@@ -154,6 +192,7 @@ def _check_rules(name: str, value: str, parameter: Mapping[str, Any]) -> None:
         number = float(value)
     except ValueError:
         raise WrongParameter(f"{name} must be a number{shown}.") from None
-    if not parameter.get("MinValue", number) <= number <= parameter.get("MaxValue", number):
-        low, high = parameter.get("MinValue"), parameter.get("MaxValue")
-        raise WrongParameter(f"{name} must be from {low} to {high}{shown}.")
+    low, high = parameter.get("MinValue"), parameter.get("MaxValue")
+    if (low is not None and number < low) or (high is not None and number > high):
+        bounds = f"from {low} to {high}" if high is not None else f"at least {low}"
+        raise WrongParameter(f"{name} must be {bounds}{shown}.")

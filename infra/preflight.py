@@ -15,9 +15,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.platform.aws import error_code
+from infra.account import check_concurrency, concurrent_executions, gateway_log_role
+from infra.artifacts import artifacts_bucket
 from infra.deployment import NEVER_CREATED, DeploymentError, find_stack
-from infra.parameters import check_kept, check_parameters
-from infra.release import artifacts_bucket, stack_name_of
+from infra.parameters import check_kept, check_parameters, check_together, of_stack
+from infra.stages import stack_name_of
 from infra.template import everything_but_chalice
 
 POLICIES = tuple(
@@ -113,7 +116,7 @@ def _looked(check: Callable[[Account], Iterator[Finding]], account: Account) -> 
     try:
         found = list(check(account))
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = error_code(error)
         what = "these credentials may not look" if code in _FORBIDDEN else f"AWS answers {code}"
         return [Finding(name, State.UNKNOWN, f"Not looked at: {what} ({error.operation_name}).")]
     except BotoCoreError as error:
@@ -136,6 +139,7 @@ def _parameters(account: Account) -> Iterator[Finding]:
     try:
         check_parameters(account.stage, account.given)
         check_kept(account.stage, account.given, account.stack)
+        check_together(account.stage, account.given, account.stack)
     except DeploymentError as error:
         yield Finding("parameters", State.WRONG, str(error))
         return
@@ -176,7 +180,7 @@ def _names(account: Account) -> Iterator[Finding]:
             try:
                 dynamodb.describe_table(TableName=table)
             except ClientError as error:
-                if error.response["Error"]["Code"] in _GONE:
+                if error_code(error) in _GONE:
                     continue
                 raise
             taken.append(f"the table {table} is left from an earlier deployment")
@@ -188,13 +192,21 @@ def _names(account: Account) -> Iterator[Finding]:
 
 
 def _concurrency(account: Account) -> Iterator[Finding]:
-    limit = account.session.client("lambda").get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+    limit = concurrent_executions(account.session)
+    said: list[str] = []
+    try:
+        check_concurrency(limit, {**of_stack(account.stack), **account.given}, said.append)
+    except DeploymentError as error:
+        yield Finding("concurrency", State.WRONG, str(error))
+        return
     if limit < ENOUGH_CONCURRENCY:
         sentence = (
             f"Lambda runs at most {limit} functions at once here, the API's requests included. Ask for 1,000, which is "
             "free: Service Quotas, 'AWS Lambda', 'Concurrent executions'."
         )
-        yield Finding("concurrency", State.WARNING, sentence)
+        yield Finding("concurrency", State.WARNING, " ".join([sentence, *said]))
+    elif said:
+        yield Finding("concurrency", State.WARNING, said[0])
     else:
         yield Finding("concurrency", State.OK, f"Lambda runs up to {limit} functions at once.")
 
@@ -223,7 +235,7 @@ def _network(account: Account) -> Iterator[Finding]:
 
 def _log_role(account: Account) -> Iterator[Finding]:
     """One role of the whole account and region writes the logs of all its APIs."""
-    arn = account.session.client("apigateway").get_account().get("cloudwatchRoleArn", "")
+    arn = gateway_log_role(account.session) or ""
     own = f"/{account.name}-" in arn
     if arn and not own and account.given.get("ManageGatewayLogRole") == "true":
         sentence = (
@@ -364,7 +376,7 @@ def _owner_of(s3: Any, bucket: str, account: str) -> str:
     try:
         s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=account)
     except ClientError as error:
-        code = error.response["Error"]["Code"]
+        code = error_code(error)
         if code in _GONE:
             return "nobody"
         if code in _FORBIDDEN:

@@ -8,6 +8,7 @@ is overwritten. Objects need no copy: the permanent bucket keeps every version f
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -72,7 +73,16 @@ class Restored:
 
 # ---- backups -----------------------------------------------------------------------------------------------------
 def make_backup(table_prefix: str, name: str, report: Report) -> Backup:
-    """A backup of each table under one name. It stays until it is deleted, beyond point-in-time recovery's 35 days."""
+    """A backup of each table under one name. It stays until it is deleted, beyond point-in-time recovery's 35 days.
+
+    :raises DeploymentError: there is one of this name, perhaps of a run that died: it would be of two moments.
+    """
+    there = next((backup for backup in list_backups(table_prefix) if backup.name == name), None)
+    if there is not None:
+        raise DeploymentError(
+            f"There is a backup {name} already, of {there.tables} tables. Choose another name, or delete it first: "
+            f"strongroom backup --delete {name}"
+        )
     client = boto3.client("dynamodb")
     for table in _table_names(table_prefix):
         client.create_backup(TableName=table, BackupName=name)
@@ -128,32 +138,39 @@ def restore(
     with _copies(stores.settings.table_prefix, copied, source, report) as prefix:
         counted_rows = 0
         if rows:
-            counted_rows = sum(
-                _restore_rows(prefix, stores.settings.table_prefix, table, organization_id, dry_run) for table in ROWS
-            )
+            counted_rows = _restore_all_rows(stores, prefix, source, organization_id, dry_run)
             report(f"  {counted_rows} rows of organisations, users, keys, invitations and webhooks")
         old = Stores(replace(stores.settings, table_prefix=prefix))
         files, refused = 0, []
         for organization in _organizations(stores, old if rows and dry_run else stores, organization_id):
             before = files
+            missing = _missing_files(stores, old, organization.organization_id, file_ids)
+            if missing and not dry_run:
+                _tell(stores, source, organization.organization_id, files=len(missing))
             removed = {note.file.file_id for note in stores.files.removed_of(organization.organization_id)}
-            for file in old.files.all_of(organization.organization_id):
-                if file_ids and file.file_id not in file_ids:
-                    continue
+            for file in missing:
                 wrong = _UNFINISHED if file.file_id in removed else _restore_file(stores, file, dry_run)
                 if wrong:
                     refused.append(f"{file.file_id} ({file.filename}): {wrong}")
                 files += wrong == ""
-            if files > before and not dry_run:
-                tell(
-                    stores,
-                    "restore",
-                    organization_id=organization.organization_id,
-                    source=str(source),
-                    files=files - before,
-                )
             report(f"  {organization.name}: {files - before} files")
     return Restored(files, counted_rows, refused)
+
+
+def _tell(stores: Stores, source: Source, organization_id: str, **missing: Any) -> None:
+    """Before anything is written: what a run that dies has brought back, the next one does not find missing."""
+    tell(stores, "restore", organization_id=organization_id, source=str(source), **missing)
+
+
+def _missing_files(stores: Stores, old: Stores, organization_id: str, file_ids: Collection[str]) -> list[File]:
+    """Completed files of the copy that are not there today."""
+    return [
+        file
+        for file in old.files.all_of(organization_id)
+        if (not file_ids or file.file_id in file_ids)
+        and file.status == "completed"
+        and stores.files.find(organization_id, file.file_id) is None
+    ]
 
 
 def _organizations(stores: Stores, else_in: Stores, organization_id: str | None) -> Iterator[Organization]:
@@ -175,9 +192,7 @@ def _organizations(stores: Stores, else_in: Stores, organization_id: str | None)
 
 
 def _restore_file(stores: Stores, old: File, dry_run: bool) -> str | None:
-    """:returns: why it can't be brought back; empty when it was, None when there is nothing to do."""
-    if old.status != "completed" or stores.files.find(old.organization_id, old.file_id) is not None:
-        return None
+    """:returns: why it can't be brought back; empty when it was, None when somebody else has done so."""
     wrong = _restore_object(stores, old, dry_run)
     if wrong or dry_run:
         return wrong
@@ -208,8 +223,37 @@ def _restore_object(stores: Stores, file: File, dry_run: bool) -> str:
     return ""
 
 
-def _restore_rows(copy_prefix: str, prefix: str, table: str, organization_id: str | None, dry_run: bool) -> int:
-    """Write the rows of a table that are missing today. Returns how many."""
+@dataclass(frozen=True)
+class _Row:
+    """One that is missing today."""
+
+    table: str
+    key_name: str
+    item: dict[str, Any]
+
+    @property
+    def organization_id(self) -> str:
+        found: str = self.item["organization_id"]["S"]
+        return found
+
+
+def _restore_all_rows(
+    stores: Stores, copy_prefix: str, source: Source, organization_id: str | None, dry_run: bool
+) -> int:
+    """Write the rows that are missing today, but those of files. Returns how many."""
+    prefix = stores.settings.table_prefix
+    missing = [row for table in ROWS for row in _missing_rows(copy_prefix, prefix, table, organization_id)]
+    if dry_run:
+        return len(missing)
+    for whose, count in Counter(row.organization_id for row in missing).items():
+        _tell(stores, source, whose, rows=count)
+    client = boto3.client("dynamodb")
+    for row in missing:
+        _put_if_missing(client, f"{prefix}-{row.table}", row.key_name, _as_new(row.table, row.item))
+    return len(missing)
+
+
+def _missing_rows(copy_prefix: str, prefix: str, table: str, organization_id: str | None) -> Iterator[_Row]:
     client = boto3.client("dynamodb")
     target = f"{prefix}-{table}"
     key_names = [key["AttributeName"] for key in client.describe_table(TableName=target)["Table"]["KeySchema"]]
@@ -219,16 +263,11 @@ def _restore_rows(copy_prefix: str, prefix: str, table: str, organization_id: st
             "FilterExpression": "organization_id = :organization",
             "ExpressionAttributeValues": {":organization": {"S": organization_id}},
         }
-    done = 0
     for page in client.get_paginator("scan").paginate(**options):
         for item in page["Items"]:
             now = client.get_item(TableName=target, Key={k: item[k] for k in key_names}, ConsistentRead=True)
-            if not _is_missing(now.get("Item")) or "deleted_at" in item:
-                continue
-            if not dry_run:
-                _put_if_missing(client, target, key_names[0], _as_new(table, item))
-            done += 1
-    return done
+            if _is_missing(now.get("Item")) and "deleted_at" not in item:
+                yield _Row(table, key_names[0], item)
 
 
 def _is_missing(item: dict[str, Any] | None) -> bool:

@@ -18,6 +18,14 @@ LISTED = 20
 
 
 @dataclass(frozen=True)
+class Version:
+    """What makes two releases the same: template, code included, and parameters, secrets left out."""
+
+    template_key: str
+    parameters: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Record:
     """A version that answered after it was deployed.
 
@@ -33,6 +41,10 @@ class Record:
     template_key: str
     parameters: Mapping[str, str]
 
+    @property
+    def what_runs(self) -> Version:
+        return Version(self.template_key, dict(self.parameters))
+
 
 def new_release_id() -> str:
     return datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
@@ -45,26 +57,32 @@ def write(s3: Any, bucket: str, stage: str, record: Record) -> None:
 
 def read_all(s3: Any, bucket: str, stage: str) -> list[Record]:
     """The newest first."""
-    names = [
-        item["Key"]
-        for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage))
-        for item in page.get("Contents", [])
-    ]
-    newest = sorted(names, reverse=True)[:LISTED]
-    return [Record(**json.load(s3.get_object(Bucket=bucket, Key=name)["Body"])) for name in newest]
+    newest = ids(s3, bucket, stage)[:LISTED]
+    return [Record(**json.load(s3.get_object(Bucket=bucket, Key=_prefix(stage) + one)["Body"])) for one in newest]
+
+
+def ids(s3: Any, bucket: str, stage: str) -> list[str]:
+    """The newest first; none where there is no such bucket."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage))
+    try:
+        names = [item["Key"].removeprefix(_prefix(stage)) for page in pages for item in page.get("Contents", [])]
+    except s3.exceptions.NoSuchBucket:
+        return []
+    return sorted(names, reverse=True)
 
 
 def delete_all(s3: Any, bucket: str, stage: str) -> None:
     """Of a stage that is gone. Packages stay: other stages may run them."""
-    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=_prefix(stage)):
-        for item in page.get("Contents", []):
-            s3.delete_object(Bucket=bucket, Key=item["Key"])
+    for one in ids(s3, bucket, stage):
+        s3.delete_object(Bucket=bucket, Key=_prefix(stage) + one)
 
 
-def choose(records: list[Record], release_id: str | None) -> Record:
+def choose(records: list[Record], release_id: str | None, running: Version | None = None) -> Record:
     """The one to return to: that of this id, or the last one before the newest that is different from it.
 
     :param records: the newest first.
+    :param running: what runs, as far as it is known. If no record tells of it, nobody has seen it answer, as after a
+        deployment that died, and the newest record is the version before it.
     :raises DeploymentError: there is none.
     """
     if release_id is not None:
@@ -72,9 +90,10 @@ def choose(records: list[Record], release_id: str | None) -> Record:
         if not found:
             raise DeploymentError(f"There is no release {release_id}. 'strongroom releases' lists them.")
         return found[0]
-    newest = records[0] if records else None
+    if records and running is not None and all(record.what_runs != running for record in records):
+        return records[0]
     for record in records[1:]:
-        if newest is not None and _what_runs(record) != _what_runs(newest):
+        if record.what_runs != records[0].what_runs:
             return record
     raise DeploymentError("There is no earlier release to return to.")
 
@@ -82,10 +101,6 @@ def choose(records: list[Record], release_id: str | None) -> Record:
 def read_template(s3: Any, bucket: str, record: Record) -> dict[str, Any]:
     found: dict[str, Any] = json.load(s3.get_object(Bucket=bucket, Key=record.template_key)["Body"])
     return found
-
-
-def _what_runs(record: Record) -> tuple[str, dict[str, str]]:
-    return record.template_key, dict(record.parameters)
 
 
 def _prefix(stage: str) -> str:

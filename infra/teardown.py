@@ -7,16 +7,18 @@ reachable by anything but an operator's command.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.platform.aws import error_code
 from infra import release_history
+from infra.artifacts import artifacts_bucket, s3_client
 from infra.deployment import DeploymentError, Report, delete_stack, find_stack
 from infra.functions import FUNCTIONS
-from infra.release import artifacts_bucket, s3_client, stack_name_of
+from infra.stages import stack_name_of
 from infra.template import KEPT_STAGES
 from infra.template.tables import table_names
 
@@ -25,14 +27,17 @@ OBJECTS_AT_ONCE = 1000
 
 
 def what_exists(session: Any, stage: str) -> dict[str, list[str]]:
-    """Kind -> names of what there is of a stage; what its data is in, and the stack."""
+    """Kind -> names of what there is of a stage: the stack, what its data is in, and all else that can outlive it."""
     name, account = stack_name_of(stage), _account(session)
     s3 = s3_client(session)
+    artifacts = artifacts_bucket(account, session.region_name)
     return {
         "stack": [name] if find_stack(session.client("cloudformation"), name) else [],
         "tables": [table for table in _tables(name) if _table_exists(session.client("dynamodb"), table)],
         "buckets": _buckets(s3, name, account, session.region_name),
         "queues": _queues(session.client("sqs"), name),
+        "logs": list(_logs(session.client("logs"), name)),
+        "releases": release_history.ids(s3, artifacts, stage),
     }
 
 
@@ -109,10 +114,8 @@ def _delete_what_stayed(session: Any, s3: Any, name: str, account: str, report: 
         sqs.delete_queue(QueueUrl=url)
         report(f"  {url.rsplit('/', 1)[-1]} deleted")
     logs = session.client("logs")
-    # Lambda makes a group anew when a function still ran while its own was deleted.
-    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/aws/lambda/{name}-"):
-        for group in page["logGroups"]:
-            _pass_over(partial(logs.delete_log_group, logGroupName=group["logGroupName"]), "ResourceNotFoundException")
+    for group in list(_logs(logs, name)):
+        _pass_over(partial(logs.delete_log_group, logGroupName=group), "ResourceNotFoundException")
 
 
 def _stop_functions(session: Any, name: str) -> None:
@@ -148,6 +151,12 @@ def _queues(sqs: Any, name: str) -> list[str]:
     return found
 
 
+def _logs(logs: Any, name: str) -> Iterator[str]:
+    """Lambda makes a group anew when a function still ran while its own was deleted."""
+    for page in logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix=f"/aws/lambda/{name}-"):
+        yield from (group["logGroupName"] for group in page["logGroups"])
+
+
 def _table_exists(dynamodb: Any, table: str) -> bool:
     try:
         dynamodb.describe_table(TableName=table)
@@ -160,7 +169,7 @@ def _pass_over(call: Callable[[], object], *codes: str) -> None:
     try:
         call()
     except ClientError as error:
-        if error.response["Error"]["Code"] not in codes:
+        if error_code(error) not in codes:
             raise
 
 

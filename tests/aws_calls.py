@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from botocore import handlers
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.compat import HTTPHeaders
 from botocore.exceptions import ClientError, EndpointConnectionError
 
 #: Gets ``service.Operation`` and the request; an answer of its own stands in the place of AWS's, an exception in that
@@ -38,6 +39,24 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+def call_of_a_simulation(operation: str) -> None:
+    """What a test's own simulation of a service is asked is heard as what a client sends."""
+    _heard(
+        f"before-send.{operation}", AWSPreparedRequest("POST", "https://simulated.example", HTTPHeaders(), None, False)
+    )
+
+
+@contextmanager
+def unheard() -> Iterator[None]:
+    """What a simulated service does itself, by clients, is no call of whom a test watches."""
+    held = list(_listeners)
+    _listeners.clear()
+    try:
+        yield
+    finally:
+        _listeners[:] = held
 
 
 @contextmanager

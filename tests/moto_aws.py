@@ -14,6 +14,7 @@ import boto3
 from moto import mock_aws
 from moto.dynamodb.models import DynamoDBBackend, dynamodb_backends
 from moto.s3.models import s3_backends
+from moto.s3.utils import _VersionedKeyStore
 from moto.sqs.models import sqs_backends
 from pynamodb.models import Model
 
@@ -49,6 +50,17 @@ for _name in (
 ):
     if hasattr(DynamoDBBackend, _name):
         setattr(DynamoDBBackend, _name, _one_at_a_time(getattr(DynamoDBBackend, _name)))
+
+
+def _copy_of_versions(store: Any, memo: dict[int, Any]) -> Any:
+    copied = type(store)()
+    for key, versions in store.lists():
+        dict.__setitem__(copied, key, copy.deepcopy(versions, memo))
+    return copied
+
+
+# A copy is made item by item, and each item of it is the current version: the old ones and the marks would be lost.
+setattr(_VersionedKeyStore, "__deepcopy__", _copy_of_versions)  # noqa: B010
 
 
 @dataclass(frozen=True)
@@ -114,6 +126,7 @@ class Kept:
     buckets: Any
     bucket_accounts: dict[Any, Any]
     messages: dict[str, list[Any]]
+    backups: dict[str, Any]
 
 
 class MotoAws:
@@ -188,12 +201,14 @@ class MotoAws:
             buckets=copy.deepcopy(backend_of_objects().buckets),
             bucket_accounts=dict(s3_backends.bucket_accounts),
             messages={name: copy.deepcopy(self.messages(name)) for name in self._queues},
+            backups=dict(self.backend_of_tables().backups),
         )
 
     def rewind(self, kept: Kept) -> None:
         for bucket in backend_of_objects().buckets.values():
             dispose(bucket)
         self.backend_of_tables().tables = copy.deepcopy(kept.tables)
+        self.backend_of_tables().backups = dict(kept.backups)
         backend_of_objects().buckets = copy.deepcopy(kept.buckets)
         s3_backends.bucket_accounts.update(kept.bucket_accounts)
         queues = backend_of_queues(self.names.region)

@@ -67,7 +67,7 @@ class ArchiveStore:
                 **options,
             )
         except ClientError as error:
-            if error.response["Error"]["Code"] in _TAKEN:
+            if aws.error_code(error) in _TAKEN:
                 return False
             raise
         return True

@@ -7,6 +7,7 @@ from botocore.config import Config
 from chalicelib.platform.fast_path import open_fast_path
 
 if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -26,6 +27,11 @@ COPY_READ_TIMEOUT_SECONDS = 300
 #: request while the first is at work helps nobody.
 COMPLETE_PATIENCE_SECONDS = 10
 COMPLETE_MAX_ATTEMPTS = 1
+
+
+def error_code(error: "ClientError") -> str:
+    """AWS's name for what went wrong, such as ``NoSuchKey``; of an answer without a body, as to a HEAD, its status."""
+    return error.response.get("Error", {}).get("Code", "Unknown")
 
 
 def _config(addressing_style: AddressingStyle, read_timeout_seconds: int, max_attempts: int) -> Config:

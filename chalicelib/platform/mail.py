@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib.platform.aws import ses_client
+from chalicelib.platform.aws import error_code, ses_client
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ class Mailer:
             )
         except ClientError as error:
             # The sentence of SES may hold the address.
-            _log.error("SES refused a mail: %s", error.response["Error"]["Code"])
+            _log.error("SES refused a mail: %s", error_code(error))
             return False
         except BotoCoreError as error:
             _log.error("SES is away: %s", type(error).__name__)

@@ -277,7 +277,7 @@ def _missing_as_error() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in _MISSING:
+        if aws.error_code(error) in _MISSING:
             raise ObjectMissing from error
         raise
 
@@ -287,6 +287,6 @@ def _changed_as_error() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in _CHANGED:
+        if aws.error_code(error) in _CHANGED:
             raise ObjectChanged from error
         raise

@@ -4,6 +4,8 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 from pynamodb.exceptions import PynamoDBException
 
+from chalicelib.platform.aws import error_code
+
 _OUTAGE_CODES = frozenset(
     {
         "InternalError",
@@ -30,7 +32,7 @@ def is_outage(error: BaseException) -> bool:
         return True
     if isinstance(error, ClientError):
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        return status >= SERVER_ERROR_STATUS or error.response.get("Error", {}).get("Code") in _OUTAGE_CODES
+        return status >= SERVER_ERROR_STATUS or error_code(error) in _OUTAGE_CODES
     if isinstance(error, PynamoDBException):
         cause = error.cause
         return cause is not None and is_outage(cause)

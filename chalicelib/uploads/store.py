@@ -159,7 +159,7 @@ class DirectUploadStore:
                     IfNoneMatch="*",
                 )
         except ClientError as error:
-            code = error.response["Error"]["Code"]
+            code = aws.error_code(error)
             if code in _REFUSED_PARTS:
                 raise BadInput(_REFUSED_PARTS[code]) from error
             if code == "ConditionalRequestConflict":
@@ -193,6 +193,6 @@ def _missing_as_error() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] in ("NoSuchUpload", "404"):
+        if aws.error_code(error) in ("NoSuchUpload", "404"):
             raise ObjectMissing from error
         raise

@@ -19,9 +19,11 @@ from infra.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from infra.deployment import Change
     from infra.release_history import Record
+    from infra.stack_changes import Change
 
+#: AWS's most (CloudFormation, RollbackConfiguration).
+MAX_WATCH_MINUTES = 180
 # As in infra/functions.py, which is loaded when a command runs; a test compares them.
 FUNCTION = click.Choice(["api", "process", "sweep", "publish", "deliver", "audit"])
 
@@ -45,10 +47,25 @@ def status(stage: str, as_json: bool) -> None:
 )
 @click.option("--allow-data-loss", is_flag=True, help="Go on even if a table or bucket would be removed or replaced.")
 @click.option("--unchecked", is_flag=True, help="Do not try the new version first, nor take it back if it fails.")
+@click.option(
+    "--watch-minutes",
+    type=click.IntRange(0, MAX_WATCH_MINUTES),
+    default=0,
+    show_default=True,
+    help="Watch the alarms for so long after an update; one that goes off takes it back.",
+)
+@dry_run_option
 @yes_option
 @json_option
 def deploy(
-    stage: str, pairs: tuple[str, ...], allow_data_loss: bool, unchecked: bool, yes: bool, as_json: bool
+    stage: str,
+    pairs: tuple[str, ...],
+    allow_data_loss: bool,
+    unchecked: bool,
+    watch_minutes: int,
+    dry_run: bool,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     """Package, try, and create or update the stack of a stage; then apply migrations. Asks once the changes are shown.
 
@@ -56,6 +73,7 @@ def deploy(
     Examples:
       strongroom deploy --stage prod -p AlarmEmail=ops@example.com
       strongroom deploy --stage test -p CacheUrl=redis://cache.internal:6379/0
+      strongroom deploy --stage prod --dry-run
     """
     import boto3
 
@@ -95,6 +113,8 @@ def deploy(
         allow_data_loss=allow_data_loss,
         unchecked=unchecked,
         confirm=confirm,
+        dry_run=dry_run,
+        watch_minutes=watch_minutes,
     )
     if as_json:
         facts = {"stack": done.stack_name, "url": done.url, "changed": done.changed, "outputs": done.outputs}
@@ -158,8 +178,12 @@ def rollback(release: str | None, yes: bool, dry_run: bool, stage: str, as_json:
     from infra.operator_events import tell
     from infra.release import roll_back
     from infra.release_history import choose
+    from infra.running import version_of_stack
+    from infra.stages import stack_name_of
 
-    record = choose(_records(stage), release)
+    records = _records(stage)
+    running = version_of_stack(boto3.client("cloudformation"), stack_name_of(stage))
+    record = choose(records, release, running)
     what = f"{record.release_id}, version {record.version}, package {record.digest[:12]}"
     facts = {"release": record.release_id, "version": record.version, "deployed": not dry_run}
     if dry_run:
@@ -190,7 +214,7 @@ def logs(function: str, since: str, pattern: str, follow: bool, stage: str, as_j
 
     from infra.environment import point_clients
     from infra.function_logs import events, for_people, group_of, read_age, require_logs
-    from infra.release import stack_name_of
+    from infra.stages import stack_name_of
 
     try:
         seconds = read_age(since)
@@ -222,7 +246,7 @@ def destroy(data: bool, bypass_audit_lock: bool, yes: bool, dry_run: bool, stage
 
     from infra.environment import open_stores, point_clients
     from infra.operator_events import tell
-    from infra.release import stack_name_of
+    from infra.stages import stack_name_of
     from infra.teardown import destroy as tear_down
     from infra.teardown import lines_of, what_exists
     from infra.template import KEPT_STAGES
@@ -258,8 +282,8 @@ def destroy(data: bool, bypass_audit_lock: bool, yes: bool, dry_run: bool, stage
 def _records(stage: str) -> list[Record]:
     import boto3
 
+    from infra.artifacts import artifacts_bucket, s3_client
     from infra.environment import NotReachable, point_clients
-    from infra.release import artifacts_bucket, s3_client
     from infra.release_history import read_all
 
     point_clients(stage)

@@ -12,7 +12,7 @@ import boto3
 
 from infra.deployment import deploy_stack, stack_outputs
 from infra.environment import stack_variables
-from infra.release import stack_name_of
+from infra.stages import stack_name_of
 from infra.template import data_plane
 
 STAGE = "local"

@@ -37,7 +37,7 @@ def create_data_plane(
 
     from infra.deployment import deploy_stack
     from infra.local.identities import keys_of_parts, with_users
-    from infra.release import stack_name_of
+    from infra.stages import stack_name_of
     from infra.template import data_plane
 
     operator = keys.operator()

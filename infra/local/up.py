@@ -166,7 +166,7 @@ def prepare_data(environment: Mapping[str, str], running: Running) -> None:
         for line in (done.stdout + done.stderr).splitlines():
             say(f"  {line}")
         if done.returncode:
-            raise StartError(f"python -m infra {' '.join(arguments)} failed; its words are above.")
+            raise StartError(f"strongroom {' '.join(arguments)} failed; its words are above.")
 
 
 def start_functions(ports: Ports, running: Running) -> None:

@@ -5,7 +5,9 @@ Knows YAML, CloudFormation's short forms and which stages keep their data. Must 
 
 from __future__ import annotations
 
+import copy
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,12 @@ yaml.add_multi_constructor("!", _long_form, Loader=_Loader)
 
 def load(path: Path) -> Template:
     """One template file with every short form written out."""
+    return copy.deepcopy(_read(path))
+
+
+@cache
+def _read(path: Path) -> Template:
+    """Once in a process: a deployment asks for the template some ten times."""
     loaded = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
     if not isinstance(loaded, dict):
         raise TypeError(f"{path.name} is not a mapping")

@@ -20,6 +20,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import deployment, release
+from infra.live_check import LiveCheck
 from infra.packaging import ROOT, Package
 from infra.preflight import preflight
 
@@ -152,7 +153,7 @@ def test_version_that_fails_only_when_deployed_is_taken_back(stack: DeployedStac
     for policy in policies:
         policy["PolicyDocument"]["Statement"] = [{"Effect": "Deny", "Action": "dynamodb:*", "Resource": "*"}]
     with pytest.raises(deployment.DeploymentError) as raised:
-        redeploy(stack, changed(package, ApiRole={"Policies": policies}), answer_seconds=3)
+        redeploy(stack, changed(package, ApiRole={"Policies": policies}), live=LiveCheck(patience_seconds=3))
     assert "The new version was taken back: GET /health is 503" in str(raised.value)
     assert "The version before runs again." in str(raised.value)
     assert stack.api.get("/health").status_code == 200

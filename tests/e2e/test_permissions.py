@@ -173,6 +173,7 @@ MAY_NOT: dict[str, dict[str, Probe]] = {
         "take an event out of the outbox": row_call("delete_item", "event-outbox"),
     },
     "ProcessRole": {
+        "delete the row of a file": row_call("delete_item", "files"),
         "read users": get_row("users"),
         "read user names": get_row("usernames"),
         "read sessions": get_row("sessions"),

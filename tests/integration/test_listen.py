@@ -1,4 +1,4 @@
-"""`python -m infra listen` as a developer runs it, with the receiver of docs/webhooks.md, against the real stack."""
+"""`strongroom listen` as a developer runs it, with the receiver of docs/webhooks.md, against the real stack."""
 
 from __future__ import annotations
 

@@ -74,7 +74,5 @@ def test_each_command_of_the_readme_prints_what_is_shown(block: str, up: Up) -> 
 
 
 def test_the_readme_has_a_tour_and_the_operators_commands() -> None:
-    assert [command.split()[0] for block in BLOCKS for command, _ in steps(block)[:1]] == [
-        "cd",
-        "ORGANIZATION=$(.venv/bin/python",
-    ]
+    assert [command.split()[0] for block in BLOCKS for command, _ in steps(block)[:1]] == ["cd", "."]
+    assert "$ strongroom status\n" in BLOCKS[1]

@@ -18,7 +18,7 @@ from infra.local.identities import ROLES_OF_PARTS
 from infra.local.keys import KeyFile
 from infra.local.processes import answers, free_port
 from infra.local.stack import STAGE, functions_environment
-from infra.release import stack_name_of
+from infra.stages import stack_name_of
 from infra.template import Template, data_plane
 from tests.integration.conftest import (  # noqa: F401 - pytest finds fixtures by their names here
     Machine,

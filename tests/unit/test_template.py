@@ -24,6 +24,7 @@ from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
 from chalicelib.webhooks import batches, delivering
 from infra import functions, gateway
 from infra.packaging import ROOT, let_console_upload
+from infra.stages import RELEASE_ALARMS
 from infra.template import (
     FOLDER,
     KEPT_BY_EVERY_STAGE,
@@ -572,6 +573,10 @@ def test_errors_of_each_function_have_an_alarm(function: str) -> None:
         if (alarm["Properties"].get("Namespace"), alarm["Properties"].get("MetricName")) == ("AWS/Lambda", "Errors")
     ]
     assert [{"Name": "FunctionName", "Value": {"Ref": function}}] in watched
+
+
+def test_alarms_that_are_watched_in_a_deployment_exist() -> None:
+    assert set(RELEASE_ALARMS) <= set(of_type("AWS::CloudWatch::Alarm"))
 
 
 def test_throttled_writes_of_each_index_of_files_have_an_alarm() -> None:

@@ -46,6 +46,13 @@ def test_every_link_leads_to_a_file_and_a_section(document: Path) -> None:
         assert not anchor or anchor in heading_anchors(target), f"{path}#{anchor}"
 
 
+def test_commands_are_shown_by_the_installed_name() -> None:
+    other = re.compile(r"python -m infra(?!\.)")
+    shown = {path.name: len(other.findall(path.read_text(encoding="utf-8"))) for path in DOCUMENTS}
+    assert {name for name, times in shown.items() if times} == {"operations.md"}
+    assert shown["operations.md"] == 1, "that both are the same"
+
+
 def test_the_index_names_every_document() -> None:
     docs = ROOT / "docs"
     named = {path for path, _ in links(docs / "README.md")}

@@ -38,15 +38,15 @@ def test_one_organisation_never_has_all(process: int, share: int) -> None:
 
 def test_concurrency_that_leaves_the_api_nothing_is_refused() -> None:
     with pytest.raises(DeploymentError, match="the API would have none"):
-        check_concurrency(10, {"MaxProcessConcurrency": "20"}, concurrency_shares(10), print)
+        check_concurrency(10, {"MaxProcessConcurrency": "20"}, print)
 
 
 def test_more_than_half_is_told() -> None:
     said: list[str] = []
-    check_concurrency(100, {"MaxProcessConcurrency": "60"}, concurrency_shares(100), said.append)
+    check_concurrency(100, {"MaxProcessConcurrency": "60"}, said.append)
     assert len(said) == 1
     assert "60 at once" in said[0]
-    check_concurrency(1000, {}, concurrency_shares(1000), said.append)
+    check_concurrency(1000, {}, said.append)
     assert len(said) == 1
 
 

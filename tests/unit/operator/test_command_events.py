@@ -19,7 +19,7 @@ from infra.operator_events import PROGRAM
 from tests.aws_calls import refused
 from tests.unit.api import Api, Session
 from tests.unit.authenticator import set_up
-from tests.unit.cloud import DEAD_LETTER_QUEUE, QUEUE, REGION
+from tests.unit.cloud import DEAD_LETTER_QUEUE, QUEUE, REGION, STACK
 from tests.unit.event_form import check_form, secrets_in
 from tests.unit.keys import make_key
 from tests.unit.logbook import Logbook
@@ -340,6 +340,26 @@ def restored(scene: Scene) -> tuple[str, ...]:
     scene.operator.run("backup", "--name", "noon")
     scene.api.delete(f"/files/{file_id}", scene.anna)
     return ("--backup", "noon", "--yes")
+
+
+@on(
+    "restore",
+    Told("file.restored", "file"),
+    acted("restore", "deployment", "Acme", source="noon", rows=1),
+    acted("restore", "deployment", "Acme", source="noon", files=1),
+)
+def restored_with_accounts(scene: Scene) -> tuple[str, ...]:
+    """A key that works again is told, as well as a file."""
+    file_id = scene.api.upload(scene.anna).json["id"]
+    scene.world.drain()
+    made = make_key(scene.api, scene.anna, ("files:read",))
+    scene.operator.run("backup", "--name", "noon")
+    scene.world.cloud.dynamodb.delete_item(
+        TableName=f"{STACK}-api-keys",
+        Key={"organization_id": {"S": scene.acme}, "key_id": {"S": made.caller.user_id}},
+    )
+    scene.api.delete(f"/files/{file_id}", scene.anna)
+    return ("--backup", "noon", "--with-accounts", "--yes")
 
 
 @on("restore")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra.deployment import Change, DeploymentError, deploy_stack, moved_into_bounds, refusal_of, standing_stack
+from infra.deployment import DeploymentError, Watch, deploy_stack, moved_into_bounds, standing_stack
+from infra.stack_changes import Change, refusal_of
 
 DECLARED = {
     "OldVersionDays": {"Type": "Number", "MinValue": 36, "MaxValue": 3650},
@@ -79,6 +80,12 @@ class SimulatedCloudFormation:
         self.status = ""
         self.resources: list[str] = []
         self.planned: list[str] = []
+        self.watched: Any = None
+        self.events: list[dict[str, str]] = []
+        #: What comes of the next change, the newest first.
+        self.next_events: list[dict[str, str]] = []
+        #: What an update ends in.
+        self.end = "UPDATE_COMPLETE"
 
     def describe_stacks(self, **_: Any) -> dict[str, Any]:
         if not self.status:
@@ -86,7 +93,8 @@ class SimulatedCloudFormation:
             raise ClientError(gone, "DescribeStacks")
         return {"Stacks": [{"StackStatus": self.status, "StackId": "id", "Outputs": []}]}
 
-    def create_change_set(self, TemplateBody: str, **_: Any) -> dict[str, str]:
+    def create_change_set(self, TemplateBody: str, RollbackConfiguration: Any, **_: Any) -> dict[str, str]:
+        self.watched = RollbackConfiguration
         self.planned = [name for name in json.loads(TemplateBody)["Resources"] if name not in self.resources]
         self.status = self.status or "REVIEW_IN_PROGRESS"
         return {"StackId": "id"}
@@ -99,16 +107,21 @@ class SimulatedCloudFormation:
 
     def execute_change_set(self, **_: Any) -> None:
         self.resources += self.planned
-        self.status = "CREATE_COMPLETE"
+        self.status = "CREATE_COMPLETE" if self.status == "REVIEW_IN_PROGRESS" else self.end
+        self.events = self.next_events
 
     def delete_change_set(self, **_: Any) -> None:
         self.planned = []
+
+    def delete_stack(self, StackName: str) -> None:
+        assert self.status == "REVIEW_IN_PROGRESS", "a stack that was never created"
+        self.status = ""
 
     def get_paginator(self, _: str) -> SimulatedCloudFormation:
         return self
 
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
-        return [{"StackEvents": []}]
+        return [{"StackEvents": self.events}]
 
 
 @pytest.fixture
@@ -144,3 +157,66 @@ def test_way_is_cleared_before_a_creation_and_not_before_an_update(cloudformatio
     deploy(cloudformation, before_creation=lambda: cleared.append("once"))
     deploy(cloudformation, before_creation=lambda: cleared.append("again"))
     assert cleared == ["once"]
+
+
+def test_dry_run_shows_the_changes_and_leaves_nothing(cloudformation: SimulatedCloudFormation) -> None:
+    cleared: list[str] = []
+    said = deploy(cloudformation, dry_run=True, before_creation=lambda: cleared.append("way"))
+    assert said == ["strongroom-x: 1 to add", "  Add     Waiting [x]"]
+    assert (cloudformation.status, cloudformation.resources, cleared) == ("", [], [])
+
+
+def test_unconfirmed_creation_leaves_no_stack(cloudformation: SimulatedCloudFormation) -> None:
+    with pytest.raises(DeploymentError, match="not confirmed"):
+        deploy(cloudformation, confirm=lambda changes: False)
+    assert cloudformation.status == ""
+
+
+def test_alarms_are_watched_by_an_update_and_forgotten_by_the_next(cloudformation: SimulatedCloudFormation) -> None:
+    watch = Watch(("arn:aws:cloudwatch:eu-central-1:123456789012:alarm:a",), 10)
+    none = {"RollbackTriggers": [], "MonitoringTimeInMinutes": 0}
+    deploy(cloudformation, watch=watch)
+    assert cloudformation.watched == none, "a stack that is created has no alarms yet"
+    cloudformation.resources = []
+    deploy(cloudformation, watch=watch)
+    assert cloudformation.watched == {
+        "RollbackTriggers": [{"Arn": watch.alarm_arns[0], "Type": "AWS::CloudWatch::Alarm"}],
+        "MonitoringTimeInMinutes": 10,
+    }
+    cloudformation.resources = []
+    deploy(cloudformation)
+    assert cloudformation.watched == none
+
+
+def event(name: str, status: str, reason: str = "") -> dict[str, str]:
+    return {
+        "EventId": f"{name}-{status}",
+        "LogicalResourceId": name,
+        "ResourceType": "x",
+        "ResourceStatus": status,
+        "ResourceStatusReason": reason,
+    }
+
+
+def test_alarm_that_took_an_update_back_is_named(cloudformation: SimulatedCloudFormation) -> None:
+    deploy(cloudformation)
+    cloudformation.resources, cloudformation.end = [], "UPDATE_ROLLBACK_COMPLETE"
+    why = "Alarm arn:aws:cloudwatch:eu-central-1:123456789012:alarm:a went off"
+    cloudformation.next_events = [event("strongroom-x", "UPDATE_ROLLBACK_IN_PROGRESS", why)]
+    with pytest.raises(DeploymentError) as raised:
+        deploy(cloudformation)
+    assert str(raised.value).endswith(f"The version that ran before runs again. What failed:\n  {why}")
+
+
+def test_only_what_changes_is_told(cloudformation: SimulatedCloudFormation) -> None:
+    """An emulator tells of ninety resources that stay as they are."""
+    cloudformation.next_events = [
+        event("Waiting", "CREATE_COMPLETE"),
+        event("Waiting", "CREATE_IN_PROGRESS"),
+        *(event(f"Other{number}", "UPDATE_COMPLETE") for number in range(90)),
+    ]
+    assert deploy(cloudformation) == [
+        "strongroom-x: 1 to add",
+        "  Add     Waiting [x]",
+        "  CREATE_COMPLETE              Waiting",
+    ]

@@ -16,7 +16,7 @@ from moto.sqs.models import sqs_backends
 
 from infra.deployment import DeploymentError
 from infra.leftovers import QUEUE_NAME_SECONDS, clear_leftovers, outliving
-from infra.release import protect_tables
+from infra.stages import protect_tables
 from infra.template import data_plane
 from tests.aws_calls import listening
 from tests.moto_gaps import aws_answer

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError
 
 from chalicelib.accounts import users as accounts
@@ -17,9 +14,10 @@ from chalicelib.audit.upkeep import keep_up
 from chalicelib.kernel.errors import Conflict, QuotaExceeded
 from chalicelib.uploads.form_uploads import upload_form
 from infra.organization_removal import Holdings, remove_organization
-from tests.aws_calls import just_before, listening, refused
+from tests.aws_calls import just_before, refused
 from tests.unit.api import Api, Session
 from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
+from tests.unit.crashes import Crash, crashing_at
 from tests.unit.keys import make_key
 from tests.unit.operator.conftest import Operator
 from tests.unit.world import World
@@ -27,24 +25,6 @@ from tests.unit.world import World
 BODY = b"%PDF-1.7 a document"
 #: Rows that stay on purpose: the audit trail, the mark of the deletion, deliveries until their time is over.
 STAYS = ("event-outbox", "events", "organizations", "webhook-deliveries")
-
-
-class Crash(Exception):
-    """The process ends here."""
-
-
-@contextmanager
-def crashing_at(call: int) -> Iterator[list[str]]:
-    """Calls that were made; the one of this number, and all after it, never reach AWS."""
-    made: list[str] = []
-
-    def count(operation: str, request: AWSPreparedRequest) -> None:
-        made.append(operation)
-        if len(made) >= call:
-            raise Crash
-
-    with listening(count):
-        yield made
 
 
 @dataclass(frozen=True)

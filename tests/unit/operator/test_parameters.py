@@ -13,14 +13,18 @@ from infra.parameters import (
     changed_parameters,
     check_kept,
     check_parameters,
+    check_together,
     declared,
     read_pairs,
     secrets_of,
     without_secrets,
 )
+from infra.release import deploy
 from infra.template.generated import camel_case
 from tests.aws_calls import aws_calls
 from tests.unit.operator.conftest import Operator
+from tests.unit.operator.simulated import SimulatedSession
+from tests.unit.world import World
 
 WRONG = {
     "RateLimitUploads=lots": "RateLimitUploads must be limits such as 5/minute or 200/day;50/hour, not 'lots'.",
@@ -35,7 +39,7 @@ WRONG = {
     "CacheUrl=http://:a-password@cache": "CacheUrl must be a URL that starts with redis:// or rediss://.",
     "MaxProcessConcurrency=1": "MaxProcessConcurrency must be 2 to 1000, or empty, not '1'.",
     "ApiRateLimit=many": "ApiRateLimit must be a number, not 'many'.",
-    "ApiRateLimit=0": "ApiRateLimit must be from 1 to None, not '0'.",
+    "ApiRateLimit=0": "ApiRateLimit must be at least 1, not '0'.",
     "LogRetentionDays=31": "LogRetentionDays must be one of 1, 3, 5,",
     "RequireTls=no": "RequireTls must be one of true, false, not 'no'.",
     "Stage=prod": "Stage is no parameter to give: it is what --stage says.",
@@ -51,6 +55,30 @@ def test_wrong_parameter_is_one_sentence_before_anything_is_packaged(operator: O
     assert "a-password" not in said
     # Whose account it is, and nothing that makes or changes something.
     assert set(made) <= {"sts.GetCallerIdentity"}
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"DomainName": "files.example.com"}, "DomainName needs CertificateArn, a certificate of ACM"),
+        ({"DefaultEndpoint": "false"}, 'DefaultEndpoint "false" needs a DomainName'),
+    ],
+)
+def test_parameters_that_do_not_go_together_are_told_before_anything_is_packaged(
+    world: World, given: dict[str, str], sentence: str
+) -> None:
+    with aws_calls() as made, pytest.raises(WrongParameter, match=sentence):
+        deploy(SimulatedSession(), "prod", given, report=lambda line: None)
+    assert made == ["sts.GetCallerIdentity", "cloudformation.DescribeStacks"]
+
+
+def test_what_the_stack_has_counts_for_what_goes_together() -> None:
+    stack = {"Parameters": [{"ParameterKey": "DomainName", "ParameterValue": "files.example.com"}]}
+    with pytest.raises(WrongParameter, match="DomainName needs CertificateArn"):
+        check_together("prod", {}, stack)
+    check_together("prod", {"CertificateArn": "arn:aws:acm:x"}, stack)
+    check_together("prod", {"DomainName": ""}, stack)
+    check_together("prod", {}, None)
 
 
 def test_defaults_and_what_the_documents_show_are_taken() -> None:

@@ -74,6 +74,11 @@ def certificate(status: str = "ISSUED", name: str = "files.example.com") -> dict
     return {"Certificate": {"DomainName": name, "Status": status, "SubjectAlternativeNames": [name]}}
 
 
+ROLE = {
+    "Path": "/", "RoleName": "theirs", "RoleId": "AROAEXAMPLEOFAROLE", "Arn": f"arn:aws:iam::{ACCOUNT}:role/theirs",
+    "CreateDate": datetime(2026, 1, 1, tzinfo=UTC),
+}  # fmt: skip
+
 GOOD: dict[str, Any] = {
     "sts__get_caller_identity": {"Account": ACCOUNT, "Arn": ARN, "UserId": "AIDA"},
     "cloudformation__describe_stacks": ("ValidationError", "Stack with id strongroom-prod does not exist", 400),
@@ -83,6 +88,7 @@ GOOD: dict[str, Any] = {
     "ec2__describe_vpcs": {"Vpcs": [{"VpcId": "vpc-1"}]},
     "service_quotas__get_service_quota": {"Quota": {"Value": 5.0}},
     "apigateway__get_account": {},
+    "iam__get_role": {"Role": ROLE},
     "acm__describe_certificate": certificate(),
     "sesv2__get_email_identity": {"VerifiedForSendingStatus": True},
     "sesv2__get_account": {"ProductionAccessEnabled": True},
@@ -145,6 +151,14 @@ WRONG: dict[str, tuple[dict[str, str], dict[str, Any], str, State, str]] = {
     "new account": (
         {}, {"lambda__get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 10}}},
         "concurrency", State.WARNING, "Lambda runs at most 10 functions at once here",
+    ),
+    "triggers that take everything": (
+        {"MaxProcessConcurrency": "8"},
+        {"lambda__get_account_settings": {"AccountLimit": {"ConcurrentExecutions": 10}}},
+        "concurrency", State.WRONG, "the API would have none. Lower MaxProcessConcurrency",
+    ),
+    "triggers that take more than half": (
+        {"MaxProcessConcurrency": "600"}, {}, "concurrency", State.WARNING, "more than half.",
     ),
     "no room for a VPC": (
         {"RateCounters": "elasticache"}, {"ec2__describe_vpcs": {"Vpcs": [{"VpcId": f"vpc-{n}"} for n in range(5)]}},
@@ -223,6 +237,15 @@ def test_own_stack_keeps_its_names_and_its_log_role() -> None:
         apigateway__get_account={"cloudwatchRoleArn": f"arn:aws:iam::{ACCOUNT}:role/strongroom-prod-GatewayLogRole-1"},
     )
     assert {one.state for one in found.values()} == {State.OK}
+
+
+def test_log_role_that_is_gone_is_in_nobodys_way() -> None:
+    found = look(
+        {"ManageGatewayLogRole": "true"},
+        apigateway__get_account={"cloudwatchRoleArn": ROLE["Arn"]},
+        iam__get_role=("NoSuchEntity", "gone", 404),
+    )
+    assert found["log role"].state is State.OK
 
 
 def test_nothing_is_asked_without_a_region() -> None:

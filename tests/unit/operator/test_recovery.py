@@ -52,8 +52,8 @@ def tables_of(world: World) -> list[str]:
 def test_backup_has_every_table_and_is_listed_and_deleted(operator: Operator, world: World) -> None:
     made = json.loads(operator.run("backup", "--name", "before-noon", "--json").stdout)
     assert (made["name"], made["tables"]) == ("before-noon", len(table_names()))
-    # Other tests may have left some: moto keeps backups beside the tables.
-    assert "before-noon" in {one["name"] for one in json.loads(operator.done("backup", "--list", "--json"))}
+    assert [one["name"] for one in json.loads(operator.done("backup", "--list", "--json"))] == ["before-noon"]
+    assert "There is a backup before-noon already" in operator.refused("backup", "--name", "before-noon")
     assert (
         operator.done("backup", "--delete", "before-noon", "--yes")
         == f"{len(table_names())} tables' backups are deleted.\n"
