@@ -22,10 +22,12 @@ _STAGE = re.compile(r"(/[A-Za-z0-9_-]+)?/?")
 
 
 @routes.on("GET", "/", needs=Access.ANYONE)
+@routes.on("HEAD", "/", needs=Access.ANYONE)
 def document(request: Request) -> Response:
     sign_up_is_open = stores().settings.sign_up == "open"
     base = base_path(str(request.context.get("path", "/")))
-    html = assets.document(base, sign_up_is_open=sign_up_is_open)
+    # Monitors ask with HEAD, which has no body (RFC 9110, 9.3.2).
+    html = assets.document(base, sign_up_is_open=sign_up_is_open) if request.method == "GET" else ""
     return page(html, "text/html", {"Content-Security-Policy": content_security_policy(stores().direct_uploads.origin)})
 
 

@@ -40,6 +40,12 @@ def test_document_runs_nothing_but_the_consoles_own_files(api: Api) -> None:
     assert not [source for sources in policy.values() for source in sources if "unsafe" in source or "*" in source]
 
 
+def test_monitor_asks_for_the_head_only(api: Api) -> None:
+    answer = api.request("HEAD", "/")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["Content-Security-Policy"] == api.get("/").headers["Content-Security-Policy"]
+
+
 def test_document_has_no_script_or_style_of_its_own(api: Api) -> None:
     """What the policy would refuse anyway, found before a browser does."""
     html = api.get("/").body.decode()
