@@ -2,12 +2,14 @@
 
 import { get, patch, post, remove, session } from "./api.js";
 import { Badge, Button, Check, Confirm, Curl, Dialog, Empty, Field, Form, Head, Loaded, Secret, When, html, useLoaded, useState } from "./ui.js";
+import { useLive } from "./live.js";
 import { words } from "./words.js";
 
 const OVERLAPS = [0, 3600, 86400, 604800];
 
 export default function Keys() {
   const keys = useLoaded((signal) => get("/api-keys", { signal }).then((said) => said.api_keys.reverse()));
+  useLive(["api_key"], keys.reload);
   const [making, setMaking] = useState(false);
   const [shown, setShown] = useState(null);
   const make = html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>${words.keys.make}</${Button}>`;

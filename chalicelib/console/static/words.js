@@ -83,7 +83,7 @@ export const words = {
     uploadFolder: "Upload folder",
     drop: "Drop to upload",
     search: "Search by name",
-    searched: (seen, total) => `Searched the newest ${plural(seen, "file", "files")} of ${new Intl.NumberFormat("en").format(total)}`,
+    searched: (number) => `${files(number)} found so far. Older ones were not looked at yet.`,
     searchOn: "Search on",
     allTypes: "All types",
     type: "Type",
@@ -134,8 +134,11 @@ export const words = {
     retry: "Check again",
     retried: "It is being checked again.",
     renamedTo: (name) => `The name is now “${name}”. Signs that file names can’t have were left out.`,
+    preview: (name) => `Preview of ${name}`,
     history: "History",
     noHistory: "Nothing is recorded yet.",
+    earlier: "Show earlier",
+    renamedFrom: (before) => `was “${before}”`,
   },
   uploads: {
     title: "Uploads",
@@ -306,7 +309,7 @@ export const words = {
   // Types of events, as history, audit trail and webhooks tell them.
   events: {
     "file.created": "Upload started", "file.completed": "Checked and ready", "file.failed": "Failed", "file.renamed": "Renamed", "file.retried": "Checked again",
-    "file.deleted": "Deleted", "file.downloaded": "Downloaded",
+    "file.deleted": "Deleted", "file.restored": "Restored", "file.downloaded": "Downloaded or viewed",
     "user.created": "Joined", "user.role_changed": "Role changed", "user.disabled": "Disabled", "user.enabled": "Enabled", "user.deleted": "Removed",
     "user.password_changed": "Password changed", "user.second_factor_enabled": "Second factor turned on", "user.second_factor_disabled": "Second factor turned off",
     "user.recovery_codes_renewed": "Recovery codes renewed",

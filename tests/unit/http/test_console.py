@@ -14,6 +14,7 @@ from chalicelib.console.routes import base_path
 from tests.unit.api import Answer, Api, Session
 from tests.unit.conftest import Configure
 from tests.unit.contract import check_error
+from tests.unit.world import World
 
 STATIC = Path(chalicelib.console.__file__).parent / "static"
 NAMES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
@@ -56,6 +57,14 @@ def test_page_may_talk_to_the_api_and_to_the_bucket_of_uploads(api: Api, anna: S
     started = api.post("/files", anna, json_body={"filename": "a.txt", "size": 1})
     address = urlsplit(started.json["upload"]["url"])
     assert policy_of(api.get("/"))["connect-src"] == ["'self'", f"{address.scheme}://{address.netloc}"]
+
+
+def test_page_may_show_pictures_from_where_downloads_come(api: Api, anna: Session, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    world.drain()
+    address = urlsplit(api.get(f"/files/{file_id}/content", anna).headers["Location"])
+    origin = f"{address.scheme}://{address.netloc}"
+    assert policy_of(api.get("/"))["img-src"] == ["'self'", "blob:", "data:", origin]
 
 
 def test_document_names_files_that_are_there(api: Api) -> None:
