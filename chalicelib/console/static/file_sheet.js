@@ -62,8 +62,8 @@ function Details({ file, setChanged, onDelete }) {
       ${file.processed_at && html`<${Fact} name=${words.file.processed}>${time(file.processed_at)}</${Fact}>`}
       <${Fact} name=${words.file.id}><code>${file.id}</code><${Copy} text=${file.id} /></${Fact}>
     </dl>
-    <${History} id=${file.id} />
     <${Curl} path=${path} />
+    <${History} id=${file.id} />
   `;
 }
 
@@ -119,13 +119,13 @@ function History({ id }) {
     return () => ((turn.current += 1), end());
   }, [id]);
   const { events, cursor, error } = state;
-  return html`<section>
+  return html`<section class="form">
     <h3>${words.file.history}</h3>
     ${error && html`<${Problem} error=${error} again=${() => read(null)} />`}
     ${!events ? !error && html`<${Skeleton} rows=${3} />` : events.length === 0 && !cursor ? html`<p class="quiet">${words.file.noHistory}</p>` : html`<ol class="history">
-      ${events.map(
-        (event) => html`<li key=${event.id}>
-          <p>${words.events[event.type] ?? event.type}${event.changes?.filename && html` <span class="quiet">${words.file.renamedFrom(event.changes.filename.from)}</span>`}</p>
+      ${inRows(events).map(
+        ({ event, times }) => html`<li key=${event.id}>
+          <p>${words.events[event.type] ?? event.type}${times > 1 && html` <span class="quiet">${words.file.times(times)}</span>`}${event.changes?.filename && html` <span class="quiet">${words.file.renamedFrom(event.changes.filename.from)}</span>`}</p>
           <p class="sub"><${When} at=${event.time} />${event.actor.name && ` ${words.by(event.actor.name)}`}</p>
         </li>`,
       )}
@@ -133,4 +133,15 @@ function History({ id }) {
     ${cursor && html`<${Button} kind="small" onClick=${() => read(cursor)}>${words.file.earlier}</${Button}>`}
     <${Curl} path=${`/files/${id}/events`} />
   </section>`;
+}
+
+/** What somebody does again and again, such as looking at a picture, in one line. */
+function inRows(events) {
+  const rows = [];
+  for (const event of events) {
+    const last = rows.at(-1);
+    if (last && !event.changes && last.event.type === event.type && last.event.actor.id === event.actor.id) last.times += 1;
+    else rows.push({ event, times: 1 });
+  }
+  return rows;
 }

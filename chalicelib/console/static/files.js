@@ -10,6 +10,8 @@ import { words } from "./words.js";
 
 const OVERSCAN = 8;
 const NARROW = matchMedia("(max-width: 860px)");
+/** Nothing can be dropped there. */
+const TOUCH = matchMedia("(pointer: coarse)").matches;
 /** While somebody types, the service is asked no more often. */
 const TYPING_MS = 250;
 const DOWNLOAD_PAUSE_MS = 400;
@@ -40,7 +42,7 @@ export default function Files({ rest: [opened] }) {
   const clear = () => (setFilter(NO_FILTER), setName(""));
   const remove = (files) => setConfirming(files);
   return html`
-    <${Head} title=${words.pages.files} about=${may("files:write") ? words.files.about : words.files.aboutViewer}>
+    <${Head} title=${words.pages.files} about=${!may("files:write") ? words.files.aboutViewer : TOUCH ? words.files.aboutTouch : words.files.about}>
       ${may("files:write") && html`<${Upload} />`}
     </${Head}>
     <${Tools} filter=${filter} setFilter=${setFilter} name=${name} setName=${setName} usage=${list.usage} />
@@ -53,7 +55,7 @@ export default function Files({ rest: [opened] }) {
         : !list.error && !list.paused && (filtered
           ? html`<${Empty} icon="search" title=${words.files.noMatch} action=${html`<${Button} onClick=${clear}>${words.files.clear}</${Button}>`}>${words.files.noMatchAbout}</${Empty}>`
           : html`<${Empty} icon="upload" title=${words.files.empty} action=${may("files:write") && html`<div class="tools"><${Upload} /></div>`}>
-              ${may("files:write") ? words.files.emptyAbout : words.files.emptyViewer}
+              ${!may("files:write") ? words.files.emptyViewer : TOUCH ? words.files.emptyTouch : words.files.emptyAbout}
             </${Empty}>`)}
     ${list.paused && html`<p class="files-more">
       ${words.files.searched(rows.length)} <${Button} kind="small" onClick=${list.goOn}>${words.files.searchOn}</${Button}>

@@ -19,7 +19,7 @@ export default function Keys() {
     keys.reload();
   };
   return html`
-    <${Head} title=${words.pages.keys} about=${words.keys.about}>${make}</${Head}>
+    <${Head} title=${words.pages.keys} about=${words.keys.about}>${keys.value?.length !== 0 && make}</${Head}>
     <${Loaded} state=${keys} empty=${html`<${Empty} icon="keys" title=${words.keys.empty} action=${make}>${words.keys.emptyAbout}</${Empty}>`}>
       ${(list) => html`<ul class="list" aria-label=${words.pages.keys}>${list.map((one) => html`<${Key} key=${one.id} apiKey=${one} reload=${keys.reload} show=${setShown} />`)}</ul>`}
     </${Loaded}>

@@ -19,7 +19,7 @@ export default function Webhooks({ rest: [opened] }) {
   const make = html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>${words.webhooks.make}</${Button}>`;
   const webhook = webhooks.value?.find(({ id }) => id === opened);
   return html`
-    <${Head} title=${words.pages.webhooks} about=${words.webhooks.about}>${make}</${Head}>
+    <${Head} title=${words.pages.webhooks} about=${words.webhooks.about}>${webhooks.value?.length !== 0 && make}</${Head}>
     <${Loaded} state=${webhooks} empty=${html`<${Empty} icon="webhooks" title=${words.webhooks.empty} action=${make}>${words.webhooks.emptyAbout}</${Empty}>`}>
       ${(list) => html`<ul class="list" aria-label=${words.pages.webhooks}>
         ${list.map(

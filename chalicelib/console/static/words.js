@@ -78,6 +78,7 @@ export const words = {
   status: { pending: "Uploading", processing: "Checking", completed: "Ready", failed: "Failed" },
   files: {
     about: "Drop files or folders anywhere on this page. Each is checked, and then it is ready for everyone in the organisation.",
+    aboutTouch: "Each file is checked, and then it is ready for everyone in the organisation.",
     aboutViewer: "Every file of the organisation.",
     upload: "Upload",
     uploadFolder: "Upload folder",
@@ -99,6 +100,7 @@ export const words = {
     end: "That is all.",
     empty: "No files yet",
     emptyAbout: "Drop files or a folder anywhere on this page, or choose them. An interrupted upload goes on where it was.",
+    emptyTouch: "Choose the first ones. An interrupted upload goes on where it was.",
     emptyViewer: "When somebody of the organisation uploads files, they are listed here.",
     noMatch: "No file fits",
     noMatchAbout: "Change the filters or the name you look for.",
@@ -138,6 +140,7 @@ export const words = {
     history: "History",
     noHistory: "Nothing is recorded yet.",
     earlier: "Show earlier",
+    times: (number) => `${number} times`,
     renamedFrom: (before) => `was “${before}”`,
   },
   uploads: {
@@ -267,7 +270,7 @@ export const words = {
   },
   audit: {
     about: "Everything that was done in the organisation, newest first. It can’t be changed.",
-    export: "Export", what: "What", everything: "Everything", all: "all", actor: "Who", target: "To what", id: "Id", from: "From", to: "Until",
+    export: "Export", filters: "Filter", what: "What", everything: "Everything", all: "all", actor: "Who", target: "To what", id: "Id", from: "From", to: "Until",
     families: { "file.*": "Files", "user.*": "People", "session.*": "Sessions", "invitation.*": "Invitations", "api_key.*": "API keys", "webhook.*": "Webhooks", "organization.*": "Organisation", "audit.*": "Audit trail" },
     actors: { system: "the service", operator: "an operator", anonymous: "somebody unknown", api_key: "an API key", ticket: "an upload ticket", user: "a user" },
     empty: "Nothing fits", emptyAbout: "Choose another time or another kind of event.",
