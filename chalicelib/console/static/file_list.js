@@ -5,8 +5,8 @@ import { onEvents } from "./live.js";
 import { useCallback, useEffect, useRef, useState } from "./ui.js";
 
 export const PAGE = 100;
-/** A search reads 2,000 names with each request: so many requests are made without asking whether to go on. */
-const SEARCH_REQUESTS = 10;
+/** A search reads 2,000 names with each request: 100,000 are looked through without asking whether to go on. */
+const SEARCH_REQUESTS = 50;
 const USAGE_PAUSE_MS = 1500;
 
 /** As the service compares names: every word, without case and accents. */
@@ -20,7 +20,8 @@ const fold = (text) => text.normalize("NFKD").replace(/[\u0300-\u036f]/g, "").to
 const EMPTY = { files: [], cursor: null, loading: true, error: null, requests: 0, allowed: SEARCH_REQUESTS };
 
 /**
- * The files as far as they were read: {files, cursor, loading, error, usage, mayGoOn, paused, more, goOn}.
+ * The files as far as they were read: {files, cursor, loading, error, usage, searching, mayGoOn, paused,
+ * more, goOn}.
  *
  * @param {{status: string, mime_type: string, name: string}} filter empty texts leave out nothing
  */
@@ -93,7 +94,8 @@ export function useList(filter) {
     if (filter.name && idle && !spent && files.length < PAGE / 2) more();
   }, [filter, idle, spent, files.length, requests]);
   const goOn = () => (setState((before) => ({ ...before, allowed: before.requests + SEARCH_REQUESTS })), more());
-  return { ...state, usage, mayGoOn: idle && !spent, paused: idle && spent, more, goOn };
+  const searching = Boolean(filter.name) && requests > 1 && (loading || (idle && !spent && files.length < PAGE / 2));
+  return { ...state, usage, searching, mayGoOn: idle && !spent, paused: idle && spent, more, goOn };
 }
 
 function merged(files, more) {

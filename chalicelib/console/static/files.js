@@ -57,6 +57,7 @@ export default function Files({ rest: [opened] }) {
           : html`<${Empty} icon="upload" title=${words.files.empty} action=${may("files:write") && html`<div class="tools"><${Upload} /></div>`}>
               ${!may("files:write") ? words.files.emptyViewer : TOUCH ? words.files.emptyTouch : words.files.emptyAbout}
             </${Empty}>`)}
+    ${list.searching && html`<p class="files-more">${words.files.searching}</p>`}
     ${list.paused && html`<p class="files-more">
       ${words.files.searched(rows.length)} <${Button} kind="small" onClick=${list.goOn}>${words.files.searchOn}</${Button}>
     </p>`}
@@ -149,7 +150,7 @@ function Rows({ rows, list, selected, toggle, setSelected }) {
         )}
       </ul>
     </div>
-    ${list.loading && html`<p class="files-more">${words.loading} …</p>`}
+    ${list.loading && !list.searching && html`<p class="files-more">${words.loading} …</p>`}
   </div>`;
 }
 

@@ -85,6 +85,7 @@ export const words = {
     drop: "Drop to upload",
     search: "Search by name",
     searched: (number) => `${files(number)} found so far. Older ones were not looked at yet.`,
+    searching: "Looking through older files …",
     searchOn: "Search on",
     allTypes: "All types",
     type: "Type",
