@@ -85,11 +85,14 @@ def read_filters(
     return Filters(actor, target, tuple(types or ()), _moment("from", earliest), _moment("to", latest))
 
 
-def list_trail(stores: Stores, caller: Caller, filters: Filters, *, limit: int, cursor: str | None) -> Page:
+def list_trail(
+    stores: Stores, caller: Caller, filters: Filters, *, limit: int, cursor: str | None, with_origin: bool = True
+) -> Page:
     """Newest first. A page can be short, or empty, and have a next one: so much was read without a match.
 
     One call for each doubling of the feed where ``to`` is to be found, and one for each 1,000 events, or 1 MB, read.
 
+    :param with_origin: as :meth:`PublishedEvent.to_json`.
     :raises BadInput: a cursor that is none of ours.
     """
     if cursor is not None and not re.fullmatch(r"[1-9][0-9]{0,17}", cursor):
@@ -99,7 +102,7 @@ def list_trail(stores: Stores, caller: Caller, filters: Filters, *, limit: int, 
     start = int(cursor) if cursor is not None else newest_to_read(stores, caller.organization_id, filters)
     read_at_once = READ_AT_ONCE if filters.leave_out else limit
     for read, event in enumerate(back_to(stores, caller.organization_id, filters, start, read_at_once), start=1):
-        told = event.to_json()
+        told = event.to_json(with_origin=with_origin)
         if filters.match(told):
             found.append(told)
         if len(found) >= limit or read >= MAX_EVENTS_READ:

@@ -22,11 +22,14 @@ _STAGE = re.compile(r"(/[A-Za-z0-9_-]+)?/?")
 
 
 @routes.on("GET", "/", needs=Access.ANYONE)
+@routes.on("HEAD", "/", needs=Access.ANYONE)
 def document(request: Request) -> Response:
     sign_up_is_open = stores().settings.sign_up == "open"
     base = base_path(str(request.context.get("path", "/")))
-    html = assets.document(base, sign_up_is_open=sign_up_is_open)
-    return page(html, "text/html", {"Content-Security-Policy": content_security_policy(stores().direct_uploads.origin)})
+    # Monitors ask with HEAD, which has no body (RFC 9110, 9.3.2).
+    html = assets.document(base, sign_up_is_open=sign_up_is_open) if request.method == "GET" else ""
+    policy = content_security_policy(stores().direct_uploads.origin, stores().objects.download_origin)
+    return page(html, "text/html", {"Content-Security-Policy": policy})
 
 
 @routes.on("GET", "/console/{version}/{name}", needs=Access.ANYONE)
@@ -46,17 +49,20 @@ def _asset(version: str, name: str) -> Response:
     return page(found.text, found.media_type, {"Cache-Control": _FOR_EVER})
 
 
-def content_security_policy(storage: str) -> str:
+def content_security_policy(uploads: str, downloads: str) -> str:
     """Scripts and styles of the console's own files only; requests to the API and to the bucket that uploads go to.
 
-    Images are its own, or made in the page: previews of chosen files (blob:) and the QR code of a second factor.
+    Images are its own, made in the page (previews of chosen files, the QR code of a second factor), or pictures among
+    the organisation's files, which the API redirects to.
+
+    :param uploads: origin of the bucket that uploads go to; ``downloads`` of the one that downloads come from.
     """
     directives = (
         "default-src 'none'",
         "script-src 'self'",
         "style-src 'self'",
-        "img-src 'self' blob: data:",
-        f"connect-src 'self' {storage}",
+        f"img-src 'self' blob: data: {downloads}",
+        f"connect-src 'self' {uploads}",
         "form-action 'self'",
         "base-uri 'none'",
         "frame-ancestors 'none'",

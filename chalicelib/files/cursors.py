@@ -16,12 +16,16 @@ _ID_BYTES = 16
 _WRONG = "The cursor is not one that this list gave out; start again without it."
 
 
-def make_cursor(organization_id: str, status: str | None, mime_type: str | None, last_id: str) -> str:
+def make_cursor(
+    organization_id: str, status: str | None, mime_type: str | None, last_id: str, name: str | None = None
+) -> str:
     raw = uuid.UUID(last_id).bytes
-    return base64.urlsafe_b64encode(raw + _hash(organization_id, status, mime_type, raw)).decode().rstrip("=")
+    return base64.urlsafe_b64encode(raw + _hash(organization_id, status, mime_type, name, raw)).decode().rstrip("=")
 
 
-def read_cursor(organization_id: str, status: str | None, mime_type: str | None, cursor: str) -> str:
+def read_cursor(
+    organization_id: str, status: str | None, mime_type: str | None, cursor: str, name: str | None = None
+) -> str:
     """The file id in the cursor.
 
     :raises BadInput: it was changed, or made for another organisation or other filters.
@@ -34,11 +38,13 @@ def read_cursor(organization_id: str, status: str | None, mime_type: str | None,
         raise BadInput(_WRONG)
     last_id = str(uuid.UUID(bytes=data[:_ID_BYTES]))
     # Made anew and compared as text: Base64 has several spellings of the same bytes, and only ours is accepted.
-    if make_cursor(organization_id, status, mime_type, last_id) != cursor:
+    if make_cursor(organization_id, status, mime_type, last_id, name) != cursor:
         raise BadInput(_WRONG)
     return last_id
 
 
-def _hash(organization_id: str, status: str | None, mime_type: str | None, raw: bytes) -> bytes:
-    made_for = "\x00".join([organization_id, status or "", mime_type or ""]).encode()
+def _hash(organization_id: str, status: str | None, mime_type: str | None, name: str | None, raw: bytes) -> bytes:
+    filters = [organization_id, status or "", mime_type or ""]
+    # Cursors of lists without a name stay as they were before there were others.
+    made_for = "\x00".join(filters if name is None else [*filters, name]).encode()
     return hashlib.sha256(made_for + b"\x00" + raw).digest()[:_HASH_BYTES]

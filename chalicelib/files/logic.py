@@ -11,6 +11,7 @@ from chalicelib.files.cursors import make_cursor, read_cursor
 from chalicelib.files.disposition import attachment
 from chalicelib.files.event_records import event_of_download
 from chalicelib.files.record import File, RemovedFile
+from chalicelib.files.searching import search_page
 from chalicelib.files.temp_bytes import discard_upload
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput, Conflict, FileNotFound, NotYourFile
@@ -34,7 +35,8 @@ _log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Listing:
     files: list[File]
-    total: int
+    #: None where nobody has counted: of a search by name.
+    total: int | None
     limit: int
     offset: int
     next_cursor: str | None
@@ -49,14 +51,23 @@ def list_files(
     cursor: str | None = None,
     status: str | None = None,
     mime_type: str | None = None,
+    name: str | None = None,
 ) -> Listing:
     """One page, newest first. ``total`` counts all that match the filters, on all pages.
 
-    :raises BadInput: an offset above 10,000, or a cursor that was not made for this list.
+    :param name: words that names have in them; see :mod:`chalicelib.files.searching`.
+    :raises BadInput: an offset above 10,000 or beside a name, no usable name, or a cursor that was not made for this
+        list.
     """
     if offset > MAX_OFFSET:
         raise BadInput(f"offset goes up to {MAX_OFFSET}; to read further follow next_cursor with the cursor parameter.")
     limit = min(limit, MAX_LIMIT)
+    if name is not None:
+        if offset:
+            raise BadInput("offset does not go together with name; follow next_cursor with the cursor parameter.")
+        filters = {"status": status, "mime_type": mime_type}
+        found, next_cursor = search_page(stores, caller, name, cursor=cursor, limit=limit, **filters)
+        return Listing(found, None, limit, offset, next_cursor)
     organization = organization_of(stores, caller)
     before_id = read_cursor(caller.organization_id, status, mime_type, cursor) if cursor is not None else None
     total = organization.file_count(status, mime_type)

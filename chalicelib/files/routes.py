@@ -2,7 +2,9 @@
 
 from chalice.app import Request, Response
 
+from chalicelib.audit.trail import DEFAULT_LIMIT
 from chalicelib.files import logic as files
+from chalicelib.files.history import file_history
 from chalicelib.files.record import FILE_STATUSES, details
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import BadInput
@@ -30,6 +32,7 @@ def list_files(request: Request, caller: Caller) -> Response:
         cursor=cursor,
         status=queries.choice(request, "status", FILE_STATUSES),
         mime_type=queries.mime_type(request, "mime_type"),
+        name=queries.one(request, "name"),
     )
     return answer(
         {
@@ -45,6 +48,15 @@ def list_files(request: Request, caller: Caller) -> Response:
 @routes.on("GET", "/files/{file_id}", needs=Scope.FILES_READ)
 def file_details(request: Request, caller: Caller, file_id: str) -> Response:
     return answer(details(files.get_file(stores(), caller, file_id)))
+
+
+@routes.on("GET", "/files/{file_id}/events", needs=Scope.FILES_READ)
+def file_events(request: Request, caller: Caller, file_id: str) -> Response:
+    # What is wrong with the query is said after the file was found, as in :func:`rename_file`.
+    file = files.get_file(stores(), caller, file_id)
+    limit = queries.whole_number(request, "limit", DEFAULT_LIMIT, least=1)
+    page = file_history(stores(), caller, file, limit=limit, cursor=queries.one(request, "cursor"))
+    return answer({"events": page.events, "next_cursor": page.next_cursor})
 
 
 @routes.on("PATCH", "/files/{file_id}", needs=Scope.FILES_WRITE, body=Body.OBJECT)

@@ -162,6 +162,25 @@ class FileStore:
         query = _query(self._files, organization_id, status, mime_type, before_id)
         return [_read_file(item) for item in self._tables.query_items(self._files, query, limit, skip)]
 
+    def names(
+        self, organization_id: str, status: str | None, mime_type: str | None, before_id: str | None, limit: int
+    ) -> list[tuple[str, str]]:
+        """Id and filename of at most ``limit`` files, in the order of :meth:`page`.
+
+        DynamoDB reads, and bills, whole rows all the same, one call for each megabyte; but it sends, and we decode, two
+        fields of thirty. Not strongly consistent, which halves the bill.
+        """
+        query = _query(self._files, organization_id, status, mime_type, before_id)
+        query = replace(query, only=("file_id", "filename"), consistent=False)
+        return [
+            (row["file_id"]["S"], row["filename"]["S"]) for row in self._tables.query_items(self._files, query, limit)
+        ]
+
+    def find_many(self, organization_id: str, file_ids: list[str]) -> dict[str, File]:
+        """Those that are there, by id. One consistent call for each hundred."""
+        rows = self._files.batch_get([(organization_id, file_id) for file_id in file_ids], consistent_read=True)
+        return {row.file_id: _to_file(row) for row in rows}
+
     def all_of(self, organization_id: str) -> Iterator[File]:
         """Every file of the organisation. Reads all rows; for operators."""
         return (_to_file(row) for row in self._files.query(organization_id, consistent_read=True))

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -254,6 +255,12 @@ class ObjectStore:
         if version is not None:
             params["VersionId"] = version
         return self._signer.generate_presigned_url(method, Params=params, ExpiresIn=ttl_seconds)
+
+    @cached_property
+    def download_origin(self) -> str:
+        any_object = {"Bucket": self._permanent_bucket, "Key": "-", "VersionId": "-"}
+        address = urlsplit(self._signer.generate_presigned_url("get_object", Params=any_object))
+        return f"{address.scheme}://{address.netloc}"
 
     def is_reachable(self) -> bool:
         try:

@@ -65,10 +65,15 @@ class Query:
     condition: Condition | None = None
     #: Without one it is the table's own partition, which is read consistently; an index can't be.
     index_name: str | None = None
+    #: False where half the read units count more.
+    consistent: bool = True
+    #: Attributes that are sent; none for all. Reading is billed by whole rows.
+    only: tuple[str, ...] = ()
 
     def options(self) -> dict[str, Any]:
-        of_index = {"index_name": self.index_name} if self.index_name else {"consistent_read": True}
-        return {**of_index, "scan_index_forward": False}
+        of_index = {"index_name": self.index_name} if self.index_name else {"consistent_read": self.consistent}
+        attributes = {"attributes_to_get": list(self.only)} if self.only else {}
+        return {**of_index, **attributes, "scan_index_forward": False}
 
 
 def _key_after(connection: Any, query: Query, count: int) -> Any:

@@ -42,6 +42,10 @@ class Objects(Protocol):
     An object is named by the organisation, then the file; ``name`` is the row's ``object_name``.
     """
 
+    @property
+    def download_origin(self) -> str:
+        """Scheme and host of what :meth:`download_url` gives, whose pictures a page has to be allowed to show."""
+
     def is_temp_bucket(self, name: str) -> bool:
         """Whether an announcement that names this bucket is about an upload of ours."""
 

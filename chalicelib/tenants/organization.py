@@ -96,6 +96,15 @@ class Organization:
                 total += count
         return total
 
+    def counts_by_type(self) -> dict[str, int]:
+        """How many files there are of each detected type; the most frequent first."""
+        totals: dict[str, int] = {}
+        for key, count in self.counts.items():
+            _, _, mime_type = key.partition("|")
+            if mime_type != "-" and count > 0:
+                totals[mime_type] = totals.get(mime_type, 0) + count
+        return dict(sorted(totals.items(), key=lambda item: (-item[1], item[0])))
+
 
 def details(organization: Organization) -> dict[str, Any]:
     """The organisation as its members see it, and as events tell of it."""

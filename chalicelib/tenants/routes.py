@@ -30,6 +30,7 @@ def usage(request: Request, caller: Caller) -> Response:
             "bytes": {"used": used.bytes_used, "quota": used.bytes_used + used.bytes_available},
             "files": {"used": used.files_used, "quota": used.files_used + used.files_available},
             "by_status": {status: organization.file_count(status) for status in FILE_STATUSES},
+            "by_type": organization.counts_by_type(),
         }
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import re
@@ -23,6 +24,10 @@ from tests.integration.conftest import PASSWORD, Running, await_condition, start
 PART_BYTES = 16 * MEBIBYTE
 PARTS = -(-LARGE_BYTES // PART_BYTES)
 FEW_STARTS = "4/second"
+#: Two pixels.
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAIAAAABCAIAAAB7QOjdAAAADUlEQVR4nGP4zwAE/wEHAAH/4iOeWQAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.fixture
@@ -213,15 +218,89 @@ def test_many_files_are_read_as_one_scrolls_and_few_rows_exist(console: Console)
 
 
 def test_name_is_looked_for(console: Console) -> None:
-    for name in ("invoice.txt", "letter.txt"):
+    for name in ("Rechnung Müller.txt", "letter.txt"):
         console.visit.tenant.upload(name, b"x")
     console.await_ready("letter.txt")
-    console.page.get_by_role("searchbox").fill("INVO")
+    console.page.get_by_role("searchbox").fill("MULLER rech")
     expect(console.row("letter.txt")).to_have_count(0)
-    expect(console.row("invoice.txt")).to_be_visible()
+    expect(console.row("Rechnung Müller.txt")).to_be_visible()
+    # What comes meanwhile is found too, and what does not fit stays away.
+    console.visit.tenant.upload("another letter.txt", b"x")
+    console.visit.tenant.upload("rechnung von muller.txt", b"x")
+    console.await_ready("rechnung von muller.txt")
+    expect(console.row("another letter.txt")).to_have_count(0)
     console.page.get_by_role("searchbox").fill("nothing like it")
     console.page.get_by_role("button", name="Clear filters").click()
-    expect(console.row("letter.txt")).to_be_visible()
+    expect(console.row("another letter.txt")).to_be_visible()
+
+
+def test_name_is_found_among_files_that_the_page_has_not_read(console: Console) -> None:
+    """The service looks for it; here in its third answer."""
+    record = console.visit.tenant.upload("letter.txt", b"x")
+    console.await_ready("letter.txt")
+    found = {**record, "filename": "needle.txt", "status": "completed", "file_size": 1}
+
+    def answer(route: Any) -> None:
+        found_turn = re.search(r"cursor=(\d)", route.request.url)
+        turn = int(found_turn[1]) if found_turn else 0
+        page = {"files": [found] if turn == 2 else [], "total": None, "limit": 100, "offset": 0}
+        route.fulfill(json={**page, "next_cursor": str(turn + 1) if turn < 2 else None})
+
+    console.page.route("**/files?limit=100*name=needle*", answer)
+    console.page.get_by_role("searchbox").fill("needle")
+    expect(console.row("needle.txt")).to_be_visible()
+    assert len(console.visit.sent("GET", "name=needle")) == 3
+
+
+def test_search_without_an_end_stops_and_asks(console: Console) -> None:
+    asked: list[str] = []
+
+    def answer(route: Any) -> None:
+        asked.append(route.request.url)
+        route.fulfill(json={"files": [], "total": None, "limit": 100, "offset": 0, "next_cursor": "again"})
+
+    console.page.route("**/files?limit=100*name=needle*", answer)
+    console.page.get_by_role("searchbox").fill("needle")
+    on = console.page.get_by_role("button", name="Search on")
+    expect(on).to_be_visible()
+    assert len(asked) == 50
+    with console.page.expect_response(lambda _: len(asked) == 100):
+        on.click()
+    expect(on).to_be_visible()
+    assert len(asked) == 100
+
+
+def test_types_that_there_are_filter_the_list(console: Console) -> None:
+    console.visit.tenant.upload("a.txt", b"x")
+    console.visit.tenant.upload("b.png", PICTURE)
+    console.await_ready("b.png")
+    kinds = console.page.get_by_label("Type", exact=True)
+    expect(kinds.get_by_role("option", name="image/png (1)")).to_have_count(1)
+    kinds.select_option("image/png")
+    expect(console.row("a.txt")).to_have_count(0)
+    expect(console.row("b.png")).to_be_visible()
+
+
+def test_sheet_shows_a_picture_and_what_has_happened(console: Console) -> None:
+    file_id = console.visit.tenant.upload("picture.png", PICTURE)["id"]
+    console.await_ready("picture.png")
+    console.row("picture.png").get_by_role("button").first.click()
+    image = console.dialog.get_by_alt_text("Preview of picture.png")
+    expect(image).to_be_visible()
+    console.page.wait_for_function("image => image.complete && image.naturalWidth === 2", arg=image.element_handle())
+    expect(console.dialog.locator(".history")).to_contain_text("Upload started")
+    # It goes on by itself.
+    answer = console.visit.tenant.client.patch(f"/files/{file_id}", json={"filename": "new.png"})
+    assert answer.status_code == 200
+    expect(console.dialog.locator(".history")).to_contain_text("was “picture.png”")
+
+
+def test_page_of_html_is_never_shown(console: Console) -> None:
+    console.visit.tenant.upload("page.svg", b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>')
+    console.await_ready("page.svg")
+    console.row("page.svg").get_by_role("button").first.click()
+    expect(console.dialog.locator(".history")).to_contain_text("Upload started")
+    expect(console.dialog.get_by_role("img")).to_have_count(0)
 
 
 def test_status_filters_the_list(console: Console) -> None:

@@ -65,8 +65,9 @@ def test_from_an_invitation_to_the_first_upload_of_the_new_member(console: Conso
     expect(phone.page.get_by_role("link", name="People")).to_be_visible()
     expect(phone.page.get_by_role("link", name="API keys")).to_have_count(0)
 
-    console.page.reload()
+    # The list of people is true by itself.
     expect(console.page.get_by_text(username)).to_be_visible()
+    expect(console.page.get_by_text("Nobody is invited at the moment.")).to_be_visible()
     console.go("Files")
     console.await_ready("from my phone.txt")
 
@@ -179,6 +180,20 @@ def test_sessions_elsewhere_are_ended(console: Console) -> None:
     console.dialog.get_by_role("button", name="End all others").click()
     expect(console.page.get_by_role("button", name="End all others")).to_have_count(0)
     assert console.visit.tenant.client.get("/auth/me").status_code == 401
+
+
+def test_what_others_change_is_seen_without_a_reload(console: Console) -> None:
+    client = console.visit.tenant.client
+    console.go("API keys")
+    expect(console.page.get_by_text("No API keys yet")).to_be_visible()
+    body = {"name": "made elsewhere", "scopes": ["files:read"], "expires_in_days": 7}
+    assert client.post("/api-keys", json=body).status_code == 201
+    expect(console.page.get_by_text("made elsewhere")).to_be_visible()
+    console.go("Webhooks")
+    expect(console.page.get_by_text("No webhooks yet")).to_be_visible()
+    body = {"url": "http://127.0.0.1:9/elsewhere", "types": ["file.completed"]}
+    assert client.post("/webhooks", json=body).status_code == 201
+    expect(console.page.get_by_text("http://127.0.0.1:9/elsewhere")).to_be_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

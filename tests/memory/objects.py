@@ -29,6 +29,8 @@ class MemoryObjects:
         self._copy_whole_bytes = copy_whole_bytes
         self._copy_part_bytes = copy_part_bytes
 
+    download_origin = "memory://permanent"
+
     def is_temp_bucket(self, name: str) -> bool:
         return name == TEMP_BUCKET
 
@@ -128,7 +130,7 @@ class MemoryObjects:
     ) -> str:
         key = keys.permanent_key(organization_id, file_id, name)
         terms = DownloadTerms(key, version, _HTTP_METHODS[method], content_type, disposition)
-        return self._storage.sign(terms, ttl_seconds)
+        return f"{self.download_origin}/{self._storage.sign(terms, ttl_seconds)}"
 
     def is_reachable(self) -> bool:
         return self._wire.is_up("storage")

@@ -150,8 +150,8 @@ class Storage:
         return token
 
     # ---- what clients do -----------------------------------------------------------------------------------------
-    def _terms(self, token: str) -> Terms | None:
-        terms, expires_at = self._signed.get(token, (None, 0.0))
+    def _terms(self, address: str) -> Terms | None:
+        terms, expires_at = self._signed.get(address.rpartition("/")[2], (None, 0.0))
         return terms if time.time() < expires_at else None
 
     def send_form(self, form: PresignedPost, body: bytes, **changed: str) -> bool:

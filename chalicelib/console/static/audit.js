@@ -6,6 +6,7 @@ import { words } from "./words.js";
 
 const PAGE = 50;
 const FAMILIES = ["file.*", "user.*", "session.*", "invitation.*", "api_key.*", "webhook.*", "organization.*", "audit.*"];
+const NARROW = matchMedia("(max-width: 860px)");
 const NOTHING = { type: "", actor: "", target: "", from: "", to: "" };
 const moment = (local) => (local ? new Date(local).toISOString().replace(/\.\d+Z$/, "Z") : "");
 
@@ -21,7 +22,7 @@ export default function Audit() {
     <${Head} title=${words.pages.audit} about=${words.audit.about}>
       <${Button} icon="download" onClick=${() => attempt(() => save(exportPath))}>${words.audit.export}</${Button}>
     </${Head}>
-    <div class="card">
+    <${Filters} filtered=${filtered}>
       <div class="two">
         <${Field} as="select" label=${words.audit.what} ...${set("type")}>
           <option value="">${words.audit.everything}</option>
@@ -39,7 +40,7 @@ export default function Audit() {
         <div class="grow"><${Curl} path=${withQuery("/audit", query)} /></div>
         ${filtered && html`<${Button} kind="small" onClick=${() => setFilter(NOTHING)}>${words.files.clear}</${Button}>`}
       </div>
-    </div>
+    </${Filters}>
     ${error && html`<${Problem} error=${error} again=${more} />`}
     ${!events.length && loading ? html`<${Skeleton} />` : !events.length && !error ? html`<${Empty} icon="audit" title=${words.audit.empty}>${words.audit.emptyAbout}</${Empty}>` : html`
       <ul class="list" aria-label=${words.pages.audit}>${events.map(
@@ -54,6 +55,12 @@ export default function Audit() {
     ${cursor && html`<div class="form-actions"><${Button} onClick=${more} aria-busy=${loading}>${words.more}</${Button}></div>`}
     ${opened && html`<${Details} event=${opened} onClose=${() => setOpened(null)} filter=${(part) => (setFilter({ ...NOTHING, ...part }), setOpened(null))} />`}
   `;
+}
+
+/** On a phone they are folded, so that the first thing to be seen is what was done. */
+function Filters({ filtered, children }) {
+  if (!NARROW.matches) return html`<div class="card">${children}</div>`;
+  return html`<details class="card" open=${filtered}><summary class="label">${words.audit.filters}</summary><div class="form">${children}</div></details>`;
 }
 
 const nameOf = ({ data }) => data.filename ?? data.username ?? data.name ?? data.url ?? "";

@@ -1,9 +1,16 @@
 // What is known of one file, and what can be done with it.
 
-import { download, get, may, patch, post, session } from "./api.js";
-import { Badge, Button, Copy, Curl, Dialog, Field, Form, Problem, Skeleton, When, attempt, html, size, time, toast, useEffect, useLoaded, useState } from "./ui.js";
+import { BASE, download, get, may, patch, post, session, withQuery } from "./api.js";
+import { Badge, Button, Copy, Curl, Dialog, Field, Form, Problem, Skeleton, When, attempt, html, size, time, toast, useEffect, useLoaded, useRef, useState } from "./ui.js";
 import { onEvents } from "./live.js";
 import { words } from "./words.js";
+
+/** Pictures that every browser shows and none runs. SVG and HTML can hold scripts, so they are never shown. */
+const PICTURES = new Set(["image/png", "image/jpeg", "image/gif", "image/webp", "image/avif"]);
+/** The file itself is the preview: what is larger takes too long on a phone. */
+const MOST_PREVIEW_BYTES = 5 * 1024 * 1024;
+/** Requests that are made for a page of the history while nothing is found; each reads 3,000 events. */
+const HISTORY_REQUESTS = 5;
 
 export function FileSheet({ id, onClose, onDelete }) {
   const state = useLoaded((signal) => get(`/files/${id}`, { signal }), [id]);
@@ -36,6 +43,7 @@ function Details({ file, setChanged, onDelete }) {
   const retry = () => attempt(async () => setChanged(await post(`${path}/retry`)), words.file.retried);
   return html`
     <${Name} file=${file} setChanged=${setChanged} />
+    ${file.status === "completed" && PICTURES.has(file.mime_type) && file.file_size <= MOST_PREVIEW_BYTES && html`<${Preview} file=${file} />`}
     <div class="tools">
       ${file.status === "completed" && html`<${Button} kind="primary" icon="download" onClick=${() => attempt(() => download(file.id))}>${words.file.download}</${Button}>`}
       ${file.status === "failed" && mayChange(file, "files:write") && html`<${Button} kind="primary" onClick=${retry}>${words.file.retry}</${Button}>`}
@@ -54,8 +62,8 @@ function Details({ file, setChanged, onDelete }) {
       ${file.processed_at && html`<${Fact} name=${words.file.processed}>${time(file.processed_at)}</${Fact}>`}
       <${Fact} name=${words.file.id}><code>${file.id}</code><${Copy} text=${file.id} /></${Fact}>
     </dl>
-    ${may("audit:read") && html`<${History} key=${file.status + file.filename} id=${file.id} />`}
     <${Curl} path=${path} />
+    <${History} id=${file.id} />
   `;
 }
 
@@ -79,20 +87,61 @@ function Name({ file, setChanged }) {
   </${Form}>`;
 }
 
+/** Its bytes, as a download leads to them. The audit trail tells of it as of any other. */
+function Preview({ file }) {
+  const [broken, setBroken] = useState(false);
+  if (broken) return null;
+  return html`<img class="preview" alt=${words.file.preview(file.filename)} decoding="async" src=${new URL(`files/${file.id}/content`, BASE).href} onError=${() => setBroken(true)} />`;
+}
+
 function History({ id }) {
-  const { value, error } = useLoaded((signal) => get(`/audit?target=${id}&limit=50`, { signal, quiet: true }), [id]);
-  if (error || !value) return null;
-  return html`<section>
+  const [state, setState] = useState({ events: null, cursor: null, error: null });
+  const turn = useRef(0);
+  const read = async (from) => {
+    const mine = (turn.current += 1);
+    const found = [];
+    let cursor = from;
+    try {
+      for (let requests = 0; requests < HISTORY_REQUESTS; requests += 1) {
+        const page = await get(withQuery(`/files/${id}/events`, { limit: 50, cursor }), { quiet: true });
+        found.push(...page.events);
+        cursor = page.next_cursor;
+        if (found.length || !cursor) break;
+      }
+      if (mine === turn.current) setState((before) => ({ events: from ? [...before.events, ...found] : found, cursor, error: null }));
+    } catch (error) {
+      if (mine === turn.current) setState((before) => ({ ...before, error }));
+    }
+  };
+  useEffect(() => {
+    read(null);
+    const end = onEvents((event) => (event === null || event.target.id === id) && event?.type !== "file.deleted" && read(null));
+    return () => ((turn.current += 1), end());
+  }, [id]);
+  const { events, cursor, error } = state;
+  return html`<section class="form">
     <h3>${words.file.history}</h3>
-    ${value.events.length
-      ? html`<ol class="history">
-          ${value.events.map(
-            (event) => html`<li key=${event.id}>
-              <p>${words.events[event.type] ?? event.type}</p>
-              <p class="sub"><${When} at=${event.time} />${event.actor.name && ` ${words.by(event.actor.name)}`}</p>
-            </li>`,
-          )}
-        </ol>`
-      : html`<p class="quiet">${words.file.noHistory}</p>`}
+    ${error && html`<${Problem} error=${error} again=${() => read(null)} />`}
+    ${!events ? !error && html`<${Skeleton} rows=${3} />` : events.length === 0 && !cursor ? html`<p class="quiet">${words.file.noHistory}</p>` : html`<ol class="history">
+      ${inRows(events).map(
+        ({ event, times }) => html`<li key=${event.id}>
+          <p>${words.events[event.type] ?? event.type}${times > 1 && html` <span class="quiet">${words.file.times(times)}</span>`}${event.changes?.filename && html` <span class="quiet">${words.file.renamedFrom(event.changes.filename.from)}</span>`}</p>
+          <p class="sub"><${When} at=${event.time} />${event.actor.name && ` ${words.by(event.actor.name)}`}</p>
+        </li>`,
+      )}
+    </ol>`}
+    ${cursor && html`<${Button} kind="small" onClick=${() => read(cursor)}>${words.file.earlier}</${Button}>`}
+    <${Curl} path=${`/files/${id}/events`} />
   </section>`;
+}
+
+/** What somebody does again and again, such as looking at a picture, in one line. */
+function inRows(events) {
+  const rows = [];
+  for (const event of events) {
+    const last = rows.at(-1);
+    if (last && !event.changes && last.event.type === event.type && last.event.actor.id === event.actor.id) last.times += 1;
+    else rows.push({ event, times: 1 });
+  }
+  return rows;
 }

@@ -1,59 +1,65 @@
 // The list of files: read in pages by cursor as somebody scrolls, and only the rows that are seen are in the document.
 
-import { download, get, may, withQuery } from "./api.js";
+import { download, may } from "./api.js";
 import { go } from "./app.js";
 import { Badge, Button, Confirm, Empty, Head, Icon, Problem, Skeleton, ago, attempt, count, html, kindOf, sentence, size, time, toast, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./ui.js";
 import { deleteLater, onDeletions } from "./deletions.js";
 import { FileSheet } from "./file_sheet.js";
-import { onEvents } from "./live.js";
+import { PAGE, matches, useList } from "./file_list.js";
 import { words } from "./words.js";
 
-const PAGE = 100;
 const OVERSCAN = 8;
 const NARROW = matchMedia("(max-width: 860px)");
-/** While looking for a name: so many files are read without being asked again. */
-const SEARCH_STEP = 1000;
-const USAGE_PAUSE_MS = 1500;
+/** Nothing can be dropped there. */
+const TOUCH = matchMedia("(pointer: coarse)").matches;
+/** While somebody types, the service is asked no more often. */
+const TYPING_MS = 250;
 const DOWNLOAD_PAUSE_MS = 400;
 
+const NO_FILTER = { status: "", mime_type: "", name: "" };
+
 export default function Files({ rest: [opened] }) {
-  const [filter, setFilter] = useState({ status: "", mime_type: "" });
+  const [filter, setFilter] = useState(NO_FILTER);
   const [name, setName] = useState("");
   const list = useList(filter);
   const [selected, setSelected] = useState(new Set());
   const [confirming, setConfirming] = useState(null);
-  const types = useTypes(list.files);
-  const sought = name.trim().toLocaleLowerCase();
+  const sought = name.trim();
+  useEffect(() => {
+    const timer = setTimeout(() => setFilter((before) => (before.name === sought ? before : { ...before, name: sought })), TYPING_MS);
+    return () => clearTimeout(timer);
+  }, [sought]);
   const hidden = useHidden();
   const rows = useMemo(
-    () => list.files.filter((file) => !hidden.has(file.id) && (!sought || file.filename.toLocaleLowerCase().includes(sought))),
-    [list.files, sought, hidden],
+    // What was found for the name before is narrowed at once; the service's answer follows.
+    () => list.files.filter((file) => !hidden.has(file.id) && (sought === filter.name || matches(file.filename, sought))),
+    [list.files, sought, filter.name, hidden],
   );
-  const search = useSearch(sought, rows, list);
   useEffect(() => setSelected(new Set()), [filter]);
   const chosen = rows.filter(({ id }) => selected.has(id));
   const toggle = (id) => setSelected((before) => toggled(before, id));
   const filtered = filter.status || filter.mime_type || sought;
-  const clear = () => (setFilter({ status: "", mime_type: "" }), setName(""));
+  const clear = () => (setFilter(NO_FILTER), setName(""));
   const remove = (files) => setConfirming(files);
   return html`
-    <${Head} title=${words.pages.files} about=${may("files:write") ? words.files.about : words.files.aboutViewer}>
+    <${Head} title=${words.pages.files} about=${!may("files:write") ? words.files.aboutViewer : TOUCH ? words.files.aboutTouch : words.files.about}>
       ${may("files:write") && html`<${Upload} />`}
     </${Head}>
-    <${Tools} filter=${filter} setFilter=${setFilter} name=${name} setName=${setName} types=${types} usage=${list.usage} />
+    <${Tools} filter=${filter} setFilter=${setFilter} name=${name} setName=${setName} usage=${list.usage} />
     <div class="sr" role="status">${list.loading ? words.loading : words.files.total(rows.length)}</div>
     ${list.error && html`<${Problem} error=${list.error} again=${list.more} />`}
-    ${!rows.length && list.loading
+    ${!rows.length && (list.loading || list.mayGoOn || sought !== filter.name)
       ? html`<${Skeleton} />`
       : rows.length
-        ? html`<${Rows} rows=${rows} list=${list} selected=${selected} toggle=${toggle} setSelected=${setSelected} mayLoad=${!sought || search.goesOn} />`
-        : !list.error && (filtered
+        ? html`<${Rows} rows=${rows} list=${list} selected=${selected} toggle=${toggle} setSelected=${setSelected} />`
+        : !list.error && !list.paused && (filtered
           ? html`<${Empty} icon="search" title=${words.files.noMatch} action=${html`<${Button} onClick=${clear}>${words.files.clear}</${Button}>`}>${words.files.noMatchAbout}</${Empty}>`
           : html`<${Empty} icon="upload" title=${words.files.empty} action=${may("files:write") && html`<div class="tools"><${Upload} /></div>`}>
-              ${may("files:write") ? words.files.emptyAbout : words.files.emptyViewer}
+              ${!may("files:write") ? words.files.emptyViewer : TOUCH ? words.files.emptyTouch : words.files.emptyAbout}
             </${Empty}>`)}
-    ${sought && list.cursor && html`<p class="files-more">
-      ${words.files.searched(list.files.length, list.total)} ${!search.goesOn && html`<${Button} kind="small" onClick=${search.on}>${words.files.searchOn}</${Button}>`}
+    ${list.searching && html`<p class="files-more">${words.files.searching}</p>`}
+    ${list.paused && html`<p class="files-more">
+      ${words.files.searched(rows.length)} <${Button} kind="small" onClick=${list.goOn}>${words.files.searchOn}</${Button}>
     </p>`}
     ${chosen.length > 0 && html`<div class="selection" role="region" aria-label=${words.files.selected(chosen.length)}>
       <strong>${words.files.selected(chosen.length)}</strong>
@@ -97,18 +103,20 @@ function Upload() {
   `;
 }
 
-function Tools({ filter, setFilter, name, setName, types, usage }) {
+function Tools({ filter, setFilter, name, setName, usage }) {
   const by = usage?.by_status ?? {};
+  // The chosen one stays a choice, also when its last file has gone.
+  const types = { ...(filter.mime_type && { [filter.mime_type]: 0 }), ...usage?.by_type };
   const total = Object.values(by).reduce((sum, number) => sum + number, 0);
   const number = (status) => (status ? by[status] : total);
   return html`<div class="tools">
     <div class="search">
       <${Icon} name="search" />
-      <input type="search" aria-label=${words.files.search} placeholder=${words.files.search} value=${name} onInput=${({ target }) => setName(target.value)} />
+      <input type="search" maxlength="255" aria-label=${words.files.search} placeholder=${words.files.search} value=${name} onInput=${({ target }) => setName(target.value)} />
     </div>
     <select aria-label=${words.files.type} value=${filter.mime_type} onChange=${({ target }) => setFilter({ ...filter, mime_type: target.value })}>
       <option value="">${words.files.allTypes}</option>
-      ${types.map((type) => html`<option key=${type} value=${type}>${type}</option>`)}
+      ${Object.entries(types).map(([type, number]) => html`<option key=${type} value=${type}>${type} (${count(number)})</option>`)}
     </select>
     <div class="tabs" role="group" aria-label=${words.files.filter}>
       ${["", "completed", "pending", "processing", "failed"].map(
@@ -120,13 +128,13 @@ function Tools({ filter, setFilter, name, setName, types, usage }) {
   </div>`;
 }
 
-function Rows({ rows, list, selected, toggle, setSelected, mayLoad }) {
+function Rows({ rows, list, selected, toggle, setSelected }) {
   const body = useRef(null);
   const height = useRowHeight();
   const [from, to] = useWindow(body, rows.length, height);
   useEffect(() => {
-    if (mayLoad && list.cursor && !list.loading && !list.error && to + PAGE / 4 >= rows.length) list.more();
-  }, [to, rows.length, list.cursor, list.loading, mayLoad]);
+    if (list.mayGoOn && to + PAGE / 4 >= rows.length) list.more();
+  }, [to, rows.length, list.cursor, list.mayGoOn]);
   const all = rows.length > 0 && rows.every(({ id }) => selected.has(id));
   return html`<div>
     <div class="files">
@@ -142,7 +150,7 @@ function Rows({ rows, list, selected, toggle, setSelected, mayLoad }) {
         )}
       </ul>
     </div>
-    ${list.loading && html`<p class="files-more">${words.loading} …</p>`}
+    ${list.loading && !list.searching && html`<p class="files-more">${words.loading} …</p>`}
   </div>`;
 }
 
@@ -162,104 +170,6 @@ function Row({ file, place, total, height, selected, toggle }) {
       ${status === "completed" && html`<${Button} kind="quiet" icon="download" label=${words.files.download(filename)} onClick=${() => attempt(() => download(id))} />`}
     </span>
   </li>`;
-}
-
-/** The files as far as they were read, kept true by the feed of events. */
-function useList(filter) {
-  const [state, setState] = useState({ files: [], cursor: null, total: 0, loading: true, error: null });
-  const [usage, setUsage] = useState(null);
-  const turn = useRef(0);
-  const latest = useRef(state);
-  latest.current = state;
-
-  const read = useCallback(async (cursor) => {
-    const mine = turn.current;
-    setState((before) => ({ ...before, loading: true, error: null }));
-    try {
-      const page = await get(withQuery("/files", { limit: PAGE, cursor, ...filter }));
-      if (mine !== turn.current) return;
-      setState((before) => ({
-        files: cursor ? merged(before.files, page.files) : page.files,
-        cursor: page.next_cursor,
-        total: page.total,
-        loading: false,
-        error: null,
-      }));
-    } catch (error) {
-      if (mine === turn.current) setState((before) => ({ ...before, loading: false, error }));
-    }
-  }, [filter]);
-
-  /** The newest page anew; what was read below it stays, so that nobody loses their place. */
-  const refresh = useCallback(async () => {
-    const mine = turn.current;
-    const page = await get(withQuery("/files", { limit: PAGE, ...filter }), { quiet: true }).catch(() => null);
-    if (!page || mine !== turn.current) return;
-    const last = page.files.at(-1)?.id ?? "";
-    setState((before) => {
-      const older = page.next_cursor ? before.files.filter(({ id }) => id < last) : [];
-      return { ...before, files: [...page.files, ...older], cursor: older.length ? before.cursor : page.next_cursor, total: page.total };
-    });
-  }, [filter]);
-
-  const timer = useRef(null);
-  const readUsage = useCallback(() => {
-    if (!may("organization:read")) return;
-    clearTimeout(timer.current);
-    timer.current = setTimeout(() => get("/usage", { quiet: true }).then(setUsage, () => {}), usage ? USAGE_PAUSE_MS : 0);
-  }, [usage === null]);
-
-  useEffect(() => {
-    turn.current += 1;
-    setState({ files: [], cursor: null, total: 0, loading: true, error: null });
-    read(null);
-    readUsage();
-    return onEvents((event) => {
-      if (event === null) return void refresh();
-      if (!event.type.startsWith("file.") || event.type === "file.downloaded") return;
-      setState((before) => ({ ...before, files: withEvent(before.files, event, filter) }));
-      readUsage();
-    });
-  }, [filter]);
-
-  return { ...state, usage, more: () => latest.current.loading || read(latest.current.cursor) };
-}
-
-function merged(files, more) {
-  const there = new Set(files.map(({ id }) => id));
-  return [...files, ...more.filter(({ id }) => !there.has(id))];
-}
-
-/** The list after a change that somebody, here or elsewhere, has made. */
-function withEvent(files, { type, target, data }, filter) {
-  const index = files.findIndex(({ id }) => id === target.id);
-  const fits = (!filter.status || filter.status === data.status) && (!filter.mime_type || filter.mime_type === data.mime_type);
-  if (type === "file.deleted" || (index >= 0 && !fits)) return files.filter(({ id }) => id !== target.id);
-  if (index >= 0) return files.with(index, { ...files[index], ...data });
-  // Ids are in the order of creation, newest first: what is older than all that was read comes when somebody scrolls.
-  if (!fits || (files.length > 0 && target.id < files.at(-1).id)) return files;
-  const place = files.findIndex(({ id }) => id < target.id);
-  return place < 0 ? [...files, data] : files.toSpliced(place, 0, data);
-}
-
-/** Reads on while a name is looked for and few were found. */
-function useSearch(sought, rows, list) {
-  const [most, setMost] = useState(SEARCH_STEP);
-  useEffect(() => setMost(SEARCH_STEP), [sought]);
-  const goesOn = list.files.length < most;
-  useEffect(() => {
-    if (sought && goesOn && list.cursor && !list.loading && !list.error && rows.length < PAGE / 2) list.more();
-  }, [sought, goesOn, list.cursor, list.loading, rows.length]);
-  return { goesOn, on: () => setMost(list.files.length + SEARCH_STEP) };
-}
-
-/** Types that were seen in this list; the API has no list of them. */
-function useTypes(files) {
-  const seen = useRef(new Set());
-  return useMemo(() => {
-    for (const { mime_type } of files) if (mime_type) seen.current.add(mime_type);
-    return [...seen.current].sort();
-  }, [files]);
 }
 
 function useHidden() {

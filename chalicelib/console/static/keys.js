@@ -2,12 +2,14 @@
 
 import { get, patch, post, remove, session } from "./api.js";
 import { Badge, Button, Check, Confirm, Curl, Dialog, Empty, Field, Form, Head, Loaded, Secret, When, html, useLoaded, useState } from "./ui.js";
+import { useLive } from "./live.js";
 import { words } from "./words.js";
 
 const OVERLAPS = [0, 3600, 86400, 604800];
 
 export default function Keys() {
   const keys = useLoaded((signal) => get("/api-keys", { signal }).then((said) => said.api_keys.reverse()));
+  useLive(["api_key"], keys.reload);
   const [making, setMaking] = useState(false);
   const [shown, setShown] = useState(null);
   const make = html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>${words.keys.make}</${Button}>`;
@@ -17,7 +19,7 @@ export default function Keys() {
     keys.reload();
   };
   return html`
-    <${Head} title=${words.pages.keys} about=${words.keys.about}>${make}</${Head}>
+    <${Head} title=${words.pages.keys} about=${words.keys.about}>${keys.value?.length !== 0 && make}</${Head}>
     <${Loaded} state=${keys} empty=${html`<${Empty} icon="keys" title=${words.keys.empty} action=${make}>${words.keys.emptyAbout}</${Empty}>`}>
       ${(list) => html`<ul class="list" aria-label=${words.pages.keys}>${list.map((one) => html`<${Key} key=${one.id} apiKey=${one} reload=${keys.reload} show=${setShown} />`)}</ul>`}
     </${Loaded}>

@@ -2,9 +2,12 @@
 // is seen and was used of late, so that an unattended tab does not keep its session alive.
 
 import { get, session, sleep } from "./api.js";
+import { useEffect } from "./ui.js";
 
 const IDLE_MS = 30 * 60_000;
 const PAUSE_AFTER_ERROR_MS = 5_000;
+/** What is done at once is many events, and one reason to read a list anew. */
+const SETTLED_MS = 300;
 const listeners = new Set();
 let running = false;
 let lastUse = Date.now();
@@ -25,6 +28,24 @@ export function onEvents(listener) {
   listeners.add(listener);
   if (!running) follow();
   return () => listeners.delete(listener);
+}
+
+/**
+ * Calls `reload` after events of these things, such as "user", and when some may have been missed.
+ *
+ * @param {string[]} things what the types of their events begin with
+ * @param {() => void} reload the same function at each rendering
+ */
+export function useLive(things, reload) {
+  useEffect(() => {
+    let timer = null;
+    const end = onEvents((event) => {
+      if (event !== null && !things.includes(event.type.split(".")[0])) return;
+      clearTimeout(timer);
+      timer = setTimeout(reload, SETTLED_MS);
+    });
+    return () => (clearTimeout(timer), end());
+  }, [reload]);
 }
 
 const tell = (event) => listeners.forEach((listener) => listener(event));

@@ -2,6 +2,7 @@
 
 import { emit, get, may, patch, withQuery } from "./api.js";
 import { Badge, Button, Card, Check, Confirm, Curl, Field, Form, Head, Loaded, attempt, count, date, html, size, toast, useLoaded, useState } from "./ui.js";
+import { useLive } from "./live.js";
 import { words } from "./words.js";
 
 const MEBIBYTE = 1024 * 1024;
@@ -11,6 +12,7 @@ const MOST_EVENTS = 1000;
 
 export default function Organization() {
   const state = useLoaded((signal) => get("/organization", { signal }));
+  useLive(["organization"], state.reload);
   return html`
     <${Head} title=${words.pages.organization} about=${words.organization.about} />
     <${Usage} />
@@ -29,7 +31,8 @@ const Meter = ({ used, quota, label }) => html`<div class="meter" role="meter" a
 </div>`;
 
 function Usage() {
-  const state = useLoaded((signal) => get("/usage", { signal }));
+  const state = useLoaded((signal) => get("/usage", { signal, quiet: true }));
+  useLive(["file", "organization"], state.reload);
   return html`<${Card} title=${words.organization.usage}>
     <${Loaded} state=${state} rows=${2} isEmpty=${() => false}>
       ${({ bytes, files, by_status }) => html`

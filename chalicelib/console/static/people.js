@@ -2,6 +2,7 @@
 
 import { BASE, get, may, patch, post, remove, session, withQuery } from "./api.js";
 import { Badge, Button, Card, Confirm, Curl, Dialog, Field, Form, Head, Loaded, Secret, When, attempt, html, useLoaded, useState } from "./ui.js";
+import { useLive } from "./live.js";
 import { words } from "./words.js";
 
 const PAGE = 100;
@@ -13,6 +14,8 @@ export default function People() {
   const manages = may("users:manage");
   const people = useLoaded((signal) => everyone(signal));
   const invitations = useLoaded((signal) => (manages ? get("/invitations", { signal }).then((said) => said.invitations) : Promise.resolve([])));
+  useLive(["user"], people.reload);
+  useLive(["invitation"], invitations.reload);
   const [inviting, setInviting] = useState(false);
   const [sent, setSent] = useState(null);
   const [opened, setOpened] = useState(null);

@@ -2,20 +2,24 @@
 
 import { get, patch, post, remove, withQuery } from "./api.js";
 import { go } from "./app.js";
-import { Badge, Button, Check, Confirm, Curl, Dialog, Empty, Field, Form, Head, Loaded, Problem, Secret, Skeleton, When, attempt, html, useEffect, useLoaded, useState } from "./ui.js";
+import { Badge, Button, Check, Confirm, Curl, Dialog, Empty, Field, Form, Head, Loaded, Problem, Secret, Skeleton, When, attempt, html, useEffect, useLoaded, useRef, useState } from "./ui.js";
 import { Rotate } from "./keys.js";
+import { onEvents, useLive } from "./live.js";
 import { words } from "./words.js";
 
 const PAGE = 20;
+/** After an event, until its delivery is on the list. */
+const DELIVERED_MS = 1500;
 
 export default function Webhooks({ rest: [opened] }) {
   const webhooks = useLoaded((signal) => get("/webhooks", { signal }).then((said) => said.webhooks));
+  useLive(["webhook"], webhooks.reload);
   const [making, setMaking] = useState(false);
   const [shown, setShown] = useState(null);
   const make = html`<${Button} kind="primary" icon="plus" onClick=${() => setMaking(true)}>${words.webhooks.make}</${Button}>`;
   const webhook = webhooks.value?.find(({ id }) => id === opened);
   return html`
-    <${Head} title=${words.pages.webhooks} about=${words.webhooks.about}>${make}</${Head}>
+    <${Head} title=${words.pages.webhooks} about=${words.webhooks.about}>${webhooks.value?.length !== 0 && make}</${Head}>
     <${Loaded} state=${webhooks} empty=${html`<${Empty} icon="webhooks" title=${words.webhooks.empty} action=${make}>${words.webhooks.emptyAbout}</${Empty}>`}>
       ${(list) => html`<ul class="list" aria-label=${words.pages.webhooks}>
         ${list.map(
@@ -117,6 +121,8 @@ function Replay({ path, onClose }) {
 
 function Deliveries({ path }) {
   const [state, setState] = useState({ list: null, cursor: null, error: null });
+  const shown = useRef(0);
+  shown.current = state.list?.length ?? 0;
   const load = async (cursor) => {
     try {
       const page = await get(withQuery(`${path}/deliveries`, { limit: PAGE, cursor }));
@@ -125,7 +131,16 @@ function Deliveries({ path }) {
       setState((before) => ({ ...before, error }));
     }
   };
-  useEffect(() => void load(null), []);
+  useEffect(() => {
+    load(null);
+    let timer = null;
+    // Each event may be one that this webhook is told of; who has gone on to older deliveries stays there.
+    const end = onEvents(() => {
+      clearTimeout(timer);
+      timer = setTimeout(() => shown.current <= PAGE && load(null), DELIVERED_MS);
+    });
+    return () => (clearTimeout(timer), end());
+  }, []);
   const again = (id) =>
     attempt(async () => {
       const changed = await post(`${path}/deliveries/${id}/redeliver`);

@@ -23,9 +23,16 @@ CONSOLE = (
     Protection(
         "The console sends to the API and the bucket of uploads only",
         "content_security_policy",
-        "f\"connect-src 'self' {storage}\"",
+        "f\"connect-src 'self' {uploads}\"",
         '"connect-src *"',
         (f"{CONSOLE_TESTS}::test_page_may_talk_to_the_api_and_to_the_bucket_of_uploads",),
+    ),
+    Protection(
+        "The console shows pictures of its own and of the organisation's files only",
+        "content_security_policy",
+        "f\"img-src 'self' blob: data: {downloads}\"",
+        '"img-src *"',
+        (f"{CONSOLE_TESTS}::test_page_may_show_pictures_from_where_downloads_come",),
     ),
     Protection(
         "What a request says of its path gets into the document as the name of a stage only",

@@ -126,5 +126,6 @@ def test_usage_tells_what_is_used_and_allowed(api: Api, anna: Session, berta: Se
         "bytes": {"used": 8, "quota": 1000},
         "files": {"used": 2, "quota": 10},
         "by_status": {"pending": 1, "processing": 0, "completed": 1, "failed": 0},
+        "by_type": {"text/plain": 1},
     }
     assert api.get("/usage", berta).json["bytes"]["used"] == 0

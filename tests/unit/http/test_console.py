@@ -14,6 +14,7 @@ from chalicelib.console.routes import base_path
 from tests.unit.api import Answer, Api, Session
 from tests.unit.conftest import Configure
 from tests.unit.contract import check_error
+from tests.unit.world import World
 
 STATIC = Path(chalicelib.console.__file__).parent / "static"
 NAMES = sorted(path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*") if path.is_file())
@@ -40,6 +41,12 @@ def test_document_runs_nothing_but_the_consoles_own_files(api: Api) -> None:
     assert not [source for sources in policy.values() for source in sources if "unsafe" in source or "*" in source]
 
 
+def test_monitor_asks_for_the_head_only(api: Api) -> None:
+    answer = api.request("HEAD", "/")
+    assert (answer.status, answer.body) == (200, b"")
+    assert answer.headers["Content-Security-Policy"] == api.get("/").headers["Content-Security-Policy"]
+
+
 def test_document_has_no_script_or_style_of_its_own(api: Api) -> None:
     """What the policy would refuse anyway, found before a browser does."""
     html = api.get("/").body.decode()
@@ -50,6 +57,14 @@ def test_page_may_talk_to_the_api_and_to_the_bucket_of_uploads(api: Api, anna: S
     started = api.post("/files", anna, json_body={"filename": "a.txt", "size": 1})
     address = urlsplit(started.json["upload"]["url"])
     assert policy_of(api.get("/"))["connect-src"] == ["'self'", f"{address.scheme}://{address.netloc}"]
+
+
+def test_page_may_show_pictures_from_where_downloads_come(api: Api, anna: Session, world: World) -> None:
+    file_id = api.upload(anna).json["id"]
+    world.drain()
+    address = urlsplit(api.get(f"/files/{file_id}/content", anna).headers["Location"])
+    origin = f"{address.scheme}://{address.netloc}"
+    assert policy_of(api.get("/"))["img-src"] == ["'self'", "blob:", "data:", origin]
 
 
 def test_document_names_files_that_are_there(api: Api) -> None:

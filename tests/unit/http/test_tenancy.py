@@ -28,6 +28,7 @@ PUBLIC = {
     ("GET", "/openapi.json"),
     # Files of the source, the same for everyone.
     ("GET", "/"),
+    ("HEAD", "/"),
     ("GET", "/console/{version}/{name}"),
     ("GET", "/console/{version}/{folder}/{name}"),
     ("GET", "/schemas/events.json"),

@@ -312,6 +312,9 @@ def download(side: Side, version: str | None) -> bytes | None:
 
 
 class TestDownload:
+    def test_address_is_of_the_origin_whose_pictures_pages_are_allowed_to_show(self, side: Side) -> None:
+        assert url_of(side, stored(side)).startswith(side.objects.download_origin)
+
     def test_answer_has_the_bytes_and_the_headers_that_were_asked_for(self, side: Side) -> None:
         got = side.storage.download(url_of(side, stored(side)))
         assert got is not None
