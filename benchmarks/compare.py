@@ -26,7 +26,7 @@ from benchmarks.table import show
 from chalicelib import wiring
 from chalicelib.kernel import config
 from chalicelib.kernel.caller import Caller
-from infra.local.consumer import LambdaContext, lambda_event
+from infra.local.lambda_events import LambdaContext, lambda_event
 
 SMALL = 10_000
 LARGE = 45 * 1024 * 1024
@@ -35,7 +35,7 @@ CLIENTS = 8
 FILES = 1_000
 USERNAME = "bench"
 PLAIN, OURS, OBJECT = "plain app", "ours, make up", "app object"
-#: CPU ms of the application object, from issue 14. What is None has no goal of its own.
+#: CPU ms of the application object, as was set out to be reached. What is None has no goal of its own.
 READS: tuple[tuple[str, str, float | None], ...] = (
     ("GET /auth/me", "/auth/me", 1.0),
     ("GET /files/{id}", "/files/{id}", 1.5),
