@@ -20,8 +20,8 @@ from infra.account import check_concurrency, concurrent_executions, gateway_log_
 from infra.artifacts import artifacts_bucket
 from infra.deployment import NEVER_CREATED, DeploymentError, find_stack
 from infra.parameters import check_kept, check_parameters, check_together, of_stack
-from infra.stages import stack_name_of
-from infra.template import everything_but_chalice
+from infra.stages import check_bucket_names, names_buckets_by_region, stack_name_of
+from infra.template import everything_but_chalice, with_region_in_bucket_names
 
 POLICIES = tuple(
     Path(__file__).resolve().parents[1] / "docs" / name for name in ("deployer-policy.json", "operator-policy.json")
@@ -140,6 +140,8 @@ def _parameters(account: Account) -> Iterator[Finding]:
         check_parameters(account.stage, account.given)
         check_kept(account.stage, account.given, account.stack)
         check_together(account.stage, account.given, account.stack)
+        if account.stack is None:
+            check_bucket_names(account.stage, account.region, account.account)
     except DeploymentError as error:
         yield Finding("parameters", State.WRONG, str(error))
         return
@@ -361,7 +363,10 @@ def _names_of(account: Account, resource_type: str, attribute: str) -> list[str]
         "${AWS::Region}": account.region,
     }
     found = []
-    for resource in everything_but_chalice(account.stage)["Resources"].values():
+    template = everything_but_chalice(account.stage)
+    if names_buckets_by_region(account.stack, account.region):
+        template = with_region_in_bucket_names(template)
+    for resource in template["Resources"].values():
         name = resource.get("Properties", {}).get(attribute) if resource.get("Type") == resource_type else None
         text = name.get("Fn::Sub", "") if isinstance(name, dict) else name or ""
         for placeholder, value in values.items():

@@ -34,8 +34,15 @@ from infra.parameters import (
 )
 from infra.release_history import Record
 from infra.running import Running
-from infra.stages import api_url, settle, stack_name_of, watch_of
-from infra.template import Template
+from infra.stages import (
+    api_url,
+    check_bucket_names,
+    names_buckets_by_region,
+    settle,
+    stack_name_of,
+    watch_of,
+)
+from infra.template import Template, with_region_in_bucket_names
 
 
 @dataclass(frozen=True)
@@ -87,6 +94,9 @@ def deploy(
     before = standing_stack(cloudformation, stack_name_of(stage))
     check_kept(stage, parameters, before)
     check_together(stage, parameters, before)
+    by_region = names_buckets_by_region(before, session.region_name)
+    if before is None:
+        check_bucket_names(stage, session.region_name, account)
     for line in changed_parameters(parameters, before, declared(stage)):
         report(line)
     s3 = s3_client(session)
@@ -105,7 +115,7 @@ def deploy(
     values = effective_parameters(template, before, given)
     for note in cookie_notes(values["CorsOrigins"], values["DomainName"]):
         report(note)
-    template = with_noted_parameters(template, values)
+    template = with_noted_parameters(with_region_in_bucket_names(template) if by_region else template, values)
     names = {"AWS::StackName": stack_name_of(stage), "AWS::AccountId": account, "AWS::Region": session.region_name}
     if before is not None and not unchecked and not dry_run:
         try_in_account(session, stack_name_of(stage), template, given, report)

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from infra import APPLICATION
-from infra.deployment import Report, Watch
+from infra.deployment import DeploymentError, Report, Watch
 from infra.gateway import ensure_gateway_responses
 from infra.template import KEPT_STAGES
 from infra.template.tables import table_names
@@ -30,6 +30,31 @@ def api_url(session: Any, outputs: Mapping[str, str]) -> str:
     if (urlsplit(endpoint).hostname or "").startswith("apigateway."):
         return outputs["ApiUrl"]
     return f"{endpoint}/restapis/{outputs['RestAPIId']}/{API_STAGE}/_user_request_"
+
+
+#: Of a bucket's name (AWS limit).
+MAX_BUCKET_NAME = 63
+
+
+def names_buckets_by_region(stack: Mapping[str, Any] | None, region: str) -> bool:
+    """Whether the names of a stack's buckets have the region in them: all but those of stacks from before they had.
+
+    :param stack: as CloudFormation describes it; None when there is none yet.
+    """
+    if stack is None:
+        return True
+    outputs: dict[str, str] = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    return outputs.get("TempBucket", "").endswith(f"-{region}")
+
+
+def check_bucket_names(stage: str, region: str, account: str) -> None:
+    """:raises DeploymentError: the names of the buckets of a new stack would be too long."""
+    excess = len(f"{stack_name_of(stage)}-permanent-{account}-{region}") - MAX_BUCKET_NAME
+    if excess > 0:
+        raise DeploymentError(
+            "The names of the buckets hold stage, account and region, and would be too long for S3. In "
+            f"{region} the name of a stage has at most {len(stage) - excess} letters."
+        )
 
 
 def watch_of(cloudformation: Any, stack: Mapping[str, Any] | None, region: str, account: str, minutes: int) -> Watch:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,20 @@ def everything_but_chalice(stage: str) -> Template:
     return _with_boundary(
         _with_optional_statements(_merged(DATA_FILES + FUNCTION_FILES, stage, generated.fragment(own)))
     )
+
+
+#: How the buckets are named, wherever the template says it.
+_BUCKET_NAME = re.compile(r"(\$\{AWS::StackName\}-(?:temp|permanent|audit)-\$\{AWS::AccountId\})")
+
+
+def with_region_in_bucket_names(template: Template) -> Template:
+    """For stacks that are new: the names of buckets are those of all regions.
+
+    Not by a parameter: the text of a bucket's name in a stack that is there is not to change, or CloudFormation would
+    have to be trusted to see that the name does not.
+    """
+    named: Template = json.loads(_BUCKET_NAME.sub(r"\1-${AWS::Region}", json.dumps(template)))
+    return named
 
 
 def dumps(template: Template) -> str:

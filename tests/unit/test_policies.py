@@ -138,18 +138,29 @@ def test_deployer_may_do_what_the_operators_sweep_calls() -> None:
     for name, action, resource in recording.recorded():
         if name in ("sweep", "audit") and action.startswith("s3:"):
             bucket, _, key = resource.partition("/")
-            wanted = f"arn:aws:s3:::strongroom-prod-{bucket}-ACCOUNT" + (f"/{key}" if key else "")
-            if action not in ("s3:PutObjectRetention",) and not (name == "audit" and action == "s3:PutObject"):
+            if action in ("s3:PutObjectRetention",) or (name == "audit" and action == "s3:PutObject"):
+                continue
+            for account in ("ACCOUNT", "ACCOUNT-REGION"):
+                wanted = f"arn:aws:s3:::strongroom-prod-{bucket}-{account}" + (f"/{key}" if key else "")
                 assert allows("deployer", action, wanted), (action, wanted)
 
 
 def test_bytes_of_customers_are_written_by_nobody_but_the_functions() -> None:
-    assert not allows("deployer", "s3:PutObject", "arn:aws:s3:::strongroom-prod-permanent-ACCOUNT/x")
-    assert not allows("deployer", "s3:PutObject", "arn:aws:s3:::strongroom-prod-audit-ACCOUNT/x")
+    for account in ("ACCOUNT", "ACCOUNT-REGION"):
+        assert not allows("deployer", "s3:PutObject", f"arn:aws:s3:::strongroom-prod-permanent-{account}/x")
+        assert not allows("deployer", "s3:PutObject", f"arn:aws:s3:::strongroom-prod-audit-{account}/x")
     assert not allows("deployer", "s3:BypassGovernanceRetention")
 
 
-@pytest.mark.parametrize("name", ["deployer", "boundary", "recovery"])
+def test_roles_and_operators_reach_no_packages() -> None:
+    """Whoever writes there has code run as the functions at the next deployment."""
+    package = "arn:aws:s3:::strongroom-artifacts-ACCOUNT-REGION/code/x.zip"
+    for name in ("boundary", "operator", "recovery"):
+        assert not any(allows(name, f"s3:{action}", package) for action in ("PutObject", "DeleteObject", "GetObject"))
+    assert not allows("deployer", "s3:DeleteObject", package)
+
+
+@pytest.mark.parametrize("name", ["deployer", "boundary", "recovery", "operator"])
 def test_policy_fits_into_a_managed_policy(name: str) -> None:
     text = json.dumps(json.loads((ROOT / "docs" / f"{name}-policy.json").read_text(encoding="utf-8")))
     assert len(re.sub(r"\s", "", text)) <= MAX_CHARACTERS
@@ -181,16 +192,18 @@ def test_roles_are_written_within_the_boundary_only(action: str) -> None:
         assert statement["Resource"] == "arn:aws:iam::ACCOUNT:role/strongroom-*"
 
 
-@pytest.mark.parametrize("name", ["deployer", "recovery", "boundary"])
+@pytest.mark.parametrize("name", ["deployer", "recovery", "boundary", "operator"])
 @pytest.mark.parametrize("action", MAKES_ADMINISTRATORS)
 def test_nobody_makes_an_administrator(name: str, action: str) -> None:
     assert not allows(name, f"iam:{action}", by_cloudformation=True)
 
 
-def test_roles_are_passed_to_two_services_only() -> None:
-    [statement] = [statement for statement in document("deployer") if "iam:PassRole" in listed(statement["Action"])]
-    passed = statement["Condition"]["StringEquals"]["iam:PassedToService"]
-    assert {name.partition(".")[0] for name in passed} == {"apigateway", "lambda"}
+@pytest.mark.parametrize(("name", "services"), [("deployer", {"apigateway", "lambda"}), ("operator", {"lambda"})])
+def test_roles_are_passed_to_two_services_only(name: str, services: set[str]) -> None:
+    [statement] = [statement for statement in document(name) if "iam:PassRole" in listed(statement["Action"])]
+    passed = listed(statement["Condition"]["StringEquals"]["iam:PassedToService"])
+    assert {service.partition(".")[0] for service in passed} == services
+    assert statement["Resource"] == "arn:aws:iam::ACCOUNT:role/strongroom-*"
 
 
 @pytest.mark.parametrize(

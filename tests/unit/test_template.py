@@ -34,6 +34,7 @@ from infra.template import (
     generated,
     load,
     merge,
+    with_region_in_bucket_names,
 )
 from infra.template.tables import table_models
 
@@ -105,6 +106,14 @@ def test_bucket_is_private_and_encrypted(name: str) -> None:
     [statement] = [statement for statement in statements if statement["Sid"] == "OnlyTls"]
     assert (statement["Effect"], statement["Principal"], statement["Action"]) == ("Deny", "*", "s3:*")
     assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+def test_region_is_put_into_every_mention_of_a_bucket() -> None:
+    named = json.dumps(with_region_in_bucket_names(PROD))
+    mentions = re.findall(r"StackName\}-(?:temp|permanent|audit)-[^\"/]*", named)
+    assert len(mentions) > 30
+    assert {mention.partition("-${AWS::AccountId}")[2] for mention in mentions} == {"-${AWS::Region}"}
+    assert "-${AWS::AccountId}" not in named.replace("-${AWS::AccountId}-${AWS::Region}", "")
 
 
 def test_lifecycle_of_both_buckets() -> None:

@@ -113,8 +113,7 @@ class Stacks(_Service):
                 {"ParameterKey": name, "ParameterValue": value} for name, value in self.planned["values"].items()
             ],
             "Outputs": [
-                {"OutputKey": name, "OutputValue": value}
-                for name, value in {"RestAPIId": "api", "ApiUrl": URL, "TablePrefix": self.planned["name"]}.items()
+                {"OutputKey": name, "OutputValue": value} for name, value in self._outputs(self.planned["name"]).items()
             ],
         }
 
@@ -136,6 +135,12 @@ class Stacks(_Service):
     def paginate(self, **_: Any) -> list[dict[str, Any]]:
         call_of_a_simulation("cloudformation.DescribeStackEvents")
         return [{"StackEvents": []}]
+
+    def _outputs(self, stack_name: str) -> dict[str, str]:
+        bucket: str = self.template["Resources"]["TempBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+        for name, value in {"StackName": stack_name, "AccountId": "123456789012", "Region": REGION}.items():
+            bucket = bucket.replace(f"${{AWS::{name}}}", value)
+        return {"RestAPIId": "api", "ApiUrl": URL, "TablePrefix": stack_name, "TempBucket": bucket}
 
     @property
     def _code(self) -> str:

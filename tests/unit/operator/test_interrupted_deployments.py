@@ -199,3 +199,27 @@ def test_nothing_to_change_and_no_answer_returns_to_nothing(
     with pytest.raises(DeploymentError, match="No version that did is known, so it stays"):
         deploy(session, package(GOOD))
     assert [record.digest for record in records(session)] == [GOOD]
+
+
+def bucket(session: SimulatedSession) -> str:
+    outputs = {one["OutputKey"]: one["OutputValue"] for one in (session.stacks.stack or {})["Outputs"]}
+    return str(outputs["TempBucket"])
+
+
+def test_buckets_of_a_new_stack_have_the_region_and_those_of_an_older_one_keep_their_names(
+    session: SimulatedSession, package: Callable[[str], Package]
+) -> None:
+    deploy(session, package(GOOD))
+    assert bucket(session) == "strongroom-test-temp-123456789012-eu-central-1"
+    deploy(session, package(BETTER))
+    assert bucket(session) == "strongroom-test-temp-123456789012-eu-central-1"
+    # As it was created by a version before.
+    session.stacks.template = package(GOOD).template
+    assert session.stacks.stack is not None
+    session.stacks.stack["Outputs"] = [
+        {"OutputKey": name, "OutputValue": value} for name, value in session.stacks._outputs("strongroom-test").items()
+    ]
+    assert bucket(session) == "strongroom-test-temp-123456789012"
+    deploy(session, package(BETTER))
+    assert bucket(session) == "strongroom-test-temp-123456789012"
+    assert "AWS::Region}-" not in str(session.stacks.template["Resources"]["ProcessRole"])

@@ -7,6 +7,7 @@ import pytest
 from chalicelib.kernel.config import described, load
 from infra import functions
 from infra.commands import deployments, options
+from infra.deployment import DeploymentError
 from infra.parameters import (
     STAGE_PATTERN,
     WrongParameter,
@@ -20,6 +21,7 @@ from infra.parameters import (
     without_secrets,
 )
 from infra.release import deploy
+from infra.stages import check_bucket_names
 from infra.template.generated import camel_case
 from tests.aws_calls import aws_calls
 from tests.unit.operator.conftest import Operator
@@ -70,6 +72,13 @@ def test_parameters_that_do_not_go_together_are_told_before_anything_is_packaged
     with aws_calls() as made, pytest.raises(WrongParameter, match=sentence):
         deploy(SimulatedSession(), "prod", given, report=lambda line: None)
     assert made == ["sts.GetCallerIdentity", "cloudformation.DescribeStacks"]
+
+
+def test_bucket_names_that_would_be_too_long_are_told() -> None:
+    check_bucket_names("s" * 16, "eu-central-1", "123456789012")
+    check_bucket_names("s" * 14, "ap-southeast-2", "123456789012")
+    with pytest.raises(DeploymentError, match="In ap-southeast-2 the name of a stage has at most 14 letters"):
+        check_bucket_names("s" * 15, "ap-southeast-2", "123456789012")
 
 
 def test_what_the_stack_has_counts_for_what_goes_together() -> None:
