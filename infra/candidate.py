@@ -49,8 +49,8 @@ def try_import(zip_path: Path, template: Template, report: Report) -> None:
 
     :raises CandidateFailed: it can't be imported.
     """
-    runtime = template["Resources"][API.logical_id]["Properties"]["Runtime"]
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64") or runtime != _own_runtime():
+    runtime = runtime_of(template)
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64") or runtime != own_runtime():
         report(f"The package is not imported here: it is for {runtime} on Linux, x86_64.")
         return
     handlers = [template["Resources"][f.logical_id]["Properties"]["Handler"] for f in FUNCTIONS]
@@ -76,7 +76,14 @@ def try_import(zip_path: Path, template: Template, report: Report) -> None:
         )
 
 
-def _own_runtime() -> str:
+def runtime_of(template: Template) -> str:
+    """Of all functions, by a package's template."""
+    runtime: str = template["Resources"][API.logical_id]["Properties"]["Runtime"]
+    return runtime
+
+
+def own_runtime() -> str:
+    """What a package that is made on this machine is for: its wheels and its bytecode are of one version of Python."""
     return f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 

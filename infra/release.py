@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from infra import APPLICATION
 from infra.account import parameters_of_account
 from infra.artifacts import artifacts_bucket, ensure_artifacts_bucket, s3_client, upload_code, upload_template, url_of
-from infra.candidate import try_import, try_in_account
+from infra.candidate import own_runtime, runtime_of, try_import, try_in_account
 from infra.deployment import Confirm, DeploymentError, Report, deploy_stack, standing_stack
 from infra.gateway import with_noted_parameters
 from infra.leftovers import clear_leftovers
@@ -33,7 +33,7 @@ from infra.parameters import (
     of_stack,
 )
 from infra.release_history import Record
-from infra.running import Running
+from infra.running import Running, require_same_runtime
 from infra.stages import (
     api_url,
     check_bucket_names,
@@ -68,6 +68,7 @@ def deploy(
     live: LiveCheck = STANDARD,
     confirm: Confirm | None = None,
     dry_run: bool = False,
+    new_runtime: bool = False,
     watch_minutes: int = 0,
 ) -> Release:
     """Deploy a stage with a boto3 session.
@@ -82,6 +83,7 @@ def deploy(
     :param live: how the deployed API is asked.
     :param confirm: is asked before the changes are made.
     :param dry_run: show the changes and make none. The package is uploaded all the same: CloudFormation reads it.
+    :param new_runtime: the package may be for another version of Python than the one that runs.
     :param watch_minutes: for which the alarms of a stack that is updated are watched: one that goes off takes it back.
     :raises DeploymentError: nothing was deployed, or the version before runs again; the sentence says which and why.
     """
@@ -97,6 +99,8 @@ def deploy(
     by_region = names_buckets_by_region(before, session.region_name)
     if before is None:
         check_bucket_names(stage, session.region_name, account)
+    elif not new_runtime:
+        require_same_runtime(cloudformation, stack_name_of(stage), runtime_of(made.template) if made else own_runtime())
     for line in changed_parameters(parameters, before, declared(stage)):
         report(line)
     s3 = s3_client(session)

@@ -13,7 +13,9 @@ from typing import Any
 
 from infra import APPLICATION, VERSION
 from infra.artifacts import template_key, url_of
+from infra.candidate import runtime_of
 from infra.deployment import Deployment, DeploymentError, Report, deploy_stack, find_stack
+from infra.functions import API
 from infra.live_check import STANDARD, LiveCheck, check_once
 from infra.packaging import ROOT
 from infra.parameters import of_stack, without_secrets
@@ -29,6 +31,23 @@ def version_of_stack(cloudformation: Any, name: str) -> Version | None:
     # As it was sent, not as SAM has transformed it.
     template = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
     return Version(template_key(template), without_secrets(of_stack(stack), template["Parameters"]))
+
+
+def require_same_runtime(cloudformation: Any, name: str, runtime: str) -> None:
+    """Who deploys from another machine changes the functions' version of Python, unless somebody looks.
+
+    :raises DeploymentError: the stack runs on another one.
+    """
+    template = cloudformation.get_template(StackName=name, TemplateStage="Original")["TemplateBody"]
+    if API.logical_id not in template["Resources"]:
+        # The laptop's stack has the data and no functions.
+        return
+    running = runtime_of(template)
+    if running != runtime:
+        raise DeploymentError(
+            f"Not deployed: {name} runs on {running}, and the package of this machine is for {runtime}. Deploy with "
+            f"that version of Python (make clean, then make deploy PYTHON={running}), or allow it: --new-runtime."
+        )
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ def status(stage: str, as_json: bool) -> None:
     show_default=True,
     help="Watch the alarms for so long after an update; one that goes off takes it back.",
 )
+@click.option("--new-runtime", is_flag=True, help="The functions may get another version of Python than they have.")
 @dry_run_option
 @yes_option
 @json_option
@@ -63,6 +64,7 @@ def deploy(
     allow_data_loss: bool,
     unchecked: bool,
     watch_minutes: int,
+    new_runtime: bool,
     dry_run: bool,
     yes: bool,
     as_json: bool,
@@ -114,6 +116,7 @@ def deploy(
         unchecked=unchecked,
         confirm=confirm,
         dry_run=dry_run,
+        new_runtime=new_runtime,
         watch_minutes=watch_minutes,
     )
     if as_json:

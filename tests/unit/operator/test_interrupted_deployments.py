@@ -62,9 +62,9 @@ def live(session: SimulatedSession) -> LiveCheck:
     return LiveCheck(patience_seconds=0, steady_seconds=0, pause_seconds=0, transport=session.transport())
 
 
-def deploy(session: SimulatedSession, made: Package) -> list[str]:
+def deploy(session: SimulatedSession, made: Package, **options: Any) -> list[str]:
     said: list[str] = []
-    release.deploy(session, STAGE, {}, made=made, report=said.append, live=live(session))
+    release.deploy(session, STAGE, {}, made=made, report=said.append, live=live(session), **options)
     return said
 
 
@@ -223,3 +223,15 @@ def test_buckets_of_a_new_stack_have_the_region_and_those_of_an_older_one_keep_t
     deploy(session, package(BETTER))
     assert bucket(session) == "strongroom-test-temp-123456789012"
     assert "AWS::Region}-" not in str(session.stacks.template["Resources"]["ProcessRole"])
+
+
+def test_version_of_python_is_not_changed_by_who_deploys(
+    session: SimulatedSession, package: Callable[[str], Package]
+) -> None:
+    deploy(session, package(GOOD))
+    session.stacks.template["Resources"][API.logical_id]["Properties"]["Runtime"] = "python3.13"
+    with pytest.raises(DeploymentError, match=r"on python3.13, and the package .* is for python3.9.*--new-runtime"):
+        deploy(session, package(BETTER))
+    assert running(session) == GOOD
+    deploy(session, package(BETTER), new_runtime=True)
+    assert running(session) == BETTER
