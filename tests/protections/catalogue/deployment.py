@@ -6,6 +6,11 @@ from tests.protections.catalogue.places import UNIT_TESTS
 from tests.protections.catalogue.protection import Protection
 
 DEPLOYMENT_TESTS = f"{UNIT_TESTS}/operator/test_deployment.py"
+INTERRUPTED_TESTS = f"{UNIT_TESTS}/operator/test_interrupted_deployments.py"
+REMOVALS_TESTS = f"{UNIT_TESTS}/operator/test_interrupted_removals.py"
+RECOVERY_TESTS = f"{UNIT_TESTS}/operator/test_recovery.py"
+COMMAND_EVENTS_TESTS = f"{UNIT_TESTS}/operator/test_command_events.py"
+PARAMETERS_TESTS = f"{UNIT_TESTS}/operator/test_parameters.py"
 LEFTOVERS_TESTS = f"{UNIT_TESTS}/operator/test_leftovers.py"
 ACCOUNT_TESTS = f"{UNIT_TESTS}/operator/test_account.py"
 FAIR_SHARE_TESTS = f"{UNIT_TESTS}/logic/test_fair_share.py"
@@ -26,6 +31,73 @@ DEPLOYMENT = (
         "confirm is not None and not confirm(changes)",
         "False",
         (f"{DEPLOYMENT_TESTS}::test_nothing_is_made_before_it_is_confirmed",),
+    ),
+    Protection(
+        "A version that no record tells of is not what a failed deployment returns to",
+        "Running.good_release",
+        "self.version() == records[0].what_runs and check_once(api_url(self.session, outputs), self.live.transport)",
+        "check_once(api_url(self.session, outputs), self.live.transport)",
+        (f"{INTERRUPTED_TESTS}::test_version_that_is_taken_back",),
+    ),
+    Protection(
+        "A rollback after a deployment that died returns to the last version that answered",
+        "choose",
+        "records and running is not None and all(record.what_runs != running for record in records)",
+        "False",
+        (f"{INTERRUPTED_TESTS}::test_rollback_after_a_return_that_died",),
+    ),
+    Protection(
+        "The functions' version of Python is not changed by who deploys",
+        "require_same_runtime",
+        "running != runtime",
+        "False",
+        (f"{INTERRUPTED_TESTS}::test_version_of_python_is_not_changed_by_who_deploys",),
+    ),
+    Protection(
+        "The buckets of a stack that is there keep their names",
+        "names_buckets_by_region",
+        'outputs.get("TempBucket", "").endswith(f"-{region}")',
+        "True",
+        (
+            f"{INTERRUPTED_TESTS}::"
+            "test_buckets_of_a_new_stack_have_the_region_and_those_of_an_older_one_keep_their_names",
+        ),
+    ),
+    Protection(
+        "A dry run of a deployment changes nothing",
+        "deploy_stack",
+        "if dry_run:\n        _drop_plan(cloudformation, planned, existing)\n        "
+        "return Deployment({}, changed=False)",
+        "pass",
+        (f"{DEPLOYMENT_TESTS}::test_dry_run_shows_the_changes_and_leaves_nothing",),
+    ),
+    Protection(
+        "A domain without a certificate is refused before anything is packaged",
+        "check_together",
+        'not _holds(assertion["Assert"], values)',
+        "False",
+        (f"{PARAMETERS_TESTS}::test_parameters_that_do_not_go_together_are_told_before_anything_is_packaged",),
+    ),
+    Protection(
+        "A removal that died is finished by the next one, logs and releases included",
+        "what_exists",
+        "release_history.ids(s3, artifacts, stage)",
+        "[]",
+        (f"{REMOVALS_TESTS}::test_removal_is_finished_by_the_next_run",),
+    ),
+    Protection(
+        "A backup has one moment: its name is taken once",
+        "make_backup",
+        "there is not None",
+        "False",
+        (f"{RECOVERY_TESTS}::test_backup_has_every_table_and_is_listed_and_deleted",),
+    ),
+    Protection(
+        "Rows that a restore brings back are told",
+        "_restore_all_rows",
+        "_tell(stores, source, whose, rows=count)",
+        "pass",
+        (f"{COMMAND_EVENTS_TESTS}::test_command_is_told",),
     ),
     Protection(
         "What an earlier stack has left is kept where one of it holds data",
