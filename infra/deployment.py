@@ -181,7 +181,12 @@ def delete_stack(
     stack_id = stack["StackId"]
     seen = {event["EventId"] for event in _events(cloudformation, stack_id)}
     cloudformation.delete_stack(StackName=stack_name)
-    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds)
+
+    def tell(event: dict[str, Any]) -> None:
+        if not event["ResourceStatus"].endswith("_IN_PROGRESS"):
+            report(_event_line(event))
+
+    _follow(cloudformation, stack_id, stack_name, seen, report, timeout_seconds, tell)
 
 
 def _ready_stack(cloudformation: Any, stack_name: str, report: Report, timeout_seconds: float) -> dict[str, Any] | None:

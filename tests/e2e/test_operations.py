@@ -20,9 +20,12 @@ import pytest
 from botocore.exceptions import ClientError
 
 from infra import deployment, release
+from infra.artifacts import artifacts_bucket, s3_client
 from infra.live_check import LiveCheck
 from infra.packaging import ROOT, Package
 from infra.preflight import preflight
+from infra.release_history import read_all
+from infra.running import version_of_stack
 
 from .stack import DeployedStack
 
@@ -55,6 +58,22 @@ def test_same_package_again_changes_nothing(stack: DeployedStack, package: Packa
     assert not done.changed
     assert "nothing to change" in said
     assert "already uploaded" in said
+
+
+def test_dry_run_shows_what_would_change_and_changes_nothing(stack: DeployedStack, package: Package) -> None:
+    done, said = redeploy(stack, changed(package, APIHandler={"MemorySize": 1536}), dry_run=True)
+    assert not done.changed
+    assert "Modify  APIHandler" in said
+    assert memory_of(stack) == 1024
+
+
+def test_last_record_is_what_runs(stack: DeployedStack) -> None:
+    """By the template that CloudFormation gives back."""
+    s3, region = s3_client(stack.session), stack.session.region_name
+    account = stack.session.client("sts").get_caller_identity()["Account"]
+    records = read_all(s3, artifacts_bucket(account, region), "prod")
+    assert records[0].what_runs == version_of_stack(stack.session.client("cloudformation"), "strongroom-prod")
+    assert stack.outputs["TempBucket"] == f"strongroom-prod-temp-{account}-{region}"
 
 
 def test_command_line_deploys_by_the_same_steps_and_runs_migrations(stack: DeployedStack) -> None:
