@@ -600,6 +600,18 @@ def test_throttled_writes_of_each_index_of_files_have_an_alarm() -> None:
     assert watched == {index["IndexName"] for index in indexes}
 
 
+def test_traces_are_a_parameter_that_reaches_gateway_functions_and_roles() -> None:
+    assert PROD["Parameters"]["Tracing"]["Default"] == "false", "they are billed"
+    assert PROD["Conditions"]["IsTraced"] == {"Fn::Equals": [{"Ref": "Tracing"}, "true"]}
+    assert RESOURCES["RestAPI"]["Properties"]["TracingEnabled"] == {"Fn::If": ["IsTraced", True, False]}
+    for function in functions.FUNCTIONS:
+        properties = RESOURCES[function.logical_id]["Properties"]
+        assert properties["Tracing"] == {"Fn::If": ["IsTraced", "Active", "PassThrough"]}
+        [policy] = RESOURCES[function.role]["Properties"]["Policies"]
+        [traces] = [one["Fn::If"] for one in policy["PolicyDocument"]["Statement"] if "xray" in json.dumps(one)]
+        assert (traces[0], traces[2]) == ("IsTraced", NO_VALUE)
+
+
 def test_every_log_is_kept_for_a_stated_time() -> None:
     groups = of_type("AWS::Logs::LogGroup")
     names = {group["Properties"]["LogGroupName"]["Fn::Sub"] for group in groups.values()}
