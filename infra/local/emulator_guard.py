@@ -39,6 +39,7 @@ DEPLOYED_API_PATH = re.compile(r"/restapis/[a-z0-9]+/api/_user_request_(?:/.*)?"
 BUCKET_PATH = re.compile(r"/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/?")
 #: MiniStack takes these for the account's root and does not check what they sign.
 UNCHECKED_KEY = re.compile(r"|test|\d{12}")
+PIECE_BYTES = 256 * 1024
 #: More than one of these, and two readers of the request could read different ones.
 SINGLE_HEADERS = ("host", "origin", "authorization")
 
@@ -136,10 +137,26 @@ class Guard:
             if sentence is not None:
                 await _refuse(request, sentence, send)
                 return
+            send = _in_pieces(send)
             if self._keeper is not None:
                 self._keeper.note_request(request.method, request.path, request.headers)
                 send = _after(self._keeper.keep, send)
         await self._app(scope, receive, send)
+
+
+def _in_pieces(send: Send) -> Send:
+    """A client that leaves in the middle of a body, as one does that has seen enough of an object, leaves an error
+    whose traceback holds what was being sent until Python next looks for cycles. So let that be little.
+    """
+
+    async def sent(message: MutableMapping[str, Any]) -> None:
+        body = message.get("body", b"")
+        for start in range(PIECE_BYTES, len(body), PIECE_BYTES):
+            await send({"type": message["type"], "body": body[start - PIECE_BYTES : start], "more_body": True})
+        last = body[(len(body) - 1) // PIECE_BYTES * PIECE_BYTES :] if body else body
+        await send({**message, "body": last} if body else message)
+
+    return sent
 
 
 def _after(keep: Callable[[], None], send: Send) -> Send:
@@ -188,10 +205,11 @@ def main() -> None:
 def _changed(ministack: Any) -> Keeper | None:
     """What MiniStack is made to do otherwise. Returns what keeps its state, if it is to be kept."""
     from ministack.core.concurrency import esm_wake
-    from ministack.services import s3, sqs
+    from ministack.services import dynamodb, s3, sqs
 
-    from infra.local import emulator_objects, emulator_state, emulator_waiting
+    from infra.local import emulator_objects, emulator_queries, emulator_state, emulator_waiting
 
+    emulator_queries.Queries(dynamodb)
     emulator_waiting.end_polls_at_once(sqs, esm_wake)
     emulator_objects.announce_before_answering(s3)
     if os.environ.get("PERSIST_STATE") != "1":
