@@ -228,6 +228,29 @@ def write_units(counted: Counted) -> int:
     return counted.units(*steps) - counted.units(*steps, where=EVENT) - counted.units(*steps, where=COUNTERS)
 
 
+#: DynamoDB takes so many write units a second for one item, and for one partition key (AWS: "Best practices for
+#: designing and using partition keys effectively").
+MOST_UNITS_OF_A_KEY = 1000
+#: Over how many partition keys the writes of one organisation go. The rows of files and of the organisation have one.
+_SPREAD = {"index `unfinished`": keys.UNFINISHED_SHARDS, EVENT: keys.OUTBOX_SHARDS}
+
+
+def rates_table(counted: Counted) -> str:
+    """How many uploads a second of one organisation each place takes. Of an index, as if its keys were one."""
+    steps = (START, TAKE, COMPLETE)
+    found = dict.fromkeys(place for use in counted.uses if use.step in steps for place, _ in places(use))
+    rows = []
+    for place in found:
+        units, spread = counted.units(*steps, where=place), _SPREAD.get(place, 1)
+        if units and place != COUNTERS:
+            rows.append((MOST_UNITS_OF_A_KEY * spread // units, place, units, spread))
+    shown = [(place, units, spread, f"{rate:,}") for rate, place, units, spread in sorted(rows)]
+    return markdown.table(_RATES, shown, numbers=_RATES[1:])
+
+
+_RATES = ("what is written", "units an upload", "keys", "uploads a second")
+
+
 @dataclass(frozen=True)
 class Line:
     """A line of the bill. ``dollars`` are for a million uploads."""
@@ -319,7 +342,8 @@ def tables(counted: Mapping[str, Counted], cpu_ms: Mapping[str, Mapping[str, flo
     """As docs/operations.md shows them."""
     return (
         f"{bill_table(counted, cpu_ms)}\n\nThe write units {WAYS[0]}:\n\n{units_table(counted[WAYS[0]])}\n\n"
-        f"And {WAYS[1]}:\n\n{units_table(counted[WAYS[1]])}"
+        f"And {WAYS[1]}:\n\n{units_table(counted[WAYS[1]])}\n\n"
+        f"What one organisation can send a second, {WAYS[0]}:\n\n{rates_table(counted[WAYS[0]])}"
     )
 
 

@@ -97,3 +97,8 @@ def test_units_of_an_item(before: int | None, after: int | None, units: int) -> 
     was, now = ({"x": {S: "y" * (size - 1)}} if size else None for size in (before, after))
     assert item_units(was, now, in_transaction=False) == units
     assert item_units(was, now, in_transaction=True) == 2 * units
+
+
+def test_an_upload_writes_no_more_units_than_it_should(counted: dict[str, Counted]) -> None:
+    assert {way: bill.write_units(counted[way]) for way in WAYS} == {"by form": 14, "straight to S3": 18}
+    assert all(counted[way].units(bill.TAKE) == 0 for way in WAYS), "a small file is taken without a write"
