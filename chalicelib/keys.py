@@ -183,10 +183,6 @@ def mime_partition(organization_id: str, mime_type: str) -> str:
     return f"{organization_id}#{mime_type}"
 
 
-def status_and_mime_partition(organization_id: str, status: str, mime_type: str) -> str:
-    return f"{organization_id}#{status}#{mime_type}"
-
-
 def removed_partition(organization_id: str) -> str:
     """Where the row of a deleted file waits until its objects are gone: no listing of the organisation reads it."""
     return f"removed#{organization_id}"

@@ -17,7 +17,7 @@ MEBIBYTE = 1024 * 1024
 #: As Uppy cuts a file of up to 50 GB. An address is signed for a part of just that length.
 PART_BYTES = 5 * MEBIBYTE
 PARALLEL_PARTS = 4
-#: Of a file: 1 GiB is hashed at some 100 MB/s.
+#: Of a file: 1 GiB is hashed at some 60 MB/s.
 PROCESSING_SECONDS = 600.0
 REQUEST_SECONDS = 60.0
 PART_SECONDS = 300.0

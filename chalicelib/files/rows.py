@@ -21,20 +21,13 @@ class ByStatus(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call
 
 
 class ByMimeType(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
+    """Completed files. No other has a type: processing writes it with the status, and a retry clears it."""
+
     class Meta:
         index_name = "by_mime_type"
         projection = AllProjection()
 
     mime_key = UnicodeAttribute(hash_key=True)
-    file_id = UnicodeAttribute(range_key=True)
-
-
-class ByStatusAndMimeType(GlobalSecondaryIndex["FileRow"]):  # type: ignore[no-untyped-call]
-    class Meta:
-        index_name = "by_status_and_mime_type"
-        projection = AllProjection()
-
-    status_mime_key = UnicodeAttribute(hash_key=True)
     file_id = UnicodeAttribute(range_key=True)
 
 
@@ -62,12 +55,10 @@ class FileRow(_FileColumns):  # type: ignore[misc]
 
     status_key = UnicodeAttribute(null=True)
     mime_key = UnicodeAttribute(null=True)
-    status_mime_key = UnicodeAttribute(null=True)
     unfinished_shard = UnicodeAttribute(null=True)
 
     by_status = ByStatus()
     by_mime_type = ByMimeType()
-    by_status_and_mime_type = ByStatusAndMimeType()
     unfinished = Unfinished()
 
 

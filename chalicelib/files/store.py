@@ -125,7 +125,7 @@ class FileStore:
         partition = keys.removed_partition(file.organization_id)
         note = _to_row(self._files, replace(file, touched_at=timestamp()))
         note.organization_id = partition
-        note.status_key = note.mime_key = note.status_mime_key = None
+        note.status_key = note.mime_key = None
         note.unfinished_shard = keys.unfinished_shard(file.file_id)
 
         def fill(transaction: TransactWrite) -> None:
@@ -159,6 +159,8 @@ class FileStore:
 
         :param skip: leave out so many first, which DynamoDB reads, and bills, all the same.
         """
+        if mime_type and status not in (None, "completed"):
+            return []
         query = _query(self._files, organization_id, status, mime_type, before_id)
         return [_read_file(item) for item in self._tables.query_items(self._files, query, limit, skip)]
 
@@ -338,22 +340,19 @@ def _query(
     model: type[FileRow], organization_id: str, status: str | None, mime_type: str | None, before_id: str | None
 ) -> Query:
     older = (FileRow.file_id < before_id) if before_id else None
-    if status and mime_type:
-        partition = keys.status_and_mime_partition(organization_id, status, mime_type)
-        return Query(partition, older, model.by_status_and_mime_type.Meta.index_name)
+    if mime_type:
+        # Whoever has a type is completed.
+        return Query(keys.mime_partition(organization_id, mime_type), older, model.by_mime_type.Meta.index_name)
     if status:
         return Query(keys.status_partition(organization_id, status), older, model.by_status.Meta.index_name)
-    if mime_type:
-        return Query(keys.mime_partition(organization_id, mime_type), older, model.by_mime_type.Meta.index_name)
     return Query(organization_id, older)
 
 
 def _to_row(model: type[FileRow], file: File) -> FileRow:
     row = model(**{name: getattr(file, name) for name in _FILE_FIELDS})
     row.status_key = keys.status_partition(file.organization_id, file.status)
-    if file.mime_type:
+    if file.mime_type and file.status == "completed":
         row.mime_key = keys.mime_partition(file.organization_id, file.mime_type)
-        row.status_mime_key = keys.status_and_mime_partition(file.organization_id, file.status, file.mime_type)
     if file.is_open:
         row.unfinished_shard = keys.unfinished_shard(file.file_id)
     return row

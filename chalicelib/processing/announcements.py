@@ -21,6 +21,8 @@ from chalicelib.wiring import Stores
 #: As in the queue's redrive policy (maxReceiveCount in infra's template; a test holds the two together).
 MAX_RECEIVES = 3
 BACKOFF_BASE_SECONDS = 2
+#: A message that has waited for longer tells that others wait for workers, too.
+SHORT_WAIT_SECONDS = 5
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +112,13 @@ def _process_message(stores: Stores, message: Message) -> bool:
 def _process_key(stores: Stores, message: Message, key: str) -> bool:
     started = time.perf_counter()
     try:
-        outcome = process_upload(stores, key, worker=message.message_id)
+        outcome = process_upload(
+            stores,
+            key,
+            worker=message.message_id,
+            at_once=_is_first_and_fresh(message),
+            tries_before=message.receives - 1,
+        )
         milliseconds = round((time.perf_counter() - started) * 1000)
         _log.info("Processed upload: %s", outcome, extra={"outcome": str(outcome), "milliseconds": milliseconds})
         if outcome is Outcome.COMPLETED and message.sent_at is not None:
@@ -123,6 +131,10 @@ def _process_key(stores: Stores, message: Message, key: str) -> bool:
             return True
     _show_again(stores, message)
     return False
+
+
+def _is_first_and_fresh(message: Message) -> bool:
+    return message.receives == 1 and message.sent_at is not None and time.time() - message.sent_at <= SHORT_WAIT_SECONDS
 
 
 def _is_last(message: Message) -> bool:

@@ -1,8 +1,9 @@
 """Processing of an upload: hash, detect the type, check, copy, complete. Idempotent.
 
-The row is the lock: a worker takes a lease by a conditional write, and only the holder of the lease can complete.
-Every step may be the last one before a crash; the message then shows up again and the next worker starts over, or the
-sweep finds the row.
+The row is the lock: a worker takes a lease by a conditional write, and only the holder of the lease can complete. The
+first try at a small file takes none: whoever completes the row that all have read has won, and the others take back
+their copies. Every step may be the last one before a crash; the message then shows up again and the next worker starts
+over, with a lease, or the sweep finds the row.
 """
 
 import logging
@@ -46,6 +47,8 @@ OUTAGE_PAUSE_SECONDS = 60
 OUTAGE_PAUSE_FACTOR = 5
 OUTAGE_MAX_PAUSE_SECONDS = 900
 STARTS_IN_A_ROUND = 3
+#: Up to so many bytes the first try takes no lease: it lasts less than a second, a tenth of which taking one would be.
+MOST_BYTES_AT_ONCE = 16 * 1024 * 1024
 #: How long a file waits whose organisation has its share of the workers. Less than the sweep's quarter of an hour.
 TURN_LEAST_SECONDS = 5
 TURN_MOST_SECONDS = 400
@@ -80,10 +83,12 @@ class Examined:
         return self.checked.sha256
 
 
-def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
+def process_upload(stores: Stores, key: str, worker: str, *, at_once: bool = False, tries_before: int = 0) -> Outcome:
     """Process the upload under this key of the temp bucket.
 
     :param worker: names the announcement; the same one shown again takes over its own lease.
+    :param at_once: it is the first try and nobody waits for a worker, so that a small file needs no lease.
+    :param tries_before: at this announcement; one without a lease has left no trace in the row.
     :raises Exception: a transient fault; calling again is safe and may succeed.
     """
     parsed = keys.parse_temp_key(key)
@@ -106,10 +111,16 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
         # The worker with the lease has its own announcement; if it dies, the sweep announces the file again.
         _log.info("Upload %s is being processed by another worker", file_id)
         return Outcome.HELD_BY_ANOTHER
+    if at_once and file.status == "pending" and file.attempts == 0 and file.file_size <= MOST_BYTES_AT_ONCE:
+        # The row goes on saying `pending`, and no start is counted: the next try takes a lease. If this worker dies and
+        # the file is deleted or ended meanwhile, the message comes again, and whoever gets it deletes the copy.
+        put_count(stores.settings, "UploadsAccepted", 1)
+        return _settle(stores, file, _held(stores, file, worker), organization)
     try:
-        taken = _take(stores, file, worker, stores.settings.max_processing_per_organization)
+        most = stores.settings.max_processing_per_organization
+        taken = _take(stores, replace(file, attempts=max(file.attempts, tries_before)), worker, most)
     except VersionConflict:
-        return process_upload(stores, key, worker)
+        return process_upload(stores, key, worker, tries_before=tries_before)
     except TooManyAtOnce as error:
         return _wait_its_turn(stores, file, error.waiting)
     except QuotaExceeded as error:
@@ -117,11 +128,7 @@ def process_upload(stores: Stores, key: str, worker: str) -> Outcome:
         return Outcome.ALREADY_FAILED
     if taken.attempts == 1:
         put_count(stores.settings, "UploadsAccepted", 1)
-    try:
-        return _carry_out(stores, taken, organization)
-    except PermanentFault as fault:
-        _require_lease(taken)
-        return _fail(stores, taken, fault.reason, discard_bytes=fault.discard_bytes)
+    return _settle(stores, taken, taken, organization)
 
 
 def postpone(stores: Stores, key: str, worker: str) -> bool:
@@ -163,7 +170,7 @@ def end_as_failed(stores: Stores, file: File, reason: str, worker: str) -> None:
         # A dead attempt may have left a copy. Only the holder of the lease may delete it: without the lease it could be
         # the copy with which another worker is completing the file.
         file = _take(stores, file, worker)
-    _fail(stores, file, reason, discard_bytes=False)
+    _fail(stores, file, file, reason, discard_bytes=False)
 
 
 def _already_settled(stores: Stores, file: File) -> Outcome | None:
@@ -172,6 +179,8 @@ def _already_settled(stores: Stores, file: File) -> Outcome | None:
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.ALREADY_COMPLETED
     if file.status == "failed" and file.unrecoverable:
+        # A worker without a lease may have died after its copy.
+        stores.objects.delete_permanent_of(file.organization_id, file.file_id)
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.ALREADY_FAILED
     return None
@@ -209,19 +218,31 @@ def _take(stores: Stores, file: File, worker: str, most: int | None = None) -> F
 
     :param most: files of the organisation that may be in processing.
     """
-    return stores.files.replace(
-        file,
-        file.reset(
-            status="processing",
-            attempts=file.attempts + 1,
-            lease_owner=worker,
-            lease_expires_at=int(time.time()) + stores.settings.processing_lease_seconds,
-        ),
-        most_processing=most,
+    return stores.files.replace(file, _held(stores, file, worker), most_processing=most)
+
+
+def _held(stores: Stores, file: File, worker: str) -> File:
+    return file.reset(
+        status="processing",
+        attempts=file.attempts + 1,
+        lease_owner=worker,
+        lease_expires_at=int(time.time()) + stores.settings.processing_lease_seconds,
     )
 
 
-def _carry_out(stores: Stores, file: File, organization: Organization) -> Outcome:
+def _settle(stores: Stores, stored: File, file: File, organization: Organization) -> Outcome:
+    """
+    :param stored: the row as it is; what comes of the attempt is written over it and nothing else.
+    :param file: as this worker has it.
+    """
+    try:
+        return _carry_out(stores, stored, file, organization)
+    except PermanentFault as fault:
+        _require_lease(file)
+        return _fail(stores, stored, file, fault.reason, discard_bytes=fault.discard_bytes)
+
+
+def _carry_out(stores: Stores, stored: File, file: File, organization: Organization) -> Outcome:
     try:
         with stores.objects.open_temp(file.organization_id, file.file_id) as source:
             if file.accepted_fingerprint not in (None, source.etag):
@@ -244,10 +265,10 @@ def _carry_out(stores: Stores, file: File, organization: Organization) -> Outcom
         )
     except ObjectMissing as error:
         raise ObjectChanged("the upload went away between reading and copying") from error
-    return _complete(stores, file, examined, object_version)
+    return _complete(stores, stored, file, examined, object_version)
 
 
-def _complete(stores: Stores, file: File, examined: Examined, object_version: str | None) -> Outcome:
+def _complete(stores: Stores, stored: File, file: File, examined: Examined, object_version: str | None) -> Outcome:
     completed = replace(
         file,
         status="completed",
@@ -262,36 +283,37 @@ def _complete(stores: Stores, file: File, examined: Examined, object_version: st
         lease_expires_at=0,
     )
     try:
-        stores.files.replace(file, completed)
+        stores.files.replace(stored, completed)
     except VersionConflict:
-        return _lost_the_row(stores, file, object_version)
+        return _lost_the_row(stores, file, copy=object_version)
     stores.objects.delete_temp(file.organization_id, file.file_id)
     return Outcome.COMPLETED
 
 
-def _lost_the_row(stores: Stores, file: File, our_version: str | None) -> Outcome:
-    """The row changed since the lease was taken: it was deleted, or our own write took effect and its answer was lost.
+def _lost_the_row(stores: Stores, file: File, *, copy: str | None = None, mark: str | None = None) -> Outcome:
+    """The row changed since it was read: it was deleted, another worker was faster, or our own write took effect.
 
-    :param our_version: what this attempt wrote over the permanent object: a copy, or the mark of a deletion.
+    :param copy: the version that this attempt wrote over the permanent object; ``mark``: that of a deletion.
     """
     now = stores.files.find(file.organization_id, file.file_id)
     if now is None:
         stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.UNKNOWN_FILE
-    if now.status == "completed" and our_version is not None and our_version != now.object_version:
-        # Our later copy hides the version with which the file was completed, which the bucket would delete after its
-        # retention time. Deleting our version makes the right one current again.
-        stores.objects.delete_permanent_version(file.organization_id, file.file_id, file.object_name, our_version)
+    ours = copy or (mark if now.status == "completed" else None)
+    if ours is not None and ours != now.object_version:
+        # Ours hides the version with which the file was, or will be, completed, and which the bucket would delete after
+        # its retention time. Deleting ours makes the right one current again. A failed file has none at all.
+        stores.objects.delete_permanent_version(file.organization_id, file.file_id, file.object_name, ours)
     settled = _already_settled(stores, now)
     if settled is not None:
         return settled
     raise VersionConflict("the file was taken over")
 
 
-def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Outcome:
+def _fail(stores: Stores, stored: File, file: File, reason: str, *, discard_bytes: bool) -> Outcome:
     mark = None
-    if file.attempts:
+    if stored.attempts:
         # An attempt may have died between its copy and its completion. A failed file has no object in the permanent
         # bucket.
         mark = stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
@@ -306,9 +328,9 @@ def _fail(stores: Stores, file: File, reason: str, *, discard_bytes: bool) -> Ou
         lease_expires_at=0,
     )
     try:
-        stores.files.replace(file, failed)
+        stores.files.replace(stored, failed)
     except VersionConflict:
-        return _lost_the_row(stores, file, mark)
+        return _lost_the_row(stores, file, mark=mark)
     _log.warning("Upload %s failed: %s", file.file_id, reason)
     put_count(stores.settings, "UploadsFailed" if reason in FAULTS_OF_OURS else "UploadsRefused", 1)
     if discard_bytes:

@@ -36,17 +36,16 @@ def apply(context: Context) -> None:
 
 def _derive(row: FileRow) -> bool:
     if keys.organization_of_removed(row.organization_id) is not None:
-        wanted: tuple[str | None, ...] = (None, None, None, keys.unfinished_shard(row.file_id))
+        wanted: tuple[str | None, ...] = (None, None, keys.unfinished_shard(row.file_id))
     else:
-        by_type = row.mime_type is not None
+        by_type = row.mime_type is not None and row.status == "completed"
         wanted = (
             keys.status_partition(row.organization_id, row.status),
             keys.mime_partition(row.organization_id, row.mime_type) if by_type else None,
-            keys.status_and_mime_partition(row.organization_id, row.status, row.mime_type) if by_type else None,
             keys.unfinished_shard(row.file_id) if row.status in ("pending", "processing") else None,
         )
-    attributes = (FileRow.status_key, FileRow.mime_key, FileRow.status_mime_key, FileRow.unfinished_shard)
-    if wanted == (row.status_key, row.mime_key, row.status_mime_key, row.unfinished_shard):
+    attributes = (FileRow.status_key, FileRow.mime_key, FileRow.unfinished_shard)
+    if wanted == (row.status_key, row.mime_key, row.unfinished_shard):
         return False
     actions: list[Action] = [
         attribute.set(value) if value is not None else attribute.remove()

@@ -13,6 +13,7 @@ from chalicelib.accounts.codes import STEP_SECONDS
 from chalicelib.accounts.rows import UserRow
 from chalicelib.accounts.sessions import NOTED_EVERY_SECONDS
 from chalicelib.kernel.caller import Caller
+from chalicelib.processing.announcements import SHORT_WAIT_SECONDS
 from chalicelib.processing.processing import MAX_STARTS
 from chalicelib.tenants import organizations as tenants
 from chalicelib.tenants.organization import Policy
@@ -290,6 +291,13 @@ def uploaded(lab: Lab) -> Any:
     return lab.receive()
 
 
+def waited(lab: Lab) -> Any:
+    """The same after others were before it in the queue, so that a lease is taken."""
+    messages = uploaded(lab)
+    lab.clock.forward(SHORT_WAIT_SECONDS + 1)
+    return messages
+
+
 def unverified(lab: Lab) -> Any:
     """An object that came straight to the bucket, with no checksum that S3 verified: every byte has to be read."""
     file_id = put_directly(lab, LONG)
@@ -370,8 +378,18 @@ def completed(lab: Lab) -> str:
 
 
 def being_processed(lab: Lab) -> str:
-    """Its worker died between copying and completing."""
+    """Its worker died between copying and completing, with a lease."""
     file_id = pending(lab)
+    lab.clock.forward(SHORT_WAIT_SECONDS + 1)
+    return _dies_after_copying(lab, file_id)
+
+
+def copied(lab: Lab) -> str:
+    """The same without a lease: the row says nothing of it."""
+    return _dies_after_copying(lab, pending(lab))
+
+
+def _dies_after_copying(lab: Lab, file_id: str) -> str:
     messages = lab.receive()
 
     def dies(call: Call) -> Mode | None:
@@ -646,6 +664,7 @@ def neglected(lab: Lab) -> None:
     # It kills its worker every time.
     assert person.upload(b"poison").status == 201
     messages = lab.receive()
+    lab.clock.forward(SHORT_WAIT_SECONDS + 1)
     for _ in range(MAX_STARTS):
         with lab.wire.watched(lambda call: Mode.DIES_AFTER if "GetObject" in call.name else None):
             lab.handle(messages)

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from chalicelib import keys
 from chalicelib.kernel.errors import ObjectChanged
 from chalicelib.processing import processing
+from chalicelib.processing.announcements import SHORT_WAIT_SECONDS
 from chalicelib.processing.ports import CheckedBytes
 from tests.faults import cloud as aws
 from tests.faults.announcements import NOWHERE, announce, status, upload
@@ -31,12 +32,14 @@ def test_the_same_announcement_many_times_is_one_completion(lab: Lab) -> None:
     assert not audit(lab)
 
 
+@pytest.mark.parametrize("waited_seconds", [0, SHORT_WAIT_SECONDS + 1])
 @pytest.mark.parametrize("consumers", [2, 5])
-def test_several_consumers_at_once_complete_a_file_once(lab: Lab, consumers: int) -> None:
-    """All have read the row as pending before the first of them goes on."""
+def test_several_consumers_at_once_complete_a_file_once(lab: Lab, consumers: int, waited_seconds: int) -> None:
+    """All have read the row as pending before the first of them goes on. Without a lease each makes a copy."""
     file_id, key = upload(lab, LONG)
     for _ in range(consumers - 1):
         announce(lab, key)
+    lab.clock.forward(waited_seconds)
     batches = [lab.receive() for _ in range(consumers)]
     together = threading.Barrier(consumers)
 
@@ -54,7 +57,7 @@ def test_several_consumers_at_once_complete_a_file_once(lab: Lab, consumers: int
             thread.start()
         for thread in threads:
             thread.join(30)
-    assert sum("CopyObject" in call.name for call in calls) == 1
+    assert sum("CopyObject" in call.name for call in calls) == (1 if waited_seconds else consumers)
     lab.recover()
     assert status(lab, file_id) == "completed"
     assert not lab.dead_letters()
@@ -63,6 +66,8 @@ def test_several_consumers_at_once_complete_a_file_once(lab: Lab, consumers: int
 
 def test_a_worker_leaves_alone_what_another_holds(lab: Lab) -> None:
     file_id, key = upload(lab)
+    # So that a lease is taken.
+    lab.clock.forward(SHORT_WAIT_SECONDS + 1)
     with lab.wire.watched(lambda call: Mode.DIES_AFTER if "TransactWriteItems" in call.name else None):
         lab.handle(lab.receive())
     announce(lab, key)
@@ -121,7 +126,7 @@ def test_of_a_batch_only_what_failed_is_shown_again(lab: Lab) -> None:
 
     with lab.wire.watched(second_copy_fails):
         lab.handle(batch)
-    assert [status(lab, file_id) for file_id, _ in files] == ["completed", "processing", "completed", "completed"]
+    assert [status(lab, file_id) for file_id, _ in files] == ["completed", "pending", "completed", "completed"]
     assert lab.queued() == 1
     lab.recover()
     assert not audit(lab)

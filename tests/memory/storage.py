@@ -104,6 +104,11 @@ class Storage:
         current = {key: versions[-1].stored for key, versions in sorted(self._permanent.items()) if versions}
         return {key: stored.body for key, stored in current.items() if stored is not None}
 
+    def versions(self) -> list[str]:
+        """The ids of all copies that are kept, marks of deletions aside."""
+        kept = itertools.chain.from_iterable(self._permanent.values())
+        return [version.version_id for version in kept if version.stored is not None]
+
     def headers(self, key: str) -> tuple[str, str]:
         """Content type and disposition that the current copy leaves with, by whichever URL."""
         stored = self._permanent[key][-1].stored

@@ -475,7 +475,6 @@ def test_every_model_has_its_table_with_its_indexes() -> None:
     assert {index["IndexName"]: key_schema(index) for index in files["GlobalSecondaryIndexes"]} == {
         "by_status": {"HASH": "status_key", "RANGE": "file_id"},
         "by_mime_type": {"HASH": "mime_key", "RANGE": "file_id"},
-        "by_status_and_mime_type": {"HASH": "status_mime_key", "RANGE": "file_id"},
         "unfinished": {"HASH": "unfinished_shard", "RANGE": "touched_at"},
     }
     assert tables["sessions"]["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}

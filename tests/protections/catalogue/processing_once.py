@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from tests.protections.catalogue.places import (
+    CALL_TESTS,
     CHECKED_BYTES_TESTS,
     CRASHES_TESTS,
     DIRECT_TESTS,
     EXTENSIONS_TESTS,
+    LEASELESS_TESTS,
     OBJECTS_CONTRACT,
     ODD_TESTS,
     PROCESSING_TESTS,
@@ -54,9 +56,40 @@ PROCESSING_ONCE = (
     Protection(
         "A copy made after another worker's completion is deleted",
         "_lost_the_row",
-        "now.status == 'completed' and our_version is not None and (our_version != now.object_version)",
+        "ours is not None and ours != now.object_version",
         "False",
-        (f"{STALLED_TESTS}::test_a_stalled_worker_does_no_harm[give-up-overtaken]",),
+        (
+            f"{STALLED_TESTS}::test_a_stalled_worker_does_no_harm[give-up-overtaken]",
+            f"{LEASELESS_TESTS}::test_of_two_workers_at_once_one_wins_and_the_other_takes_its_copy_back",
+        ),
+    ),
+    Protection(
+        "A file whose processing was tried before is processed with a lease only",
+        "process_upload",
+        "at_once and file.status == 'pending' and file.attempts == 0 and (file.file_size <= MOST_BYTES_AT_ONCE)",
+        "at_once",
+        (f"{LEASELESS_TESTS}::test_file_that_was_tried_before_needs_a_lease",),
+    ),
+    Protection(
+        "A first try without a lease is counted by the next one",
+        "process_upload",
+        "replace(file, attempts=max(file.attempts, tries_before))",
+        "file",
+        ("tests/unit/logic/test_events.py::test_outage_is_not_waited_for_without_end",),
+    ),
+    Protection(
+        "A file that was ended after the copy of a worker that died keeps no copy",
+        "_already_settled",
+        "stores.objects.delete_permanent_of(file.organization_id, file.file_id)",
+        "pass",
+        (f"{LEASELESS_TESTS}::test_ended_after_the_copy_of_a_worker_that_died",),
+    ),
+    Protection(
+        "A small file is processed without a lease only while nobody waits for a worker",
+        "_is_first_and_fresh",
+        "time.time() - message.sent_at <= SHORT_WAIT_SECONDS",
+        "True",
+        (f"{CALL_TESTS}::test_processing_takes_a_lease_where_it_may_last_or_others_wait[waited]",),
     ),
     Protection(
         "A file that was deleted in the middle of processing leaves no copy",
@@ -97,16 +130,16 @@ PROCESSING_ONCE = (
         "_complete",
         (
             "try:\n"
-            "    stores.files.replace(file, completed)\n"
+            "    stores.files.replace(stored, completed)\n"
             "except VersionConflict:\n"
-            "    return _lost_the_row(stores, file, object_version)"
+            "    return _lost_the_row(stores, file, copy=object_version)"
         ),
         (
             "stores.objects.delete_temp(file.organization_id, file.file_id)\n"
             "try:\n"
-            "    stores.files.replace(file, completed)\n"
+            "    stores.files.replace(stored, completed)\n"
             "except VersionConflict:\n"
-            "    return _lost_the_row(stores, file, object_version)"
+            "    return _lost_the_row(stores, file, copy=object_version)"
         ),
         (f"{PROCESSING_TESTS}::test_bytes_stay_until_the_row_says_what_became_of_them[completed]",),
     ),

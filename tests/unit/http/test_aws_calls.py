@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,10 @@ from chalicelib.events.records import PendingEvent
 from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.permissions import Scope
 from chalicelib.platform.tables import MAX_SKIPPED_IN_PAGE
+from chalicelib.processing.announcements import SHORT_WAIT_SECONDS
+from chalicelib.processing.processing import MOST_BYTES_AT_ONCE
 from chalicelib.uploads.parts import MIN_PART_BYTES
-from tests.aws_calls import aws_calls
+from tests.aws_calls import aws_calls, unreachable
 from tests.unit import samples
 from tests.unit.api import Api, Session
 from tests.unit.authenticator import STEP_SECONDS, challenge, complete, set_up, stopped_clock
@@ -153,6 +156,7 @@ def test_download_costs_details_and_its_event(api: Api, anna: Session, world: Wo
 
 QUERIES = ["", "?limit=100", "?limit=1&offset=12", "?status=completed&mime_type=image%2Fpng"]
 READ = "dynamodb.GetItem"
+READ_BOTH, WRITE = "dynamodb.TransactGetItems", "dynamodb.TransactWriteItems"
 
 
 @pytest.mark.parametrize("files", [0, 25])
@@ -203,15 +207,31 @@ def test_upload_and_processing(api: Api, anna: Session, world: World, size_bytes
     event = world.receive()
     assert event
     made = calls_of(lambda: world.cloud.chalice.lambda_.invoke("process_uploads", event))
-    assert made == [
-        "dynamodb.TransactGetItems",
-        "dynamodb.TransactWriteItems",
-        "s3.GetObject",
-        "s3.CopyObject",
-        "dynamodb.TransactWriteItems",
-        "s3.DeleteObject",
-    ]
+    assert made == [READ_BOTH, "s3.GetObject", "s3.CopyObject", WRITE, "s3.DeleteObject"]
     assert list(world.permanent().values()) == [body]
+
+
+@pytest.mark.parametrize("case", ["large", "waited", "second try"])
+def test_processing_takes_a_lease_where_it_may_last_or_others_wait(
+    api: Api, anna: Session, world: World, clock: Any, case: str
+) -> None:
+    body = samples.random_bytes(10)
+    if case == "large":
+        size = MOST_BYTES_AT_ONCE + 1
+        file_id = api.post("/files", anna, json_body={"filename": "a.bin", "size": size}).json["id"]
+        world.put_temp(world.temp_key(file_id), bytes(size))
+    else:
+        api.upload(anna, body)
+    if case == "second try":
+        with unreachable("s3.GetObject"):
+            world.work()
+        world.forward()
+    if case == "waited":
+        clock.shift(SHORT_WAIT_SECONDS + 1)
+    event = world.receive()
+    assert event
+    made = calls_of(lambda: world.cloud.chalice.lambda_.invoke("process_uploads", event))
+    assert made == [READ_BOTH, WRITE, "s3.GetObject", "s3.CopyObject", WRITE, "s3.DeleteObject"]
 
 
 def test_repeated_event_costs_less(api: Api, anna: Session, world: World) -> None:

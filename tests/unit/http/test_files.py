@@ -109,7 +109,9 @@ def test_download_before_completion_is_409(any_api: Api, anna: Session, world: W
         world.drain()
     if status == "processing":
         with unreachable("s3.GetObject"):
-            world.work()
+            for _ in range(2):
+                world.work()
+                world.forward()
     assert status in check_error(any_api.get(f"/files/{file_id}/content", anna), 409)
 
 

@@ -255,7 +255,7 @@ def test_installation_keeps_its_id_when_naming_it_crashed(operator: Operator, wo
 
 
 # ---- 0002: index keys --------------------------------------------------------------------------------------------
-INDEX_KEYS = ("status_key", "mime_key", "status_mime_key", "unfinished_shard")
+INDEX_KEYS = ("status_key", "mime_key", "unfinished_shard")
 OLD_FORM = {"ExpressionAttributeValues": {":old": {"S": "old#form"}}}
 
 
