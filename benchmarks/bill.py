@@ -27,7 +27,7 @@ from benchmarks.capacity import Meter, Reader, Use
 from chalicelib import keys
 from infra import markdown
 from infra.functions import API, PROCESS, PUBLISH, Function
-from infra.local.consumer import lambda_event, stream_event
+from infra.local.lambda_events import lambda_event, stream_event
 
 if TYPE_CHECKING:
     from chalice.test import Client
