@@ -76,7 +76,7 @@ DEPLOYMENT = (
         "check_together",
         'not _holds(assertion["Assert"], values)',
         "False",
-        (f"{PARAMETERS_TESTS}::test_parameters_that_do_not_go_together_are_told_before_anything_is_packaged",),
+        (f"{PARAMETERS_TESTS}::test_what_the_stack_has_counts_for_what_goes_together",),
     ),
     Protection(
         "A removal that died is finished by the next one, logs and releases included",
