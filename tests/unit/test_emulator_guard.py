@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from infra.local.emulator_guard import Guard, Request, refusal
+from infra.local.emulator_guard import PIECE_BYTES, Guard, Request, refusal
 from infra.local.keys import Key, KeyFile
 
 OPERATOR = "LOCAL0123456789ABCDEF"
@@ -168,3 +168,30 @@ def test_keys_are_drawn_for_each_folder_kept_and_readable_by_their_owner_only(tm
     [file] = (tmp_path / "a").iterdir()
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert set(json.loads(file.read_text())) == {"operator", "api"}
+
+
+# ---- answers ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("length", [0, 1, PIECE_BYTES, PIECE_BYTES + 1, 3 * PIECE_BYTES])
+def test_long_answer_is_sent_in_pieces(length: int) -> None:
+    body = bytes(number % 251 for number in range(length))
+    sent: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": body})
+
+    async def receive() -> dict[str, Any]:
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "GET", "path": "/_ministack/health", "headers": [(b"host", b"localhost")]}
+    run = Guard(app, OPERATOR, [PAGE])(scope, receive, send)
+    with pytest.raises(StopIteration):
+        run.send(None)
+    start, *pieces = sent
+    assert start["status"] == 200
+    assert b"".join(piece["body"] for piece in pieces) == body
+    assert all(len(piece["body"]) <= PIECE_BYTES for piece in pieces)
+    assert [piece.get("more_body", False) for piece in pieces] == [True] * (len(pieces) - 1) + [False]
