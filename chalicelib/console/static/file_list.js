@@ -5,8 +5,8 @@ import { onEvents } from "./live.js";
 import { useCallback, useEffect, useRef, useState } from "./ui.js";
 
 export const PAGE = 100;
-/** A search reads 2,000 names with each request: 100,000 are looked through without asking whether to go on. */
-const SEARCH_REQUESTS = 50;
+/** A search reads 2,000 names with each request: 200,000 are looked through without asking whether to go on. */
+const SEARCH_REQUESTS = 100;
 const USAGE_PAUSE_MS = 1500;
 
 /** As the service compares names: every word, without case and accents. */
