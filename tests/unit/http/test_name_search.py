@@ -18,7 +18,7 @@ from tests.unit.world import World
 NAMES = ["Invoice March.pdf", "letter.txt", "invoice-2026-04.PDF", "Rechnung Müller.pdf", "STRASSE.txt", "march.png"]
 
 
-def add(world: World, session: Session, name: str, status: FileStatus = "completed", kind: str = "a/b") -> str:
+def add(world: World, session: Session, name: str, status: FileStatus = "completed", kind: str | None = "a/b") -> str:
     file = uploads.new_file(session.caller, name, None, 1)
     error = "It failed." if status == "failed" else None
     file = replace(file, status=status, mime_type=kind, processed_at=file.created_at, error_message=error)
@@ -83,11 +83,13 @@ def test_other_organisations_files_are_not_found(
 
 
 def test_filters_hold_too(api: Api, anna: Session, world: World, ids: dict[str, str]) -> None:
-    add(world, anna, "invoice that failed.txt", "failed", "text/plain")
+    add(world, anna, "invoice that failed.txt", "failed", None)
+    add(world, anna, "invoice of text.txt", "completed", "text/plain")
     assert found(api, anna, "invoice", "&status=failed") == ["invoice that failed.txt"]
-    assert found(api, anna, "invoice", "&mime_type=text/plain") == ["invoice that failed.txt"]
-    assert found(api, anna, "invoice", "&status=completed&mime_type=text/plain") == []
-    assert len(found(api, anna, "invoice", "&status=completed")) == 2
+    assert found(api, anna, "invoice", "&mime_type=text/plain") == ["invoice of text.txt"]
+    assert found(api, anna, "invoice", "&status=completed&mime_type=text/plain") == ["invoice of text.txt"]
+    assert found(api, anna, "invoice", "&status=failed&mime_type=text/plain") == []
+    assert len(found(api, anna, "invoice", "&status=completed")) == 3
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 100])
