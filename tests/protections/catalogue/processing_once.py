@@ -34,8 +34,8 @@ PROCESSING_ONCE = (
     ),
     Protection(
         "A worker does not process a file whose lease another worker holds",
-        "_held_by_another",
-        ("file.status == 'processing' and file.lease_owner != worker and (file.lease_expires_at > time.time())"),
+        "held_by_another",
+        "file.lease_owner != worker and file.lease_expires_at > time.time()",
         "False",
         (f"{REPETITION_TESTS}::test_a_worker_leaves_alone_what_another_holds",),
     ),
@@ -145,8 +145,8 @@ PROCESSING_ONCE = (
     ),
     Protection(
         "Bytes with another checksum than announced are refused",
-        "_check",
-        "file.expected_sha256 and file.expected_sha256 != examined.sha256",
+        "_check_sha256",
+        "file.expected_sha256 and file.expected_sha256 != sha256",
         "False",
         (f"{DIRECT_TESTS}::test_other_bytes_than_announced_fail_and_are_deleted",),
     ),
