@@ -9,10 +9,13 @@ import ctypes
 import hashlib
 import re
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 #: Bytes of one block of SHA-256 (FIPS 180-4, 5.3.3). A state is kept between two blocks.
 BLOCK_BYTES = 64
+#: hashlib's own module: what it is linked with is found through it, without searching for a file.
+HASHLIB = "_hashlib"
 _DIGEST_BYTES = 32
 _WORDS = 8
 _STATE = re.compile(r"[0-9a-f]{64}")
@@ -84,17 +87,14 @@ def is_available() -> bool:
         second = Sha256(first.state, first.hashed_bytes)
         second.update(b"the rest")
         return second.hexdigest() == hashlib.sha256(bytes(range(BLOCK_BYTES)) * 2 + b"the rest").hexdigest()
-    except (OSError, AttributeError):
+    except (ImportError, OSError, AttributeError):
         return False
 
 
 @cache
 def _library() -> Any:
-    """:raises OSError, AttributeError: Python was built without OpenSSL, or with one that hides these functions."""
-    # hashlib's own module: what it is linked with is found through it, without searching for a file.
-    import _hashlib
-
-    library = ctypes.CDLL(_hashlib.__file__)
+    """:raises ImportError, OSError, AttributeError: Python has no OpenSSL, or one that hides these functions."""
+    library = ctypes.CDLL(import_module(HASHLIB).__file__)
     library.SHA256_Init.argtypes = (ctypes.c_void_p,)
     library.SHA256_Update.argtypes = (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t)
     library.SHA256_Final.argtypes = (ctypes.c_char_p, ctypes.c_void_p)

@@ -233,13 +233,25 @@ def test_policy_refuses_before_anything_is_copied(scene: Scene, anna: Caller) ->
     assert "begin_copy" not in scene.world.memory.wire.calls
 
 
+@pytest.fixture
+def look_anew() -> Iterator[None]:
+    """For the functions of libcrypto, which are looked for once in a process."""
+    for found in (resumable_sha256.is_available, resumable_sha256._library):
+        found.cache_clear()
+    yield
+    for found in (resumable_sha256.is_available, resumable_sha256._library):
+        found.cache_clear()
+
+
 # ---- the relay is off ----------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("look_anew")
 @pytest.mark.parametrize("missing", [False, True], ids=["by the setting", "by a Python without it"])
 def test_without_a_relay_the_record_says_so(
     scene: Scene, anna: Caller, configure: Configure, monkeypatch: pytest.MonkeyPatch, missing: bool
 ) -> None:
     if missing:
-        monkeypatch.setattr(resumable_sha256, "is_available", lambda: False)
+        # A module that is linked with no libcrypto.
+        monkeypatch.setattr(resumable_sha256, "HASHLIB", "_json")
     relay = "on" if missing else "off"
     configure(HASH_AT_ONCE_BYTES="0", PROCESSING_STEP_SECONDS=str(STEP_SECONDS), SHA256_RELAY=relay)
     scene.world.restart()
