@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from botocore.exceptions import ClientError
 
 from chalicelib.kernel.errors import CopyGone
+from chalicelib.platform import aws
 from chalicelib.platform.large_copy import PARALLEL_PARTS, part_ranges, part_size
 
 if TYPE_CHECKING:
@@ -127,6 +128,6 @@ def _gone_as_error() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchUpload":
+        if aws.error_code(error) == "NoSuchUpload":
             raise CopyGone from error
         raise
