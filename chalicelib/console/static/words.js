@@ -128,6 +128,7 @@ export const words = {
     type: "Type",
     declared: (type) => `sent as ${type}`,
     hash: "SHA-256",
+    noHash: ({ status, bytes_done }, size) => status === "pending" ? `is being computed, ${Math.floor((100 * bytes_done) / size)}%` : status === "off" ? "not computed for files so large" : "could not be computed",
     uploadedBy: "Uploaded by",
     created: "Added",
     processed: "Checked",
