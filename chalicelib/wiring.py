@@ -163,7 +163,12 @@ class Stores:
         from chalicelib.uploads.store import DirectUploadStore
 
         s = self.settings
-        return DirectUploadStore(s.temp_bucket, s.s3_public_endpoint_url, s.s3_addressing_style)
+        return DirectUploadStore(
+            s.temp_bucket,
+            s.s3_public_endpoint_url,
+            s.s3_addressing_style,
+            part_checksums=s.part_checksums == "crc64nvme",
+        )
 
     @cached_property
     def queue(self) -> "Queue":

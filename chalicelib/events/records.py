@@ -24,6 +24,7 @@ class EventType(StrEnum):
 
     FILE_CREATED = "file.created"
     FILE_COMPLETED = "file.completed"
+    FILE_HASHED = "file.hashed"
     FILE_FAILED = "file.failed"
     FILE_RENAMED = "file.renamed"
     FILE_RETRIED = "file.retried"

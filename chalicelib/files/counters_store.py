@@ -25,16 +25,28 @@ class CounterChange:
     open_change: OpenChange | None
     #: Of a new file that says its size, which the organisation's policy may refuse before any byte is sent.
     announced_bytes: int | None = None
-    #: Refuses a file that begins to be processed where so many of the organisation are.
-    most_processing: int | None = None
+    #: Moves the number of completed files whose SHA-256 a worker is computing.
+    being_hashed: int = 0
+    #: Refuses a file that begins to be processed, or hashed, where so many of the organisation are.
+    most_at_once: int | None = None
 
     @property
     def is_empty(self) -> bool:
-        return not (self.reserved_bytes or self.reserved_files or any(self.counts.values()) or self.open_change)
+        return not (
+            self.reserved_bytes
+            or self.reserved_files
+            or any(self.counts.values())
+            or self.open_change
+            or self.being_hashed
+        )
 
     @property
     def begins_processing(self) -> bool:
-        return self.most_processing is not None and self.counts.get(PROCESSING, 0) > 0
+        return self.most_at_once is not None and self.counts.get(PROCESSING, 0) > 0
+
+    @property
+    def begins_hashing(self) -> bool:
+        return self.most_at_once is not None and self.being_hashed > 0
 
 
 def difference_of(before: File | None, after: File | None) -> CounterChange:
@@ -48,8 +60,13 @@ def difference_of(before: File | None, after: File | None) -> CounterChange:
         reserved_files=_counts_towards_quota(after) - _counts_towards_quota(before),
         counts=counts,
         open_change=open_change(before, after),
+        being_hashed=_is_being_hashed(after) - _is_being_hashed(before),
         announced_bytes=after.file_size if before is None and after is not None and after.size_is_exact else None,
     )
+
+
+def _is_being_hashed(file: File | None) -> int:
+    return 1 if file is not None and file.is_being_hashed else 0
 
 
 def _counts_towards_quota(file: File | None) -> int:
@@ -76,8 +93,10 @@ def has_no_room(organization_item: dict[str, Any], difference: CounterChange) ->
 
 def refusal_of(organization_item: dict[str, Any], difference: CounterChange) -> Exception:
     counts = organization_item.get("counts", {}).get("M", {})
-    if difference.begins_processing and _number(counts, PROCESSING) >= (difference.most_processing or 0):
+    if difference.begins_processing and _number(counts, PROCESSING) >= (difference.most_at_once or 0):
         return TooManyAtOnce(_number(counts, keys.count_key("pending", None)))
+    if difference.begins_hashing:
+        return TooManyAtOnce(0)
     return _quota_exceeded(organization_item, difference)
 
 

@@ -1,5 +1,7 @@
 """What a change of a file's row tells."""
 
+from typing import Any
+
 from chalicelib.events.records import Event, EventType, Target, changed
 from chalicelib.files.record import File, details
 
@@ -18,6 +20,8 @@ def event_of(before: File | None, after: File) -> Event | None:
             return _event(EventType.FILE_FAILED, after)
         if before.status == "failed":
             return _event(EventType.FILE_RETRIED, after)
+    if before.hashing == "pending" and after.hashing != "pending" and after.status == "completed":
+        return _event(EventType.FILE_HASHED, after)
     if before.filename != after.filename:
         names = changed({"filename": before.filename}, {"filename": after.filename})
         return _event(EventType.FILE_RENAMED, after, names)
@@ -42,6 +46,16 @@ def _event(kind: EventType, file: File, changes: dict[str, object] | None = None
         type=kind,
         target=Target("file", file.file_id),
         occasion=occasion or str(file.version),
-        data=details(file),
+        data=_told(file),
         changes=changes,
     )
+
+
+def _told(file: File) -> dict[str, Any]:
+    """Its details, without what only repeats that there is a SHA-256, or none yet: an event is billed by its length."""
+    told = details(file)
+    if file.hashing is None:
+        del told["sha256"]
+        if file.crc64nvme is None:
+            del told["checksums"]
+    return told

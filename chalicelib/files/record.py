@@ -4,11 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from chalicelib.kernel.caller import ActorType
-from chalicelib.kernel.fields import NULLABLE_TEXT, resets, shown, to_json
+from chalicelib.kernel.fields import NULLABLE_TEXT, resets, shown, shown_property, to_json
 
 FileStatus = Literal["pending", "processing", "completed", "failed"]
 
 FILE_STATUSES: Final = ("pending", "processing", "completed", "failed")
+
+#: Of a SHA-256 that one invocation can't compute: being computed; given up after failures; not computed here at all.
+Hashing = Literal["pending", "failed", "off"]
+
+_BASE64_OF_8_BYTES = "^[A-Za-z0-9+/]{11}=$"
 
 #: How the bytes arrive: in the request, by a presigned form, in parts planned by the API, in parts cut by Uppy.
 UploadMethod = Literal["form", "post", "multipart", "uppy"]
@@ -86,6 +91,15 @@ class File:
     lease_expires_at: int = 0
     #: S3's version id of the permanent object, so that a download returns the checked bytes whatever is written later.
     object_version: str | None = None
+    #: Base64 of the CRC64NVME of all bytes, as S3 verified it.
+    crc64nvme: str | None = None
+    hashing: Hashing | None = None
+    #: Of a SHA-256 under way: the state after the first ``hashed_bytes``, and the ETag of the object they are of.
+    hash_state: str | None = None
+    hashed_bytes: int = 0
+    hashed_fingerprint: str | None = None
+    #: S3's name of a copy in parts that goes on over several invocations.
+    copy_upload_id: str | None = None
     multipart_upload_id: str | None = None
     part_bytes: int | None = None
     #: Storage was asked to assemble the parts and did not answer in time; the sweep asks again.
@@ -98,6 +112,43 @@ class File:
     accepted_fingerprint: str | None = None
     version: int = 0
 
+    @shown_property(
+        {
+            "description": "Checksums of all its bytes that were verified, each null where there is none: `sha256` in"
+            " hexadecimal as `sha256_hash`, `crc64nvme` in base64 as S3 writes it.",
+            "type": "object",
+            "required": ["sha256", "crc64nvme"],
+            "properties": {
+                "sha256": {**NULLABLE_TEXT, "pattern": "^[0-9a-f]{64}$"},
+                "crc64nvme": {**NULLABLE_TEXT, "pattern": _BASE64_OF_8_BYTES},
+            },
+        },
+        required=False,
+    )
+    def checksums(self) -> dict[str, str | None]:
+        return {"sha256": self.sha256_hash, "crc64nvme": self.crc64nvme}
+
+    @shown_property(
+        {
+            "description": "Why `sha256_hash` is null, of a file too large to be hashed at once: it is being computed"
+            " (`pending`), could not be (`failed`), or is not computed for files so large (`off`). Else null.",
+            "oneOf": [
+                {
+                    "type": "object",
+                    "required": ["status", "bytes_done"],
+                    "properties": {
+                        "status": {"enum": ["pending", "failed", "off"]},
+                        "bytes_done": {"type": "integer", "minimum": 0},
+                    },
+                },
+                {"type": "null"},
+            ],
+        },
+        required=False,
+    )
+    def sha256(self) -> dict[str, Any] | None:
+        return {"status": self.hashing, "bytes_done": self.hashed_bytes} if self.hashing is not None else None
+
     def reset(self, **changes: Any) -> "File":
         """The file as a new attempt at processing finds it: in its quota again, without what the last one found."""
         return replace(self, **{"reserved_bytes": self.file_size, **resets(File), **changes})
@@ -106,6 +157,16 @@ class File:
     def is_open(self) -> bool:
         """Whether it waits for bytes or for processing."""
         return self.status in ("pending", "processing")
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether something is still to happen to it by itself: it is open, or its SHA-256 is due."""
+        return self.is_open or self.hashing == "pending"
+
+    @property
+    def is_being_hashed(self) -> bool:
+        """Whether a worker has it for the SHA-256 that is due after its completion."""
+        return self.status == "completed" and self.lease_owner is not None
 
     @property
     def awaits_bytes(self) -> bool:

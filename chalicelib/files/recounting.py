@@ -23,6 +23,7 @@ class Recount:
     bytes_used: int
     files_used: int
     counts: dict[str, int]
+    being_hashed: int
     #: By user id, as the rows say and as the users' lists say; users with nothing open in either are left out.
     open_uploads: dict[str, OpenUploads]
     listed_uploads: dict[str, OpenUploads]
@@ -35,6 +36,7 @@ class Recount:
         for name, counted, kept in (
             ("bytes_used", self.bytes_used, usage.bytes_used),
             ("files_used", self.files_used, usage.files_used),
+            ("being_hashed", self.being_hashed, self.organization.being_hashed),
         ):
             if counted != kept:
                 found.append(f"{name} is {kept}, the rows say {counted}")
@@ -73,12 +75,13 @@ def recount(stores: Stores, organization_id: str) -> Recount:
         before = stores.organizations.find(organization_id)
         if before is None:
             raise BadInput(f"There is no organisation {organization_id}.")
-        bytes_used = files_used = 0
+        bytes_used = files_used = being_hashed = 0
         counts: Counter[str] = Counter()
         open_uploads: dict[str, OpenUploads] = {}
         for file in stores.files.all_of(organization_id):
             counts[keys.count_key(file.status, file.mime_type)] += 1
             bytes_used += file.reserved_bytes
+            being_hashed += file.is_being_hashed
             files_used += file.status != "failed"
             if file.listed_as_open:
                 listed = open_uploads.get(file.uploaded_by_id, OpenUploads())
@@ -92,7 +95,7 @@ def recount(stores: Stores, organization_id: str) -> Recount:
         }
         after = stores.organizations.find(organization_id)
         if after is not None and after.counter_changes == before.counter_changes:
-            return Recount(after, bytes_used, files_used, dict(counts), open_uploads, kept)
+            return Recount(after, bytes_used, files_used, dict(counts), being_hashed, open_uploads, kept)
     raise VersionConflict(f"Organisation {organization_id} is too busy to be counted; try when it is quieter.")
 
 
@@ -111,6 +114,7 @@ def repair(stores: Stores, counted: Recount) -> None:
         counted.bytes_used,
         counted.files_used,
         counted.counts,
+        counted.being_hashed,
         counted.differences,
         also=lambda transaction: stores.open_uploads.set(transaction, organization.organization_id, wrong_lists),
     )

@@ -97,15 +97,16 @@ class FileStore:
                 raise
             return found
 
-    def replace(self, before: File, after: File, *, most_processing: int | None = None) -> File:
+    def replace(self, before: File, after: File, *, most_at_once: int | None = None) -> File:
         """Change a file that is still as read.
 
-        :param most_processing: how many files of the organisation may be in processing, this one included.
+        :param most_at_once: how many files of the organisation may be in processing, or if this one is completed be
+            hashed, this one included.
         :raises VersionConflict: it is not, or it is gone.
         :raises QuotaExceeded: it takes more room than before, and the organisation has none.
-        :raises TooManyAtOnce: it is to be processed, and so many are already.
+        :raises TooManyAtOnce: it is to be processed, or hashed, and so many are already.
         """
-        return self._write(before, after, most_processing)
+        return self._write(before, after, most_at_once)
 
     def restore(self, file: File, occasion: str) -> None:
         """Write a deleted file again, as it was.
@@ -214,7 +215,7 @@ class FileStore:
         except DoesNotExist:
             return None
 
-    def _write(self, before: File | None, after: File, most_processing: int | None = None) -> File:
+    def _write(self, before: File | None, after: File, most_at_once: int | None = None) -> File:
         written = replace(
             after,
             version=(before.version if before else 0) + 1,
@@ -223,7 +224,7 @@ class FileStore:
         )
         row = _to_row(self._files, written)
         condition = FileRow.version == before.version if before else FileRow.file_id.does_not_exist()
-        difference = replace(difference_of(before, written), most_processing=most_processing)
+        difference = replace(difference_of(before, written), most_at_once=most_at_once)
         try:
             self._put(row, condition, difference, event_of(before, written))
         except VersionConflict:
@@ -312,6 +313,8 @@ class FileStore:
             OrganizationRow.files_available.add(-difference.reserved_files),
             OrganizationRow.counter_changes.add(1),
         ]
+        if difference.being_hashed:
+            actions.append(OrganizationRow.being_hashed.add(difference.being_hashed))
         for key, change in difference.counts.items():
             if change:
                 path = Path(["counts", key])
@@ -326,7 +329,10 @@ class FileStore:
             condition &= most.does_not_exist() | (most >= difference.announced_bytes)
         if difference.begins_processing:
             now_processing = Path(["counts", PROCESSING])
-            condition &= now_processing.does_not_exist() | (now_processing < difference.most_processing)
+            condition &= now_processing.does_not_exist() | (now_processing < difference.most_at_once)
+        if difference.begins_hashing:
+            being_hashed = OrganizationRow.being_hashed
+            condition &= being_hashed.does_not_exist() | (being_hashed < difference.most_at_once)
         if room is not None:
             condition &= OrganizationRow.quota_bytes >= room.least_quota_bytes
         transaction.update(
@@ -353,7 +359,7 @@ def _to_row(model: type[FileRow], file: File) -> FileRow:
     row.status_key = keys.status_partition(file.organization_id, file.status)
     if file.mime_type and file.status == "completed":
         row.mime_key = keys.mime_partition(file.organization_id, file.mime_type)
-    if file.is_open:
+    if file.is_unfinished:
         row.unfinished_shard = keys.unfinished_shard(file.file_id)
     return row
 

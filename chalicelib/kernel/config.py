@@ -138,6 +138,16 @@ class Settings:
         5 * GIBIBYTE,
         Parameter("Bytes above which a direct upload goes in parts.", pattern="[1-9][0-9]{6,9}"),
     )
+    multipart_days: int = integer(
+        "days in which the parts of an upload may arrive, less an hour; 1 to 7",
+        1,
+        1,
+        7,
+        Parameter("Days in which the parts of an upload may arrive, less an hour. Lifecycle rules follow."),
+    )
+    part_checksums: Literal["crc64nvme", "none"] = choice(
+        "`none` for endpoints that can't verify a CRC64NVME over all parts", "crc64nvme", ("crc64nvme", "none")
+    )
     upload_url_ttl_seconds: int = integer(
         "lifetime of a presigned upload, 10 to 604800",
         3600,
@@ -302,6 +312,27 @@ class Settings:
     # Lambda ends a function after at most 900 s; the lease must outlive it, or two attempts could run at once.
     processing_lease_seconds: int = integer(
         "how long an attempt holds the lease of a file; longer than the function may run", 960, 1, 24 * 3600
+    )
+    hash_at_once_bytes: int = integer(
+        "above it an upload in parts completes on its CRC64NVME, and its SHA-256 follows; 0 to 53687091200",
+        16 * GIBIBYTE,
+        0,
+        50 * GIBIBYTE,
+        Parameter(
+            "Bytes above which an upload in parts completes on its CRC64NVME, and its SHA-256 follows.",
+            pattern="0|[1-9][0-9]{0,10}",
+            functions=("process",),
+        ),
+    )
+    sha256_relay: Literal["on", "off"] = choice(
+        "`off`: the SHA-256 of uploads larger than that is computed only where the client has announced it",
+        "on",
+        ("on", "off"),
+        Parameter("off: no SHA-256 above HashAtOnceBytes, unless the client announced it.", functions=("process",)),
+    )
+    # A part that is being copied when the time is up may take 300 s more.
+    processing_step_seconds: int = integer(
+        "how long one invocation works on a file that needs several, 1 to 300", 120, 1, 300
     )
     # Of 20 at once, five are always left for other organisations.
     max_processing_per_organization: int = integer(

@@ -314,6 +314,10 @@ class TooManyAtOnce(Exception):
         self.waiting = waiting
 
 
+class CopyGone(Exception):
+    """A copy in parts can't go on: it was put together, given up, or has expired."""
+
+
 class ObjectChanged(Exception):
     """The object was overwritten or removed between two steps that must see the same bytes."""
 

@@ -3,7 +3,7 @@
 Row, JSON, OpenAPI schema and reset follow from this description, so that a new field is written down once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from functools import cache
 from typing import Any
@@ -20,6 +20,7 @@ class Shown:
     :param schema: JSON Schema of the value.
     :param name: in JSON, where it is not the field's own.
     :param null_unless: a field of the record; while that is false, the value is shown as null.
+    :param required: False for a field that came later: events that were written before do not have it.
     :param only_of: the value of ``status`` with which the field is shown at all; None shows it always.
     """
 
@@ -27,11 +28,29 @@ class Shown:
     name: str | None = None
     null_unless: str | None = None
     only_of: str | None = None
+    required: bool = True
 
 
 def shown(schema: Mapping[str, Any], *, default: Any = MISSING, reset: bool = False, **how: Any) -> Any:
     """A field that the JSON record has. ``how`` are the parameters of :class:`Shown`."""
     return field(default=default, metadata={_SHOWN: Shown(schema, **how), _RESET: reset})
+
+
+class ShownProperty(property):
+    """A value that the JSON record has and that is computed from the fields."""
+
+    how: Shown
+
+
+def shown_property(schema: Mapping[str, Any], **how: Any) -> Callable[[Callable[[Any], Any]], ShownProperty]:
+    """Decorates what computes it, which stands after the fields. ``how`` are the parameters of :class:`Shown`."""
+
+    def make(compute: Callable[[Any], Any]) -> ShownProperty:
+        made = ShownProperty(compute)
+        made.how = Shown(schema, **how)
+        return made
+
+    return make
 
 
 def resets(record_type: type) -> dict[str, Any]:
@@ -55,7 +74,7 @@ def json_schema(record_type: type) -> dict[str, Any]:
     shown_fields = [(how.name or name, how) for name, how in _shown_fields(record_type)]
     schema: dict[str, Any] = {
         "type": "object",
-        "required": [name for name, how in shown_fields if how.only_of is None],
+        "required": [name for name, how in shown_fields if how.only_of is None and how.required],
         "properties": {name: dict(how.schema) for name, how in shown_fields},
     }
     for name, how in shown_fields:
@@ -72,4 +91,5 @@ def json_schema(record_type: type) -> dict[str, Any]:
 
 @cache
 def _shown_fields(record_type: Any) -> list[tuple[str, Shown]]:
-    return [(f.name, f.metadata[_SHOWN]) for f in fields(record_type) if _SHOWN in f.metadata]
+    computed = [(name, made.how) for name, made in vars(record_type).items() if isinstance(made, ShownProperty)]
+    return [(f.name, f.metadata[_SHOWN]) for f in fields(record_type) if _SHOWN in f.metadata] + computed

@@ -6,11 +6,11 @@ method names an organisation first; keys are made in chalicelib.keys and nowhere
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -25,6 +25,8 @@ from chalicelib.processing.ports import CheckedBytes, TempObject
 if TYPE_CHECKING:
     from botocore.response import StreamingBody
     from mypy_boto3_s3 import S3Client
+
+    from chalicelib.platform.long_copy import Target
 
 #: CopyObject takes at most 5 GiB (AWS limit); above it the copy goes part by part.
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * 1024 * 1024
@@ -86,15 +88,23 @@ class ObjectStore:
         )
 
     @contextmanager
-    def open_temp(self, organization_id: str, file_id: str) -> Iterator[TempObject]:
+    def open_temp(
+        self, organization_id: str, file_id: str, *, first_byte: int = 0, etag: str | None = None
+    ) -> Iterator[TempObject]:
         bucket, key = self._temp_bucket, keys.temp_key(organization_id, file_id)
-        with _missing_as_error():
-            answer = self._reader.get_object(Bucket=bucket, Key=key, ChecksumMode="ENABLED")
+        wanted: dict[str, Any] = {"ChecksumMode": "ENABLED"}
+        if first_byte:
+            # S3 tells no checksum of a range.
+            wanted = {"Range": f"bytes={first_byte}-"}
+        if etag is not None:
+            wanted["IfMatch"] = etag
+        with _missing_as_error(), _changed_as_error():
+            answer = self._reader.get_object(Bucket=bucket, Key=key, **wanted)
 
-        def reopen(first_byte: int) -> "StreamingBody":
+        def reopen(position: int) -> "StreamingBody":
             with _missing_as_error(), _changed_as_error():
                 rest = self._reader.get_object(
-                    Bucket=bucket, Key=key, Range=f"bytes={first_byte}-", IfMatch=answer["ETag"]
+                    Bucket=bucket, Key=key, Range=f"bytes={first_byte + position}-", IfMatch=answer["ETag"]
                 )
             return rest["Body"]
 
@@ -102,10 +112,11 @@ class ObjectStore:
         try:
             yield TempObject(
                 etag=answer["ETag"],
-                size_bytes=answer["ContentLength"],
+                size_bytes=first_byte + answer["ContentLength"],
                 verified_sha256=_verified_sha256(answer),
                 chunks=chunks,
-                copy_part_bytes=self._copy_part_bytes(answer["ContentLength"]),
+                copy_part_bytes=self._copy_part_bytes(first_byte + answer["ContentLength"]),
+                verified_crc64nvme=_verified(answer, "CRC64NVME"),
             )
         finally:
             chunks.close()
@@ -193,6 +204,57 @@ class ObjectStore:
         checksum = answer["CopyObjectResult"].get("ChecksumSHA256")
         return answer.get("VersionId"), (base64.b64decode(checksum).hex(),) if checksum else ()
 
+    def begin_copy(self, organization_id: str, file_id: str, name: str, *, content_type: str, disposition: str) -> str:
+        from chalicelib.platform import long_copy
+
+        target = self._permanent(organization_id, file_id, name)
+        return long_copy.begin(self._s3, target, content_type=content_type, disposition=disposition)
+
+    def copy_parts(
+        self,
+        organization_id: str,
+        file_id: str,
+        name: str,
+        copy_id: str,
+        source: TempObject,
+        time_is_up: Callable[[], bool],
+    ) -> bool:
+        from chalicelib.platform import long_copy
+
+        origin = long_copy.Origin(
+            self._temp_bucket, keys.temp_key(organization_id, file_id), source.etag, source.size_bytes
+        )
+        with _missing_as_error(), _changed_as_error():
+            return long_copy.copy_parts(
+                self._copier, origin, self._permanent(organization_id, file_id, name), copy_id, time_is_up
+            )
+
+    def finish_copy(
+        self, organization_id: str, file_id: str, name: str, copy_id: str, source: TempObject
+    ) -> str | None:
+        """The ETag was a condition of every part; the CRC64NVME proves that none is missing or out of its place.
+
+        A CRC is no proof against who makes collisions. Who could is kept away: an upload in parts is put together once,
+        and nothing that was signed for it writes the object.
+        """
+        from chalicelib.platform import long_copy
+
+        target = self._permanent(organization_id, file_id, name)
+        answer = long_copy.finish(self._copier, target, copy_id, source.size_bytes)
+        version: str | None = answer.get("VersionId")
+        if _verified(answer, "CRC64NVME") != source.verified_crc64nvme:
+            self._take_back_copy(target["Key"], version)
+            raise ObjectChanged("the copy has another CRC64NVME than the upload")
+        return version
+
+    def abort_copy(self, organization_id: str, file_id: str, name: str, copy_id: str) -> None:
+        from chalicelib.platform import long_copy
+
+        long_copy.abort(self._s3, self._permanent(organization_id, file_id, name), copy_id)
+
+    def _permanent(self, organization_id: str, file_id: str, name: str) -> "Target":
+        return {"Bucket": self._permanent_bucket, "Key": keys.permanent_key(organization_id, file_id, name)}
+
     def _copy_part_bytes(self, size_bytes: int) -> int | None:
         if size_bytes <= self._max_single_copy_bytes:
             return None
@@ -272,11 +334,16 @@ class ObjectStore:
 
 
 def _verified_sha256(answer: Any) -> str | None:
-    """A checksum of type COMPOSITE is one over the parts' checksums, and says nothing of the whole."""
-    checksum = answer.get("ChecksumSHA256")
+    checksum = _verified(answer, "SHA256")
+    return base64.b64decode(checksum).hex() if checksum else None
+
+
+def _verified(answer: Any, algorithm: Literal["SHA256", "CRC64NVME"]) -> str | None:
+    """Base64. A checksum of type COMPOSITE is one over the parts' checksums, and says nothing of the whole."""
+    checksum: str | None = answer.get(f"Checksum{algorithm}")
     if not checksum or answer.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT" or "-" in checksum:
         return None
-    return base64.b64decode(checksum).hex()
+    return checksum
 
 
 @contextmanager

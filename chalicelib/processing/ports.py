@@ -5,7 +5,7 @@ error of an outage, which ``Stores.is_outage`` tells from a bug; then it may hav
 either repeats it or leaves it to the sweep. ``is_reachable`` is for health checks and raises nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +26,8 @@ class TempObject:
     chunks: Iterator[bytes]
     #: Bytes of each part in which it will be copied; None when it is copied whole.
     copy_part_bytes: int | None = None
+    #: Base64 of the CRC64NVME of the whole object as storage itself verified it, if it did.
+    verified_crc64nvme: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,13 +54,17 @@ class Objects(Protocol):
     def put_temp(self, organization_id: str, file_id: str, body: Content, sha256_hex: str) -> None:
         """Store an upload, in the place of what was there. Bytes of another SHA-256 are refused and not stored."""
 
-    def open_temp(self, organization_id: str, file_id: str) -> AbstractContextManager[TempObject]:
+    def open_temp(
+        self, organization_id: str, file_id: str, *, first_byte: int = 0, etag: str | None = None
+    ) -> AbstractContextManager[TempObject]:
         """Open an upload for one read. Closing it early leaves the rest of the bytes where they are.
 
         A connection that breaks while the bytes are read is replaced, from the byte where it broke.
 
+        :param first_byte: where its bytes begin, less than its size; of a part of it no checksums are told.
+        :param etag: refuse an object with another one.
         :raises ObjectMissing: it is not there. While reading: the connection broke, and meanwhile it went away.
-        :raises ObjectChanged: while reading: the connection broke, and meanwhile it was overwritten.
+        :raises ObjectChanged: it has another ETag. While reading: the connection broke, and it was overwritten.
         """
 
     def temp_exists(self, organization_id: str, file_id: str) -> bool: ...
@@ -93,6 +99,42 @@ class Objects(Protocol):
         :raises ObjectChanged: the upload was overwritten since it was opened, even by bytes of the same ETag.
         :raises ObjectMissing: the upload is gone.
         """
+
+    def begin_copy(self, organization_id: str, file_id: str, name: str, *, content_type: str, disposition: str) -> str:
+        """Begin a copy that several processes go on with, one after the other; parameters as above.
+
+        :returns: what names it, together with organisation, file and name.
+        """
+
+    def copy_parts(
+        self,
+        organization_id: str,
+        file_id: str,
+        name: str,
+        copy_id: str,
+        source: TempObject,
+        time_is_up: Callable[[], bool],
+    ) -> bool:
+        """Copy the parts that are not there yet, at least one; none is begun after the time is up.
+
+        :returns: whether all are there.
+        :raises CopyGone: there is no such copy any more.
+        :raises ObjectChanged: the upload has another ETag than ``source``.
+        :raises ObjectMissing: the upload is gone.
+        """
+
+    def finish_copy(
+        self, organization_id: str, file_id: str, name: str, copy_id: str, source: TempObject
+    ) -> str | None:
+        """Make an object of one whose parts are all there. It is taken back unless its CRC64NVME is that of ``source``.
+
+        :returns: as :meth:`copy_to_permanent`.
+        :raises CopyGone: there is no such copy any more.
+        :raises ObjectChanged: it has another CRC64NVME.
+        """
+
+    def abort_copy(self, organization_id: str, file_id: str, name: str, copy_id: str) -> None:
+        """Delete the parts of a copy; there is no such copy any more. Repeatable."""
 
     def delete_permanent(self, organization_id: str, file_id: str, name: str) -> str | None:
         """Delete the current copy. Repeatable.

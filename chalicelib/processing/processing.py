@@ -9,9 +9,7 @@ over, with a lease, or the sweep finds the row.
 import logging
 import random
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 
 from chalicelib import keys
 from chalicelib.files.disposition import attachment
@@ -27,9 +25,11 @@ from chalicelib.kernel.errors import (
     VersionConflict,
 )
 from chalicelib.kernel.metrics import put_count
-from chalicelib.processing.digests import Digests
-from chalicelib.processing.mime import HEAD_BYTES, detect_type
-from chalicelib.processing.ports import CheckedBytes, TempObject
+from chalicelib.processing import steps
+from chalicelib.processing.examining import Examined, examine, examine_head
+from chalicelib.processing.outcomes import Outcome as Outcome
+from chalicelib.processing.ports import TempObject
+from chalicelib.processing.steps import held_by_another
 from chalicelib.tenants.organization import Organization
 from chalicelib.uploads.ending import UPLOADER_DISABLED
 from chalicelib.wiring import Stores
@@ -57,32 +57,6 @@ BYTES_GONE = "The uploaded bytes are gone. Upload the file again."
 FAULTS_OF_OURS = frozenset({GAVE_UP, BYTES_GONE})
 
 
-class Outcome(StrEnum):
-    """The result of one announcement of an upload."""
-
-    COMPLETED = "completed"
-    FAILED = "failed"
-    ALREADY_COMPLETED = "already_completed"
-    ALREADY_FAILED = "already_failed"
-    UNKNOWN_FILE = "unknown_file"
-    FOREIGN_KEY = "foreign_key"
-    HELD_BY_ANOTHER = "held_by_another"
-    WAITS_ITS_TURN = "waits_its_turn"
-
-
-@dataclass(frozen=True)
-class Examined:
-    """Size, hashes and type, as read from the object."""
-
-    size_bytes: int
-    checked: CheckedBytes
-    mime_type: str
-
-    @property
-    def sha256(self) -> str:
-        return self.checked.sha256
-
-
 def process_upload(stores: Stores, key: str, worker: str, *, at_once: bool = False, tries_before: int = 0) -> Outcome:
     """Process the upload under this key of the temp bucket.
 
@@ -107,16 +81,19 @@ def process_upload(stores: Stores, key: str, worker: str, *, at_once: bool = Fal
     settled = _already_settled(stores, file)
     if settled is not None:
         return settled
-    if _held_by_another(file, worker):
+    if held_by_another(file, worker):
         # The worker with the lease has its own announcement; if it dies, the sweep announces the file again.
         _log.info("Upload %s is being processed by another worker", file_id)
         return Outcome.HELD_BY_ANOTHER
-    if at_once and file.status == "pending" and file.attempts == 0 and file.file_size <= MOST_BYTES_AT_ONCE:
+    most_bytes = min(MOST_BYTES_AT_ONCE, stores.settings.hash_at_once_bytes)
+    if at_once and file.status == "pending" and file.attempts == 0 and file.file_size <= most_bytes:
         # The row goes on saying `pending`, and no start is counted: the next try takes a lease. If this worker dies and
         # the file is deleted or ended meanwhile, the message comes again, and whoever gets it deletes the copy.
         put_count(stores.settings, "UploadsAccepted", 1)
         return _settle(stores, file, _held(stores, file, worker), organization)
     try:
+        if file.status == "completed":
+            return steps.go_on_hashing(stores, file, worker)
         most = stores.settings.max_processing_per_organization
         taken = _take(stores, replace(file, attempts=max(file.attempts, tries_before)), worker, most)
     except VersionConflict:
@@ -138,8 +115,10 @@ def postpone(stores: Stores, key: str, worker: str) -> bool:
     """
     parsed = keys.parse_temp_key(key)
     file = stores.files.find(*parsed) if parsed is not None else None
-    if file is None or not file.is_open or _held_by_another(file, worker):
+    if file is None or not file.is_unfinished or held_by_another(file, worker):
         return True
+    if not file.is_open:
+        return steps.postpone(stores, file)
     if file.attempts >= MAX_STARTS:
         return False
     # The next announcement has another worker id, for which this lease would count as held by another.
@@ -157,8 +136,12 @@ def give_up(stores: Stores, key: str, worker: str) -> None:
     if parsed is None:
         return
     file = stores.files.find(*parsed)
-    if file is not None and file.is_open and not _held_by_another(file, worker):
+    if file is None or not file.is_unfinished or held_by_another(file, worker):
+        return
+    if file.is_open:
         end_as_failed(stores, file, GAVE_UP, worker)
+    else:
+        steps.give_up_hashing(stores, file)
 
 
 def end_as_failed(stores: Stores, file: File, reason: str, worker: str) -> None:
@@ -175,6 +158,8 @@ def end_as_failed(stores: Stores, file: File, reason: str, worker: str) -> None:
 
 def _already_settled(stores: Stores, file: File) -> Outcome | None:
     if file.status == "completed":
+        if file.hashing == "pending":
+            return None
         # A repeated event, or a presigned upload used again: keep the checked copy, delete the later bytes.
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.ALREADY_COMPLETED
@@ -184,10 +169,6 @@ def _already_settled(stores: Stores, file: File) -> Outcome | None:
         stores.objects.delete_temp(file.organization_id, file.file_id)
         return Outcome.ALREADY_FAILED
     return None
-
-
-def _held_by_another(file: File, worker: str) -> bool:
-    return file.status == "processing" and file.lease_owner != worker and file.lease_expires_at > time.time()
 
 
 def _require_lease(file: File) -> None:
@@ -218,7 +199,7 @@ def _take(stores: Stores, file: File, worker: str, most: int | None = None) -> F
 
     :param most: files of the organisation that may be in processing.
     """
-    return stores.files.replace(file, _held(stores, file, worker), most_processing=most)
+    return stores.files.replace(file, _held(stores, file, worker), most_at_once=most)
 
 
 def _held(stores: Stores, file: File, worker: str) -> File:
@@ -248,11 +229,14 @@ def _carry_out(stores: Stores, stored: File, file: File, organization: Organizat
             if file.accepted_fingerprint not in (None, source.etag):
                 raise PermanentFault(UPLOADER_DISABLED, discard_bytes=True)
             _check_size(stores, file, organization, source.size_bytes)
-            examined = _examine(source)
+            in_steps = steps.needs_several(stores.settings, file, source)
+            examined = examine_head(source) if in_steps else examine(source)
     except ObjectMissing:
         raise PermanentFault(BYTES_GONE) from None
     _check(file, organization, examined)
     _require_lease(file)
+    if examined.checked is None:
+        return _carry_on(stores, file, source, examined)
     try:
         object_version = stores.objects.copy_to_permanent(
             file.organization_id,
@@ -268,6 +252,26 @@ def _carry_out(stores: Stores, stored: File, file: File, organization: Organizat
     return _complete(stores, stored, file, examined, object_version)
 
 
+def _carry_on(stores: Stores, file: File, source: TempObject, examined: Examined) -> Outcome:
+    """One step with a file that needs several: what fits its time, and the announcement of the next."""
+    step = steps.Step(stores.settings)
+    file = steps.for_bytes(file, source.etag)
+    try:
+        if file.expected_sha256 is not None and file.sha256_hash is None:
+            # It must not be completed with other bytes than were announced.
+            file = steps.hash_on(stores, file, step)
+            if file.sha256_hash is None:
+                return steps.leave_to_next(stores, file)
+            _check_sha256(file, file.sha256_hash)
+            file = replace(file, hashed_fingerprint=source.etag)
+        copied = steps.copy_on(stores, file, source, examined.mime_type, step)
+    except ObjectMissing as error:
+        raise ObjectChanged("the upload went away while it was hashed or copied") from error
+    if not copied.done:
+        return steps.leave_to_next(stores, copied.file)
+    return _complete(stores, copied.file, copied.file, examined, copied.version)
+
+
 def _complete(stores: Stores, stored: File, file: File, examined: Examined, object_version: str | None) -> Outcome:
     completed = replace(
         file,
@@ -276,7 +280,9 @@ def _complete(stores: Stores, stored: File, file: File, examined: Examined, obje
         size_is_exact=True,
         reserved_bytes=examined.size_bytes,
         mime_type=examined.mime_type,
-        sha256_hash=examined.sha256,
+        **steps.hashes_of(stores.settings, file, examined.checked),
+        crc64nvme=examined.crc64nvme,
+        copy_upload_id=None,
         processed_at=timestamp(),
         object_version=object_version,
         lease_owner=None,
@@ -286,7 +292,10 @@ def _complete(stores: Stores, stored: File, file: File, examined: Examined, obje
         stores.files.replace(stored, completed)
     except VersionConflict:
         return _lost_the_row(stores, file, copy=object_version)
-    stores.objects.delete_temp(file.organization_id, file.file_id)
+    if completed.hashing == "pending":
+        stores.queue.announce(file.organization_id, file.file_id)
+    else:
+        stores.objects.delete_temp(file.organization_id, file.file_id)
     return Outcome.COMPLETED
 
 
@@ -308,6 +317,9 @@ def _lost_the_row(stores: Stores, file: File, *, copy: str | None = None, mark: 
     settled = _already_settled(stores, now)
     if settled is not None:
         return settled
+    if now.status == "completed":
+        # Its SHA-256 is due, for which the bytes stay.
+        return Outcome.ALREADY_COMPLETED
     raise VersionConflict("the file was taken over")
 
 
@@ -317,6 +329,7 @@ def _fail(stores: Stores, stored: File, file: File, reason: str, *, discard_byte
         # An attempt may have died between its copy and its completion. A failed file has no object in the permanent
         # bucket.
         mark = stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
+    _abort_copy(stores, file)
     failed = replace(
         file,
         status="failed",
@@ -324,6 +337,7 @@ def _fail(stores: Stores, stored: File, file: File, reason: str, *, discard_byte
         error_message=reason,
         processed_at=timestamp(),
         unrecoverable=discard_bytes,
+        **steps.FORGOTTEN,
         lease_owner=None,
         lease_expires_at=0,
     )
@@ -352,48 +366,32 @@ def _check_size(stores: Stores, file: File, organization: Organization, size_byt
         )
 
 
-def _examine(source: TempObject) -> Examined:
-    """Read the object once, as a stream; only its head when storage has verified the hash of the whole already."""
-    chunks = _chunks_with_head(source.chunks)
-    head = next(chunks, b"")
-    if source.verified_sha256 is not None:
-        return Examined(source.size_bytes, CheckedBytes(source.verified_sha256), detect_type(head))
-    digests = Digests(source.copy_part_bytes)
-    digests.update(head)
-    for chunk in chunks:
-        digests.update(chunk)
-    if digests.size_bytes != source.size_bytes:
-        raise ObjectChanged(f"read {digests.size_bytes} of {source.size_bytes} bytes")
-    return Examined(digests.size_bytes, digests.finish(), detect_type(head))
-
-
-def _chunks_with_head(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes, with a first piece that is long enough to detect the type, if the file is."""
-    head = b""
-    for chunk in chunks:
-        head += chunk
-        if len(head) >= HEAD_BYTES:
-            break
-    if head:
-        yield head
-    yield from chunks
-
-
 def _check(file: File, organization: Organization, examined: Examined) -> None:
-    if file.expected_sha256 and file.expected_sha256 != examined.sha256:
-        raise PermanentFault(
-            f"The SHA-256 of the upload is {examined.sha256}, not the announced {file.expected_sha256}.",
-            discard_bytes=True,
-        )
+    if examined.checked is not None:
+        _check_sha256(file, examined.checked.sha256)
     policy = organization.policy
     refusal = policy.refusal_of(examined.mime_type) or policy.refusal_of_name(file.filename, examined.mime_type)
     if refusal is not None:
         raise PermanentFault(refusal, discard_bytes=True)
 
 
+def _check_sha256(file: File, sha256: str) -> None:
+    if file.expected_sha256 and file.expected_sha256 != sha256:
+        raise PermanentFault(
+            f"The SHA-256 of the upload is {sha256}, not the announced {file.expected_sha256}.",
+            discard_bytes=True,
+        )
+
+
+def _abort_copy(stores: Stores, file: File) -> None:
+    if file.copy_upload_id is not None:
+        stores.objects.abort_copy(file.organization_id, file.file_id, file.object_name, file.copy_upload_id)
+
+
 def remove_leftovers(stores: Stores, removed: RemovedFile) -> None:
     """Finish the deletion of a file: delete its objects, then the note. Repeatable."""
     file = removed.file
     discard_upload(stores, file)
+    _abort_copy(stores, file)
     stores.objects.delete_permanent(file.organization_id, file.file_id, file.object_name)
     stores.files.forget(removed)

@@ -18,6 +18,7 @@ from chalicelib.kernel.clock import timestamp
 from chalicelib.kernel.errors import Conflict, ObjectMissing, QuotaExceeded, TooLarge, VersionConflict
 from chalicelib.kernel.metrics import put_count
 from chalicelib.processing.processing import GAVE_UP, MAX_STARTS, end_as_failed, remove_leftovers
+from chalicelib.processing.steps import give_up_hashing
 from chalicelib.uploads.direct_uploads import complete_again
 from chalicelib.uploads.part_limits import count_arrived
 from chalicelib.webhooks.wakeups import wake_overdue
@@ -39,9 +40,10 @@ def sweep(stores: Stores, *, stale_seconds: int = STALE_SECONDS) -> dict[str, in
 
     One item that can't be finished is logged and left to the next sweep; it does not keep the others waiting.
 
-    :returns: how often each thing was done: ``webhooks_woken``, ``requeued``, ``expired``, ``failed``,
-        ``deletions_finished``, ``completions_repeated``, ``strays_deleted``, ``given_up`` (more had arrived than there
-        was room for), ``left`` (not due after all), ``errors``.
+    :returns: how often each thing was done: ``webhooks_woken``, ``requeued``, ``expired``, ``failed``, ``not_hashed``
+        (completed, and its SHA-256 will not come), ``deletions_finished``, ``completions_repeated``,
+        ``strays_deleted``, ``given_up`` (more had arrived than there was room for), ``left`` (not due after all),
+        ``errors``.
     :raises Exception: too many errors, or no access to the lists themselves.
     """
     done: Counter[str] = Counter()
@@ -100,6 +102,8 @@ def _finish(stores: Stores, item: File | RemovedFile) -> str:
         return "deletions_finished"
     if _lease_runs(item):
         return "left"
+    if item.status == "completed":
+        return _finish_hashing(stores, item)
     if not stores.objects.temp_exists(item.organization_id, item.file_id):
         if item.completing and item.status == "pending":
             # Touch first: the next sweep then waits a quarter of an hour for storage.
@@ -119,6 +123,17 @@ def _finish(stores: Stores, item: File | RemovedFile) -> str:
     # Touch first: after a crash before the announcement, a later sweep repeats it.
     stores.files.replace(item, item)
     stores.queue.announce(item.organization_id, item.file_id)
+    return "requeued"
+
+
+def _finish_hashing(stores: Stores, file: File) -> str:
+    """Of a completed file whose SHA-256 is due."""
+    if file.attempts >= MAX_STARTS or not stores.objects.temp_exists(file.organization_id, file.file_id):
+        give_up_hashing(stores, file)
+        return "not_hashed"
+    # Touch first: after a crash before the announcement, a later sweep repeats it.
+    stores.files.replace(file, file)
+    stores.queue.announce(file.organization_id, file.file_id)
     return "requeued"
 
 
@@ -145,7 +160,7 @@ def _count_parts(stores: Stores, file: File, stale_before: str) -> str | None:
 
 
 def _lease_runs(file: File) -> bool:
-    return file.status == "processing" and file.lease_expires_at > time.time()
+    return file.lease_expires_at > time.time()
 
 
 def _check_temp(stores: Stores, key: str) -> str:
@@ -155,7 +170,7 @@ def _check_temp(stores: Stores, key: str) -> str:
         stores.objects.delete_stray(key)
         return "strays_deleted"
     file = stores.files.find(*parsed)
-    if file is None or file.status == "completed" or file.unrecoverable:
+    if file is None or file.unrecoverable or (file.status == "completed" and not file.is_unfinished):
         stores.objects.delete_temp(*parsed)
         return "strays_deleted"
     return "left"

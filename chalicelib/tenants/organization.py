@@ -80,6 +80,8 @@ class Organization:
     counts: dict[str, int]
     #: How often usage or counts have changed.
     counter_changes: int
+    #: Completed files whose SHA-256 a worker is computing.
+    being_hashed: int = 0
     #: Users who are owners and not disabled.
     owners: int = 0
     #: Whether its people need a second factor to do anything.

@@ -38,6 +38,8 @@ class OrganizationRow(Model):
     # Null in rows from before there were second factors.
     require_second_factor = BooleanAttribute(null=True)
     counts: MapAttribute[str, Any] = MapAttribute(default=dict)  # type: ignore[no-untyped-call]
+    # Completed files whose SHA-256 a worker is computing; absent until there was one.
+    being_hashed = NumberAttribute(null=True)
     allowed_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     refused_types: ListAttribute[Any] = ListAttribute(of=UnicodeAttribute, default=list)
     max_file_bytes = NumberAttribute(null=True)

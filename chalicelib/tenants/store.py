@@ -144,6 +144,7 @@ class OrganizationStore:
         bytes_used: int,
         files_used: int,
         counts: dict[str, int],
+        being_hashed: int,
         differences: list[str],
         also: Callable[[TransactWrite], None],
     ) -> None:
@@ -168,6 +169,7 @@ class OrganizationStore:
                     OrganizationRow.bytes_available.set(OrganizationRow.quota_bytes - bytes_used),
                     OrganizationRow.files_available.set(OrganizationRow.quota_files - files_used),
                     Path("counts").set({key: count for key, count in counts.items() if count}),
+                    OrganizationRow.being_hashed.set(being_hashed),
                     OrganizationRow.counter_changes.add(1),
                 ],
                 condition=unchanged,
@@ -279,6 +281,7 @@ def to_organization(row: OrganizationRow) -> Organization:
             match_extension=bool(row.match_extension),
         ),
         counter_changes=int(row.counter_changes),
+        being_hashed=int(row.being_hashed or 0),
         owners=int(row.owners),
         require_second_factor=bool(row.require_second_factor),
         version=int(row.version),

@@ -8,6 +8,7 @@ when the bytes are there it announces them by itself, and processing measures th
 import logging
 import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chalicelib import keys
@@ -22,8 +23,6 @@ from chalicelib.wiring import Stores
 MEBIBYTE = 1024 * 1024
 #: Parts of this size keep memory small and retries cheap; they grow when 10,000 of them would not do.
 PREFERRED_PART_BYTES = 16 * MEBIBYTE
-#: After it the sweep aborts the upload. The temp bucket's lifecycle does so days later, if the sweep could not.
-MULTIPART_TTL_SECONDS = 23 * 3600
 MAX_SIGNED_PARTS = 1000
 MAX_CONTENT_TYPE_CHARACTERS = 255
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
@@ -87,7 +86,7 @@ def start_multipart(
 
     :param method: by whose contract the parts are cut and signed: ours, or Uppy's.
     """
-    expires_at = int(time.time()) + MULTIPART_TTL_SECONDS
+    expires_at = int(time.time()) + multipart_ttl_seconds(stores.settings.multipart_days)
     planned = _new_file(stores, caller, announced, expires_at)
     part_bytes: int | None = part_size(planned.file_size)
     if method == "uppy":
@@ -105,6 +104,11 @@ def start_multipart(
     return Started(file, None, expires_at)
 
 
+def multipart_ttl_seconds(days: int) -> int:
+    """How long parts may arrive. After it the sweep aborts the upload; the bucket's lifecycle does so days later."""
+    return (24 * days - 1) * 3600
+
+
 def part_size(size_bytes: int) -> int:
     """Bytes of each part but the last, such that at most 10,000 are needed."""
     needed = -(-size_bytes // MAX_PARTS)
@@ -115,10 +119,13 @@ def part_count(file: File) -> int:
     return max(1, -(-file.file_size // (file.part_bytes or PREFERRED_PART_BYTES)))
 
 
-def sign_parts(stores: Stores, file: File, numbers: list[int]) -> dict[int, str]:
+def sign_parts(
+    stores: Stores, file: File, numbers: list[int], crc64nvme: Mapping[int, str] | None = None
+) -> dict[int, str]:
     """URLs to send parts to, which live as long as :func:`part_limits.url_ttl_seconds` says and can be asked for again.
 
-    :raises BadInput: a number out of bounds, or too many at once.
+    :param crc64nvme: number -> base64 of the CRC64NVME of that part, which storage then verifies.
+    :raises BadInput: a number out of bounds, or too many at once; a checksum of none of them, or that is none.
     :raises Conflict: the upload does not wait for these parts.
     :raises QuotaExceeded: more has arrived than there is room for; the upload is given up.
     :raises TooLarge: more has arrived than a file may have; likewise.
@@ -129,6 +136,7 @@ def sign_parts(stores: Stores, file: File, numbers: list[int]) -> dict[int, str]
     for number in numbers:
         if not 1 <= number <= most:
             raise BadInput(f"The parts of this upload are numbered from 1 to {most}; {number} is not among them.")
+    checksums = _checked_checksums(crc64nvme or {}, numbers)
     upload_id = _require_open(file)
     try:
         lengths = part_limits.signed_lengths(stores, file, numbers)
@@ -137,10 +145,25 @@ def sign_parts(stores: Stores, file: File, numbers: list[int]) -> dict[int, str]
     ttl_seconds = part_limits.url_ttl_seconds(stores, file)
     return {
         number: stores.direct_uploads.presign_part(
-            file.organization_id, file.file_id, upload_id, number, exact_bytes=length, ttl_seconds=ttl_seconds
+            file.organization_id,
+            file.file_id,
+            upload_id,
+            number,
+            exact_bytes=length,
+            ttl_seconds=ttl_seconds,
+            crc64nvme=checksums.get(number),
         )
         for number, length in lengths.items()
     }
+
+
+def _checked_checksums(crc64nvme: Mapping[int, str], numbers: list[int]) -> Mapping[int, str]:
+    for number, checksum in crc64nvme.items():
+        if number not in numbers:
+            raise BadInput(f"crc64nvme has a checksum of part {number}, which is not among part_numbers.")
+        if not re.fullmatch(r"[A-Za-z0-9+/]{10}[AEIMQUYcgkosw048]=", checksum):
+            raise BadInput(f"The crc64nvme of part {number} must be 8 bytes in base64.")
+    return crc64nvme
 
 
 def arrived_parts(stores: Stores, file: File) -> list[Part]:

@@ -53,11 +53,14 @@ class DirectUploads(Protocol):
         *,
         exact_bytes: int | None,
         ttl_seconds: int,
+        crc64nvme: str | None = None,
     ) -> str:
         """A URL to PUT one part to, also again: the later bytes count. Headers of the client's own do no harm.
 
         :param number: from 1 to ``MAX_PARTS``.
         :param exact_bytes: storage refuses another length; None takes any.
+        :param crc64nvme: base64 of the part's CRC64NVME: storage refuses other bytes, and a request without it in the
+            header ``x-amz-checksum-crc64nvme``. None takes any.
         """
 
     def parts(self, organization_id: str, file_id: str, upload_id: str) -> list[Part]:

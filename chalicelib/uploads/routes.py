@@ -1,5 +1,6 @@
 """Uploads in the API's own form: by a form, or straight to S3 (start, sign parts, list what arrived, complete)."""
 
+import re
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
@@ -23,6 +24,9 @@ from chalicelib.web.routing import Routes
 from chalicelib.wiring import stores
 
 routes = Routes(__name__)
+
+#: What S3 reads the checksum of a part from.
+CHECKSUM_HEADER = "x-amz-checksum-crc64nvme"
 
 
 @routes.on("POST", "/files", needs=Scope.FILES_WRITE, body=Body.FILE_OR_OBJECT)
@@ -53,14 +57,38 @@ def _start_direct_upload(request: Request, caller: Caller) -> Response:
 @routes.on("POST", "/files/{file_id}/parts", needs=Scope.FILES_WRITE, body=Body.OBJECT)
 def sign_parts(request: Request, caller: Caller, file_id: str) -> Response:
     file = direct_uploads.own_upload(stores(), caller, file_id)
-    numbers = json_object(request).get("part_numbers")
+    body = json_object(request)
+    numbers = body.get("part_numbers")
     if not isinstance(numbers, list) or not all(type(number) is int for number in numbers):
         raise BadInput("part_numbers must be a list of whole numbers.")
-    urls = direct_uploads.sign_parts(stores(), file, numbers)
+    checksums = _part_checksums(body)
+    urls = direct_uploads.sign_parts(stores(), file, numbers, checksums)
     expires_at = _time(int(datetime.now(UTC).timestamp()) + part_limits.url_ttl_seconds(stores(), file))
     return answer(
-        {"parts": [{"part_number": number, "url": url, "expires_at": expires_at} for number, url in urls.items()]}
+        {
+            "parts": [
+                {
+                    "part_number": number,
+                    "url": url,
+                    "headers": {CHECKSUM_HEADER: checksums[number]} if number in checksums else {},
+                    "expires_at": expires_at,
+                }
+                for number, url in urls.items()
+            ]
+        }
     )
+
+
+def _part_checksums(body: dict[str, Any]) -> dict[int, str]:
+    """:raises BadInput: not an object of part number -> text."""
+    told = body.get("crc64nvme")
+    if told is None:
+        return {}
+    if not isinstance(told, dict) or not all(
+        re.fullmatch(r"[1-9][0-9]{0,4}", number) and isinstance(checksum, str) for number, checksum in told.items()
+    ):
+        raise BadInput("crc64nvme must be an object of part numbers, each with the checksum of the part in base64.")
+    return {int(number): checksum for number, checksum in told.items()}
 
 
 @routes.on("GET", "/files/{file_id}/parts", needs=Scope.FILES_WRITE)

@@ -32,9 +32,16 @@ _REFUSED_PARTS = {
 
 class DirectUploadStore:
     def __init__(
-        self, temp_bucket: str, public_endpoint_url: str | None, addressing_style: aws.AddressingStyle = "virtual"
+        self,
+        temp_bucket: str,
+        public_endpoint_url: str | None,
+        addressing_style: aws.AddressingStyle = "virtual",
+        *,
+        part_checksums: bool = True,
     ) -> None:
+        """:param part_checksums: whether S3 is asked for the CRC64NVME of all parts of an upload."""
         self._bucket = temp_bucket
+        self._part_checksums = part_checksums
         self._s3: S3Client = aws.s3_client(addressing_style)
         self._addressing_style: aws.AddressingStyle = addressing_style
         self._signer: S3Client = (
@@ -87,8 +94,12 @@ class DirectUploadStore:
         return PresignedPost(signed["url"], signed["fields"])
 
     def start_multipart(self, organization_id: str, file_id: str, content_type: str) -> str:
+        """S3 takes parts with this checksum, computes it of those without, and refuses one of another kind."""
+        wanted: dict[str, Any] = (
+            {"ChecksumAlgorithm": "CRC64NVME", "ChecksumType": "FULL_OBJECT"} if self._part_checksums else {}
+        )
         answer = self._s3.create_multipart_upload(
-            Bucket=self._bucket, Key=keys.temp_key(organization_id, file_id), ContentType=content_type
+            Bucket=self._bucket, Key=keys.temp_key(organization_id, file_id), ContentType=content_type, **wanted
         )
         return answer["UploadId"]
 
@@ -101,8 +112,9 @@ class DirectUploadStore:
         *,
         exact_bytes: int | None,
         ttl_seconds: int,
+        crc64nvme: str | None = None,
     ) -> str:
-        """Nothing but host and length is signed, so a client's own headers do no harm."""
+        """Nothing but host, length and checksum is signed, so a client's own headers do no harm."""
         params: dict[str, Any] = {
             "Bucket": self._bucket,
             "Key": keys.temp_key(organization_id, file_id),
@@ -111,6 +123,8 @@ class DirectUploadStore:
         }
         if exact_bytes is not None:
             params["ContentLength"] = exact_bytes
+        if crc64nvme is not None and self._part_checksums:
+            params["ChecksumCRC64NVME"] = crc64nvme
         return self._signer.generate_presigned_url("upload_part", Params=params, ExpiresIn=ttl_seconds)
 
     def parts(self, organization_id: str, file_id: str, upload_id: str) -> list[Part]:

@@ -139,7 +139,8 @@ def _merged(names: tuple[str, ...], stage: str, base: Template | None = None) ->
 
 def data_plane(stage: str) -> Template:
     """Tables, buckets, queues and cache without the functions: a stack of its own on the laptop."""
-    return _merged(DATA_FILES, stage)
+    # The buckets' rules follow a setting of the functions.
+    return merge({"Parameters": {"MultipartDays": generated.parameters()["MultipartDays"]}}, _merged(DATA_FILES, stage))
 
 
 def function_roles() -> Template:

@@ -123,6 +123,9 @@ def wrong_counters(lab: Lab, rows: list[FileRow]) -> Iterator[str]:
         bytes_used = sum(int(row.reserved_bytes) for row in own)
         if int(organization.bytes_used) != bytes_used:
             yield f"{organization.name}: {organization.bytes_used} bytes used, rows hold {bytes_used}"
+        being_hashed = sum(1 for row in own if row.status == "completed" and row.lease_owner)
+        if int(organization.being_hashed or 0) != being_hashed:
+            yield f"{organization.name}: {organization.being_hashed} being hashed, rows are {being_hashed}"
         files_used = sum(1 for row in own if row.status != "failed")
         if int(organization.files_used) != files_used:
             yield f"{organization.name}: {organization.files_used} files used, rows are {files_used}"

@@ -65,6 +65,8 @@ def _start(lab: Lab, ready: Prepared) -> None:
     lab.start_over(ready.state)
     if ready.scenario.copies_in_parts:
         lab.copy_in_parts_above(1)
+    if ready.scenario.in_steps:
+        lab.work_in_steps()
 
 
 def run_point(lab: Lab, ready: Prepared, position: int, mode: Mode, *, tokens_are_kept: bool = True) -> Result:

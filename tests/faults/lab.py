@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,7 @@ class Lab:
             person.token = state.tokens[person.username]
         self.new_process()
         self.copy_in_parts_above(MAX_SINGLE_COPY_BYTES)
+        self._set(config.settings())
 
     def keep(self) -> State:
         """Making a state takes a hundred times longer than coming back to it."""
@@ -161,6 +162,14 @@ class Lab:
     def copy_in_parts_above(self, size_bytes: int) -> None:
         objects: Any = self.stores.objects
         objects._max_single_copy_bytes = size_bytes
+
+    def work_in_steps(self) -> None:
+        """No upload in parts is hashed at once, and each invocation has time for one piece of a file."""
+        self._set(replace(self.stores.settings, hash_at_once_bytes=0, processing_step_seconds=0))
+
+    def _set(self, settings: config.Settings) -> None:
+        kept = {name: store for name, store in vars(self.stores).items() if name != "settings"}
+        wiring.install(wiring.Stores(settings, **kept))
 
     def sign_in_expired(self) -> None:
         """Recovery may have taken longer than a session lasts."""

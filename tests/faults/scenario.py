@@ -37,5 +37,7 @@ class Scenario:
     posts: bool = False
     #: The copier takes anything for too large for a single call.
     copies_in_parts: bool = False
+    #: No upload in parts is hashed at once, and each invocation has time for one piece of a file.
+    in_steps: bool = False
     #: The client does not wait for a day before it tries again.
     at_once: bool = False

@@ -305,6 +305,49 @@ def unverified(lab: Lab) -> Any:
     return lab.receive()
 
 
+def in_parts(lab: Lab) -> Any:
+    """The message that tells of an upload in parts, which is too large for one invocation."""
+    lab.work_in_steps()
+    person = lab.people["anna"]
+    body = {"filename": "film.bin", "type": "text/plain", "metadata": {}}
+    file_id = person.request("POST", "/s3/multipart", json_body=body).body["key"].partition("/")[2]
+    person.send_part(file_id, LONG)
+    assert person.complete(file_id, LONG).status == 200
+    return lab.receive()
+
+
+def to_be_hashed(lab: Lab) -> Any:
+    """The same, completed: the message of the first step of its SHA-256."""
+    lab.handle(in_parts(lab))
+    return lab.receive()
+
+
+def half_hashed(lab: Lab) -> Any:
+    """The message of the last step."""
+    lab.handle(to_be_hashed(lab))
+    return lab.receive()
+
+
+def copy_died_and_deleted(lab: Lab) -> None:
+    """A worker died in the middle of a copy, and the file was deleted; the message is lost."""
+    message = in_parts(lab)
+    with lab.wire.watched(lambda call: Mode.DIES_BEFORE if call.name.startswith("S3 Complete") else None):
+        assert not lab.handle(message)
+    [file_id] = list(lab.accepted)
+    assert lab.people["anna"].delete(file_id).status == 204
+    lab.cloud.messages(aws.QUEUE).clear()
+    lab.clock.forward(3600)
+
+
+def hashing_died(lab: Lab) -> None:
+    """A worker took it and died, and its message is lost."""
+    message = to_be_hashed(lab)
+    with lab.wire.watched(lambda call: Mode.DIES_BEFORE if call.name.startswith("S3 Get") else None):
+        assert not lab.handle(message)
+    lab.cloud.messages(aws.QUEUE).clear()
+    lab.clock.forward(3600)
+
+
 def put_directly(lab: Lab, body: bytes, *, size_bytes: int | None = None, filename: str = "direct.txt") -> str:
     """A row and its object, as a direct upload leaves them."""
     person = lab.people["anna"]

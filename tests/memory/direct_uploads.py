@@ -8,7 +8,7 @@ import hashlib
 from chalicelib import keys
 from chalicelib.kernel.errors import BadInput, ObjectMissing
 from chalicelib.uploads.parts import MIN_PART_BYTES, Part, PresignedPost
-from tests.memory.storage import TEMP_BUCKET, FormTerms, Multipart, PartTerms, Storage
+from tests.memory.storage import TEMP_BUCKET, FormTerms, Multipart, PartTerms, Storage, checksum_of
 from tests.memory.wire import Wire
 
 
@@ -53,9 +53,10 @@ class MemoryDirectUploads:
         *,
         exact_bytes: int | None,
         ttl_seconds: int,
+        crc64nvme: str | None = None,
     ) -> str:
         key = keys.temp_key(organization_id, file_id)
-        return self._storage.sign(PartTerms(key, upload_id, number, exact_bytes), ttl_seconds)
+        return self._storage.sign(PartTerms(key, upload_id, number, exact_bytes, crc64nvme), ttl_seconds)
 
     def parts(self, organization_id: str, file_id: str, upload_id: str) -> list[Part]:
         self._wire.begin("parts")
@@ -72,7 +73,8 @@ class MemoryDirectUploads:
             del self._storage.multiparts[upload_id]
             digests = hashlib.md5(b"".join(bytes.fromhex(part.etag) for part in parts))
             body = b"".join(upload.parts[part.number] for part in parts)
-            self._storage.put(upload.key, body, etag=f'"{digests.hexdigest()}-{len(parts)}"')
+            etag = f'"{digests.hexdigest()}-{len(parts)}"'
+            self._storage.put(upload.key, body, etag=etag, crc64nvme=checksum_of(body))
 
         return self._wire.assemble(assemble)
 

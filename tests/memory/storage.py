@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from chalicelib.kernel.errors import ObjectMissing
 from chalicelib.uploads.parts import PresignedPost
@@ -23,7 +25,14 @@ class Stored:
     disposition: str = ""
     #: Hex, when whoever sent it sent its SHA-256 too.
     verified_sha256: str | None = None
+    #: Of an upload in parts.
+    verified_crc64nvme: str | None = None
     arrived_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+
+def checksum_of(body: bytes) -> str:
+    """What stands for the CRC64NVME here, in its form: it tells other bytes, and takes no library."""
+    return base64.b64encode(hashlib.sha256(body).digest()[:8]).decode()
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,15 @@ class Version:
 @dataclass
 class Multipart:
     key: str
+    #: Number -> bytes.
+    parts: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass
+class LongCopy:
+    key: str
+    content_type: str
+    disposition: str
     #: Number -> bytes.
     parts: dict[int, bytes] = field(default_factory=dict)
 
@@ -66,6 +84,7 @@ class PartTerms:
     upload_id: str
     number: int
     exact_bytes: int | None
+    crc64nvme: str | None = None
 
 
 @dataclass(frozen=True)
@@ -92,6 +111,10 @@ class Storage:
         self._signed: dict[str, tuple[Terms, float]] = {}
         #: By upload id.
         self.multiparts: dict[str, Multipart] = {}
+        #: Of the permanent bucket, by the copy's id.
+        self.copies: dict[str, LongCopy] = {}
+        #: What happens with each piece of an upload that is read, or part that is copied.
+        self.with_each_piece: Callable[[], None] = lambda: None
         #: Of uploads, by whoever opened them.
         self.bytes_read = 0
 
@@ -132,9 +155,18 @@ class Storage:
     def new_id(self, kind: str) -> str:
         return f"{kind}-{next(self._ids)}"
 
-    def put(self, key: str, body: bytes, *, sha256_hex: str | None = None, etag: str | None = None) -> None:
+    def put(
+        self,
+        key: str,
+        body: bytes,
+        *,
+        sha256_hex: str | None = None,
+        etag: str | None = None,
+        crc64nvme: str | None = None,
+    ) -> None:
         """An object arrives in the temp bucket, whoever sends it."""
-        self._temp[key] = Stored(body, etag or f'"{hashlib.md5(body).hexdigest()}"', verified_sha256=sha256_hex)
+        etag = etag or f'"{hashlib.md5(body).hexdigest()}"'
+        self._temp[key] = Stored(body, etag, verified_sha256=sha256_hex, verified_crc64nvme=crc64nvme)
         self._hear_of(key)
 
     def delete_temp(self, key: str) -> None:
@@ -172,10 +204,14 @@ class Storage:
         self.put(terms.key, body, sha256_hex=terms.sha256_hex)
         return True
 
-    def send_part(self, url: str, body: bytes) -> bool:
+    def send_part(self, url: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bool:
         """PUT one part to its URL. Whether storage takes it."""
         terms = self._terms(url)
         if not isinstance(terms, PartTerms) or terms.exact_bytes not in (None, len(body)):
+            return False
+        if terms.crc64nvme not in (None, checksum_of(body)):
+            return False
+        if headers.get("x-amz-checksum-crc64nvme") != terms.crc64nvme:
             return False
         upload = self.multiparts.get(terms.upload_id)
         if upload is None or upload.key != terms.key:

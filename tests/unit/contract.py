@@ -12,7 +12,7 @@ ISO_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 FILE_KEYS = {
     *("id", "filename", "status", "file_size", "mime_type", "declared_type", "sha256_hash", "created_at"),
-    "processed_at",
+    *("processed_at", "checksums", "sha256"),
 }
 RATE_LIMIT_HEADERS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 

@@ -116,6 +116,11 @@ WRONG = {
     "S3_ADDRESSING_STYLE": ["auto", "PATH"],
     "AWS_FAST_PATH": ["true", "OFF"],
     "DOWNLOAD_PINS_VERSION": ["yes", "0"],
+    "MULTIPART_DAYS": ["0", "8", "week"],
+    "PART_CHECKSUMS": ["sha256", "CRC64NVME"],
+    "HASH_AT_ONCE_BYTES": ["-1", "53687091201", "16GiB"],
+    "SHA256_RELAY": ["true", "ON"],
+    "PROCESSING_STEP_SECONDS": ["0", "301", "soon"],
     "PROCESSING_LEASE_SECONDS": ["0", "86401", "soon"],
 }
 

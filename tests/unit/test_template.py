@@ -20,7 +20,7 @@ from chalicelib.kernel.metrics import NAMESPACE
 from chalicelib.kernel.setting import EVERY_FUNCTION
 from chalicelib.processing import announcements as events
 from chalicelib.tenants.rows import OrganizationRow
-from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
+from chalicelib.uploads.direct_uploads import multipart_ttl_seconds
 from chalicelib.webhooks import batches, delivering
 from infra import functions, gateway
 from infra.packaging import ROOT, let_console_upload
@@ -132,25 +132,36 @@ def test_lifecycle_of_both_buckets() -> None:
 SECONDS_OF_A_DAY = 86_400
 
 
-def days_of(bucket: str, action: str, days: str) -> int:
+#: What MultipartDays may be.
+MULTIPART_DAYS = range(1, PROD["Parameters"]["MultipartDays"]["MaxValue"] + 1)
+
+
+def days_of(bucket: str, action: str, days: str, multipart_days: int = 1) -> int:
     """Of the bucket's one rule with this action, by the template's defaults."""
     rules = RESOURCES[bucket]["Properties"]["LifecycleConfiguration"]["Rules"]
     [found] = [rule[action] for rule in rules if action in rule]
     value = found[days] if days else found
+    if isinstance(value, dict) and "Fn::FindInMap" in value:
+        name, by, column = value["Fn::FindInMap"]
+        assert by == {"Ref": "MultipartDays"}
+        value = PROD["Mappings"][name][str(multipart_days)][column]
     return int(PROD["Parameters"][value["Ref"]]["Default"] if isinstance(value, dict) else value)
 
 
-def test_bytes_outlive_the_messages_that_announce_them() -> None:
+@pytest.mark.parametrize("multipart_days", MULTIPART_DAYS)
+def test_bytes_outlive_the_messages_that_announce_them(multipart_days: int) -> None:
     """Simulated: SQS forgets a message by its age, S3 an object by the time since its upload was started."""
-    expire_seconds = days_of("TempBucket", "ExpirationInDays", "") * SECONDS_OF_A_DAY
+    expire_seconds = days_of("TempBucket", "ExpirationInDays", "", multipart_days) * SECONDS_OF_A_DAY
     dead_seconds = RESOURCES["DeadLetterQueue"]["Properties"]["MessageRetentionPeriod"]
     waiting_seconds = RESOURCES["UploadsQueue"]["Properties"]["MessageRetentionPeriod"]
-    assert expire_seconds >= MULTIPART_TTL_SECONDS + dead_seconds + waiting_seconds, "redriven on the last day"
+    arrives_seconds = multipart_ttl_seconds(multipart_days)
+    assert expire_seconds >= arrives_seconds + dead_seconds + waiting_seconds, "redriven on the last day"
 
 
-def test_parts_of_an_accepted_completion_outlive_a_long_weekend() -> None:
-    days = days_of("TempBucket", "AbortIncompleteMultipartUpload", "DaysAfterInitiation")
-    assert days * SECONDS_OF_A_DAY >= MULTIPART_TTL_SECONDS + 4 * SECONDS_OF_A_DAY
+@pytest.mark.parametrize("multipart_days", MULTIPART_DAYS)
+def test_parts_of_an_accepted_completion_outlive_a_long_weekend(multipart_days: int) -> None:
+    days = days_of("TempBucket", "AbortIncompleteMultipartUpload", "DaysAfterInitiation", multipart_days)
+    assert days * SECONDS_OF_A_DAY >= multipart_ttl_seconds(multipart_days) + 4 * SECONDS_OF_A_DAY
 
 
 #: DynamoDB's recovery window (AWS limit).
@@ -393,6 +404,8 @@ def test_parameter_of_a_setting_reaches_the_functions_that_the_setting_names() -
 FIXED = {
     "PROCESSING_LEASE_SECONDS": "has to outlive the function, whose time the template fixes",
     "DOWNLOAD_PINS_VERSION": "for emulators that ignore ranges of a version",
+    "PART_CHECKSUMS": "for emulators without the CRC64NVME of a whole",
+    "PROCESSING_STEP_SECONDS": "fits the time and the lease of the function",
     "S3_ADDRESSING_STYLE": "for endpoints without a host name per bucket",
 }
 

@@ -57,6 +57,7 @@ function Details({ file, setChanged, onDelete }) {
         <span>${file.mime_type ?? "–"} ${file.declared_type && file.declared_type !== file.mime_type && html`<span class="quiet">(${words.file.declared(file.declared_type)})</span>`}</span>
       </${Fact}>
       ${file.sha256_hash && html`<${Fact} name=${words.file.hash}><code>${file.sha256_hash}</code><${Copy} text=${file.sha256_hash} /></${Fact}>`}
+      ${file.sha256 && html`<${Fact} name=${words.file.hash}><span class="quiet">${words.file.noHash(file.sha256, file.file_size)}</span></${Fact}>`}
       ${file.uploaded_by && html`<${Fact} name=${words.file.uploadedBy}>${file.uploaded_by.name}</${Fact}>`}
       <${Fact} name=${words.file.created}>${time(file.created_at)}</${Fact}>
       ${file.processed_at && html`<${Fact} name=${words.file.processed}>${time(file.processed_at)}</${Fact}>`}

@@ -128,6 +128,7 @@ export const words = {
     type: "Type",
     declared: (type) => `sent as ${type}`,
     hash: "SHA-256",
+    noHash: ({ status, bytes_done }, size) => status === "pending" ? `is being computed, ${Math.floor((100 * bytes_done) / size)}%` : status === "off" ? "not computed for files so large" : "could not be computed",
     uploadedBy: "Uploaded by",
     created: "Added",
     processed: "Checked",
@@ -312,7 +313,7 @@ export const words = {
   },
   // Types of events, as history, audit trail and webhooks tell them.
   events: {
-    "file.created": "Upload started", "file.completed": "Checked and ready", "file.failed": "Failed", "file.renamed": "Renamed", "file.retried": "Checked again",
+    "file.created": "Upload started", "file.completed": "Checked and ready", "file.hashed": "SHA-256 computed", "file.failed": "Failed", "file.renamed": "Renamed", "file.retried": "Checked again",
     "file.deleted": "Deleted", "file.restored": "Restored", "file.downloaded": "Downloaded or viewed",
     "user.created": "Joined", "user.role_changed": "Role changed", "user.disabled": "Disabled", "user.enabled": "Enabled", "user.deleted": "Removed",
     "user.password_changed": "Password changed", "user.second_factor_enabled": "Second factor turned on", "user.second_factor_disabled": "Second factor turned off",

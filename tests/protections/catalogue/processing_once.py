@@ -14,10 +14,46 @@ from tests.protections.catalogue.places import (
     PROCESSING_TESTS,
     REPETITION_TESTS,
     STALLED_TESTS,
+    STEPS_TESTS,
 )
 from tests.protections.catalogue.protection import Protection
 
 PROCESSING_ONCE = (
+    Protection(
+        "Only bytes that nobody can write a second time are proved by a CRC",
+        "needs_several",
+        "file.multipart_upload_id is None or source.verified_crc64nvme is None",
+        "source.verified_crc64nvme is None",
+        (f"{STEPS_TESTS}::test_upload_that_could_be_written_again_is_hashed_first",),
+    ),
+    Protection(
+        "A copy in steps counts only with the CRC64NVME of the upload",
+        "ObjectStore.finish_copy",
+        "_verified(answer, 'CRC64NVME') != source.verified_crc64nvme",
+        "False",
+        (f"{OBJECTS_CONTRACT}::TestLongCopy::test_with_another_checksum_is_taken_back[moto]",),
+    ),
+    Protection(
+        "A step of hashing that slept for longer than its lease writes nothing",
+        "_save",
+        "now is None or (now.lease_owner, now.attempts) != (file.lease_owner, file.attempts)",
+        "now is None",
+        (f"{STEPS_TESTS}::test_worker_that_slept_for_longer_than_its_lease_takes_nothing_from_the_next",),
+    ),
+    Protection(
+        "Hashing of completed files leaves places of processing to others",
+        "go_on_hashing",
+        "stores.files.replace(file, taken, most_at_once=most)",
+        "stores.files.replace(file, taken)",
+        (f"{STEPS_TESTS}::test_hashing_leaves_workers_to_others",),
+    ),
+    Protection(
+        "Bytes whose SHA-256 is due are kept",
+        "_check_temp",
+        "file.status == 'completed' and (not file.is_unfinished)",
+        "file.status == 'completed'",
+        (f"{STEPS_TESTS}::test_repeated_event_of_a_completed_file_keeps_the_bytes_that_are_hashed",),
+    ),
     Protection(
         "A policy's rule on extensions holds for an upload",
         "_check",
@@ -34,8 +70,8 @@ PROCESSING_ONCE = (
     ),
     Protection(
         "A worker does not process a file whose lease another worker holds",
-        "_held_by_another",
-        ("file.status == 'processing' and file.lease_owner != worker and (file.lease_expires_at > time.time())"),
+        "held_by_another",
+        "file.lease_owner != worker and file.lease_expires_at > time.time()",
         "False",
         (f"{REPETITION_TESTS}::test_a_worker_leaves_alone_what_another_holds",),
     ),
@@ -145,8 +181,8 @@ PROCESSING_ONCE = (
     ),
     Protection(
         "Bytes with another checksum than announced are refused",
-        "_check",
-        "file.expected_sha256 and file.expected_sha256 != examined.sha256",
+        "_check_sha256",
+        "file.expected_sha256 and file.expected_sha256 != sha256",
         "False",
         (f"{DIRECT_TESTS}::test_other_bytes_than_announced_fail_and_are_deleted",),
     ),

@@ -244,6 +244,27 @@ class TestParts:
                 )
         assert api.post(upload["parts"], anna, json_body={"part_numbers": [3]}).status == 400
 
+    def test_checksum_of_a_part_is_signed_and_has_to_be_sent(self, api: Api, anna: Session) -> None:
+        upload = start(api, anna, 20 * MEBIBYTE)["upload"]
+        body = {"part_numbers": [1, 2], "crc64nvme": {"2": "bf/MyEhyW1w="}}
+        first, second = api.post(upload["parts"], anna, json_body=body).json["parts"]
+        assert (first["headers"], second["headers"]) == ({}, {"x-amz-checksum-crc64nvme": "bf/MyEhyW1w="})
+        signed = "X-Amz-SignedHeaders=content-length%3Bhost%3Bx-amz-checksum-crc64nvme&"
+        assert (signed in first["url"], signed in second["url"]) == (False, True)
+
+    @pytest.mark.parametrize(
+        "checksums",
+        [
+            *([], "bf/MyEhyW1w=", {"1": 5}, {"1": ""}, {"1": "bf/MyEhyW1w"}, {"1": "bf/MyEhyW1x="}, {"1": "!" * 12}),
+            *({"one": "bf/MyEhyW1w="}, {"0": "bf/MyEhyW1w="}, {"2": "bf/MyEhyW1w="}, {"1": "bf/MyEhyW1w=\n"}),
+        ],
+        ids=str,
+    )
+    def test_wrong_checksums_of_parts_are_400(self, api: Api, anna: Session, checksums: Any) -> None:
+        upload = start(api, anna, 20 * MEBIBYTE)["upload"]
+        answer = api.post(upload["parts"], anna, json_body={"part_numbers": [1], "crc64nvme": checksums})
+        assert "crc64nvme" in check_error(answer, 400)
+
     def test_client_may_list_the_parts_with_quoted_or_bare_etags(self, api: Api, anna: Session, world: World) -> None:
         started = start(api, anna, PART + 1)
         send_parts(world, started["id"], [PART, 1])

@@ -17,7 +17,7 @@ from chalicelib.files.record import File
 from chalicelib.files.recounting import recount
 from chalicelib.sweep.sweeping import NEVER_ARRIVED, sweep
 from chalicelib.tenants import organizations as tenants
-from chalicelib.uploads.direct_uploads import MULTIPART_TTL_SECONDS
+from chalicelib.uploads.direct_uploads import multipart_ttl_seconds
 from chalicelib.uploads.part_limits import (
     GROWTH_BYTES,
     MAX_PARTS_AHEAD,
@@ -304,7 +304,7 @@ class TestWorstCase:
         assert f"10,000 x 5 GiB = {gib / 1024:.1f} TiB | 23 hours | ${self.dollars(gib, 23):.2f} |" in self.DECISION
 
     def test_known_size(self) -> None:
-        assert f"23 hours | ${self.dollars(1, MULTIPART_TTL_SECONDS / 3600):.4f} a GiB |" in self.DECISION
+        assert f"23 hours | ${self.dollars(1, multipart_ttl_seconds(days=1) / 3600):.4f} a GiB |" in self.DECISION
 
     @pytest.mark.parametrize(
         ("full_parts", "row"),
@@ -332,7 +332,7 @@ class TestWorstCase:
         assert schedule.to_string() == f"rate({SWEEP_SECONDS // 60} minutes)"
 
     def test_counting(self) -> None:
-        times = MULTIPART_TTL_SECONDS // SWEEP_SECONDS
+        times = multipart_ttl_seconds(days=1) // SWEEP_SECONDS
         assert f"{times} in 23 hours, ${times * 0.005 / 1000:.4f}" in self.DECISION
 
     def test_all_urls_that_are_signed_are_counted_in(self, unknown: Upload) -> None:

@@ -34,6 +34,8 @@ def test_upload_is_answered_at_once_with_its_pending_record(any_api: Api, anna: 
         "declared_type": "text/plain",
         "sha256_hash": None,
         "processed_at": None,
+        "checksums": {"sha256": None, "crc64nvme": None},
+        "sha256": None,
     }
     # The gateway's own address has the stage in front of each path.
     stage = "/api" if any_api.transport == "gateway" else ""

@@ -22,7 +22,7 @@ from chalicelib.files.record import File
 from chalicelib.files.store import FileStore
 from chalicelib.kernel.caller import Caller
 from chalicelib.kernel.errors import ObjectChanged, VersionConflict
-from chalicelib.processing import processing
+from chalicelib.processing import examining, processing
 from chalicelib.processing.ports import TempObject
 from chalicelib.processing.processing import Outcome, process_upload
 from chalicelib.tenants import organizations as tenants
@@ -171,7 +171,7 @@ def test_object_overwritten_while_it_is_read_is_noticed(world: MemoryWorld, anna
 
 def test_stream_that_ends_early_is_not_taken_for_the_file() -> None:
     with pytest.raises(ObjectChanged):
-        processing._examine(TempObject("etag", len(BODY), None, iter([BODY[:-1]])))
+        examining.examine(TempObject("etag", len(BODY), None, iter([BODY[:-1]])))
 
 
 def test_object_that_vanishes_before_the_copy_is_tried_again(world: MemoryWorld, anna: Caller, wire: Wire) -> None:
@@ -456,10 +456,10 @@ def test_memory_does_not_grow_with_the_file(world: MemoryWorld, anna: Caller, ve
         chunk = samples.random_bytes(1_000_000)
         chunks = (chunk for _ in range(size_bytes // len(chunk)))
         source = TempObject("etag", size_bytes, "0" * 64 if verified else None, chunks)
-        processing._examine(source)  # the detector's own start
+        examining.examine(source)  # the detector's own start
         source = replace(source, chunks=(bytes(bytearray(chunk)) for _ in range(size_bytes // len(chunk))))
         tracemalloc.start()
-        processing._examine(source)
+        examining.examine(source)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < peaks[0] * 1.5 + 100_000

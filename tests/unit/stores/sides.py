@@ -10,8 +10,9 @@ import base64
 import hashlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from types import MappingProxyType
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -30,7 +31,7 @@ from chalicelib.uploads.ports import DirectUploads
 from chalicelib.uploads.store import DirectUploadStore
 from tests.aws_calls import listening, unreachable
 from tests.memory import Memory
-from tests.memory.storage import Download
+from tests.memory.storage import Download, checksum_of
 from tests.moto_aws import backend_of_objects
 from tests.moto_gaps import aws_answer
 from tests.unit.cloud import PERMANENT_BUCKET, TEMP_BUCKET
@@ -52,7 +53,7 @@ class Clients(Protocol):
     def headers(self, key: str) -> tuple[str, str]: ...
     def put(self, key: str, body: bytes) -> None: ...
     def send_form(self, form: PresignedPost, body: bytes, **changed: str) -> bool: ...
-    def send_part(self, url: str, body: bytes) -> bool: ...
+    def send_part(self, url: str, body: bytes, headers: Mapping[str, str] = ...) -> bool: ...
     def download(self, url: str, http_method: str = "GET") -> Download | None: ...
 
 
@@ -113,6 +114,10 @@ class OnMoto:
             (direct_uploads._s3, "ListParts"),
             (direct_uploads._s3, "AbortMultipartUpload"),
             (direct_uploads._completer, "CompleteMultipartUpload"),
+            (objects._s3, "AbortMultipartUpload"),
+            (objects._copier, "ListParts"),
+            (objects._copier, "UploadPartCopy"),
+            (objects._copier, "CompleteMultipartUpload"),
         ):
             _register(stack, client, f"before-send.s3.{operation}", _known_upload)
         self.objects: Objects = objects
@@ -147,19 +152,21 @@ def _pages_of_parts(params: dict[str, Any], **_: Any) -> None:
 
 
 def _known_upload(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
-    key, query = _named_by(request.url)[1:]
-    return None if _is_open(key, query["uploadId"]) else _refusal(request, 404, "NoSuchUpload")
+    bucket, key, query = _named_by(request.url)
+    return None if _is_open(key, query["uploadId"], bucket) else _refusal(request, 404, "NoSuchUpload")
 
 
-def _is_open(key: str, upload_id: str) -> bool:
+def _is_open(key: str, upload_id: str, bucket: str = TEMP_BUCKET) -> bool:
     """S3 knows an upload by its key and until it is over. Moto looks at no key, and fails at one that is over."""
-    upload = backend_of_objects().buckets[TEMP_BUCKET].multiparts.get(upload_id)
+    kept = backend_of_objects().buckets.get(bucket)
+    upload = kept.multiparts.get(upload_id) if kept is not None else None
     return upload is not None and upload.key_name == key
 
 
 def _refusal(request: AWSPreparedRequest, status: int, code: str) -> AWSResponse:
     """What S3 answers in moto's place. Moto is asked all the same, so it must find nothing to do."""
-    request.url = request.url.replace(TEMP_BUCKET, "no-such-bucket")
+    for bucket in (TEMP_BUCKET, PERMANENT_BUCKET):
+        request.url = request.url.replace(bucket, "no-such-bucket")
     return aws_answer(status, f"<Error><Code>{code}</Code></Error>".encode())
 
 
@@ -192,8 +199,10 @@ class ClientsOfMoto:
         self._world.put_temp(fields["key"], body, ContentType=fields["Content-Type"], **named)
         return True
 
-    def send_part(self, url: str, body: bytes) -> bool:
-        if not url_is_valid("PUT", url, body):
+    def send_part(self, url: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bool:
+        if not url_is_valid("PUT", url, body, headers):
+            return False
+        if headers.get("x-amz-checksum-crc64nvme") not in (None, checksum_of(body)):
             return False
         bucket, key, query = _named_by(url)
         if not _is_open(key, query["uploadId"]):

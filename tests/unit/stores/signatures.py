@@ -11,21 +11,28 @@ import hashlib
 import hmac
 import json
 import os
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
 
-def url_is_valid(http_method: str, url: str, body: bytes) -> bool:
-    """Whether S3 takes this request, with a Content-Length of what arrives, at this moment."""
+def url_is_valid(http_method: str, url: str, body: bytes, headers: Mapping[str, str] = MappingProxyType({})) -> bool:
+    """Whether S3 takes this request, with a Content-Length of what arrives, at this moment.
+
+    :param headers: sent besides, in lower case. S3 refuses one of Amazon's own that is not signed.
+    """
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
     signature = query.pop("X-Amz-Signature")
     signed_at = datetime.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     if datetime.now(UTC) >= signed_at + timedelta(seconds=int(query["X-Amz-Expires"])):
         return False
-    sent = {"host": parts.netloc, "content-length": str(len(body))}
+    sent = {"host": parts.netloc, "content-length": str(len(body)), **headers}
     names = query["X-Amz-SignedHeaders"].split(";")
+    if not set(names) <= set(sent) or any(name.startswith("x-amz-") and name not in names for name in headers):
+        return False
     request = [
         http_method,
         parts.path,

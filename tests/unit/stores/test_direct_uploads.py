@@ -16,6 +16,7 @@ from chalicelib.kernel.errors import BadInput, Conflict, ObjectMissing
 from chalicelib.platform.outages import is_outage
 from chalicelib.uploads.parts import MAX_PARTS, MIN_PART_BYTES, Part, PresignedPost
 from chalicelib.uploads.ports import DirectUploads
+from tests.memory.storage import checksum_of
 from tests.unit.stores.sides import PAGE, Side
 
 ORGANIZATION = "0d3a2b6e-1111-4222-8333-444455556666"
@@ -107,9 +108,11 @@ def upload_id(side: Side) -> str:
     return side.direct_uploads.start_multipart(ORGANIZATION, FILE, "text/csv")
 
 
-def part_url(side: Side, upload_id: str, number: int, exact_bytes: int | None = None) -> str:
+def part_url(
+    side: Side, upload_id: str, number: int, exact_bytes: int | None = None, checksum: str | None = None
+) -> str:
     return side.direct_uploads.presign_part(
-        ORGANIZATION, FILE, upload_id, number, exact_bytes=exact_bytes, ttl_seconds=TTL_SECONDS
+        ORGANIZATION, FILE, upload_id, number, exact_bytes=exact_bytes, ttl_seconds=TTL_SECONDS, crc64nvme=checksum
     )
 
 
@@ -156,6 +159,19 @@ class TestParts:
         listed = side.direct_uploads.parts(ORGANIZATION, FILE, upload_id)
         assert [part.size_bytes for part in listed] == ([size] if taken else [])
 
+    def test_part_of_another_checksum_is_refused(self, side: Side, upload_id: str) -> None:
+        url = part_url(side, upload_id, 1, checksum=checksum_of(b"x"))
+        headers = {"x-amz-checksum-crc64nvme": checksum_of(b"x")}
+        assert not side.storage.send_part(url, b"y", headers)
+        assert side.storage.send_part(url, b"x", headers)
+        assert [part.size_bytes for part in side.direct_uploads.parts(ORGANIZATION, FILE, upload_id)] == [1]
+
+    def test_checksum_has_to_be_sent_and_no_other(self, side: Side, upload_id: str) -> None:
+        url = part_url(side, upload_id, 1, checksum=checksum_of(b"x"))
+        assert not side.storage.send_part(url, b"x")
+        assert not side.storage.send_part(url, b"y", {"x-amz-checksum-crc64nvme": checksum_of(b"y")})
+        assert side.direct_uploads.parts(ORGANIZATION, FILE, upload_id) == []
+
     def test_url_expires(self, side: Side, upload_id: str) -> None:
         with time_machine.travel(SIGNED_AT, tick=False):
             url = part_url(side, upload_id, 1)
@@ -191,6 +207,7 @@ class TestComplete:
         with side.objects.open_temp(ORGANIZATION, FILE) as source:
             assert source.size_bytes == len(PART) + 7
             assert source.verified_sha256 is None, "nobody has verified it as a whole"
+            assert source.verified_crc64nvme == checksum_of(PART + b"the end"), "and this one storage has"
             assert source.etag == side.direct_uploads.arrived_fingerprint(ORGANIZATION, FILE)
         # Moto also announces the parts.
         assert {FILE in message.body for message in side.messages.receive()} == {True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import time_machine
 
 from chalicelib import keys
-from chalicelib.kernel.errors import ObjectChanged, ObjectMissing
+from chalicelib.kernel.errors import CopyGone, ObjectChanged, ObjectMissing
 from chalicelib.platform.outages import is_outage
 from chalicelib.processing.digests import Digests
 from chalicelib.processing.ports import CheckedBytes, Objects, TempObject
@@ -28,6 +29,7 @@ NAME = "Grüße.txt"
 TEMP_KEY = keys.temp_key(ORGANIZATION, FILE)
 KEY = keys.permanent_key(ORGANIZATION, FILE, NAME)
 BODY = b"The quarterly report.\n" * 50
+TTL_SECONDS = 60
 LONG = samples.random_bytes(3 * 1024 * 1024 + 5)
 LARGE = samples.random_bytes(COPY_PART_BYTES + 1000)
 SMALL_PAIR, LARGE_PAIR = collision.pair(b"a common end"), collision.pair(bytes(COPY_PART_BYTES + 1000))
@@ -190,6 +192,136 @@ class TestReading:
         assert LONG.startswith(first)
 
 
+class TestReadingFromTheMiddle:
+    @pytest.mark.parametrize("first_byte", [0, 1, len(LONG) - 1])
+    def test_rest_is_read_and_the_size_is_that_of_the_whole(self, side: Side, first_byte: int) -> None:
+        side.storage.put(TEMP_KEY, LONG)
+        with side.objects.open_temp(ORGANIZATION, FILE, first_byte=first_byte) as source:
+            assert source.size_bytes == len(LONG)
+            assert b"".join(source.chunks) == LONG[first_byte:]
+
+    def test_broken_connection_is_taken_up_where_it_broke(self, side: Side) -> None:
+        side.storage.put(TEMP_KEY, LONG)
+        with side.wire.breaking_connections(), side.objects.open_temp(ORGANIZATION, FILE, first_byte=77) as source:
+            assert b"".join(source.chunks) == LONG[77:]
+
+    @pytest.mark.parametrize("first_byte", [0, 77])
+    def test_other_bytes_are_refused(self, side: Side, first_byte: int) -> None:
+        side.storage.put(TEMP_KEY, LONG)
+        etag = opened(side.objects).etag
+        with side.objects.open_temp(ORGANIZATION, FILE, first_byte=first_byte, etag=etag) as source:
+            assert source.etag == etag
+        side.storage.put(TEMP_KEY, LONG[::-1])
+        with (
+            pytest.raises(ObjectChanged),
+            side.objects.open_temp(ORGANIZATION, FILE, first_byte=first_byte, etag=etag),
+        ):
+            raise AssertionError("it was opened")
+
+    def test_checksums_are_those_of_the_whole_only(self, side: Side) -> None:
+        side.objects.put_temp(ORGANIZATION, FILE, LONG, sha256(LONG))
+        with side.objects.open_temp(ORGANIZATION, FILE, first_byte=1) as source:
+            assert (source.verified_sha256, source.verified_crc64nvme) == (None, None)
+
+
+LONGER = samples.random_bytes(3 * COPY_PART_BYTES + 1000)
+
+
+def in_parts(side: Side, body: bytes) -> TempObject:
+    """An upload whose CRC64NVME storage has verified."""
+    uploads = side.direct_uploads
+    upload_id = uploads.start_multipart(ORGANIZATION, FILE, "text/plain")
+    url = uploads.presign_part(ORGANIZATION, FILE, upload_id, 1, exact_bytes=None, ttl_seconds=TTL_SECONDS)
+    assert side.storage.send_part(url, body)
+    uploads.complete(ORGANIZATION, FILE, upload_id, uploads.parts(ORGANIZATION, FILE, upload_id))
+    return opened(side.objects)
+
+
+def begin(side: Side) -> str:
+    named: dict[str, str] = {"content_type": "text/plain", "disposition": "attachment; filename=a"}
+    return side.objects.begin_copy(ORGANIZATION, FILE, NAME, **named)
+
+
+def go_on(side: Side, copy_id: str, source: TempObject, *, time_is_up: bool = False) -> bool:
+    return side.objects.copy_parts(ORGANIZATION, FILE, NAME, copy_id, source, lambda: time_is_up)
+
+
+def finish(side: Side, copy_id: str, source: TempObject) -> str | None:
+    return side.objects.finish_copy(ORGANIZATION, FILE, NAME, copy_id, source)
+
+
+class TestLongCopy:
+    def test_it_goes_on_where_it_stopped(self, side: Side) -> None:
+        source = in_parts(side, LONGER)
+        copy_id = begin(side)
+        done = [go_on(side, copy_id, source, time_is_up=True) for _ in range(4)]
+        assert done == [False, False, False, True], "at least one part each time"
+        assert go_on(side, copy_id, source, time_is_up=True), "nothing is missing"
+        assert side.storage.permanent() == {}
+        version = finish(side, copy_id, source)
+        assert side.storage.permanent() == {KEY: LONGER}
+        assert side.storage.headers(KEY) == ("text/plain", "attachment; filename=a")
+        assert download(side, version) == LONGER
+        assert side.storage.temp() == {TEMP_KEY: LONGER}, "it is a copy"
+
+    def test_all_is_copied_at_once_where_there_is_time(self, side: Side) -> None:
+        source = in_parts(side, LONGER)
+        copy_id = begin(side)
+        assert go_on(side, copy_id, source)
+        finish(side, copy_id, source)
+        assert side.storage.permanent() == {KEY: LONGER}
+
+    def test_of_an_overwritten_upload_is_refused(self, side: Side) -> None:
+        source = in_parts(side, LONGER)
+        copy_id = begin(side)
+        side.storage.put(TEMP_KEY, LONGER[::-1])
+        with pytest.raises(ObjectChanged):
+            go_on(side, copy_id, source)
+
+    def test_of_an_upload_that_is_gone_is_refused(self, side: Side) -> None:
+        source = in_parts(side, LONGER)
+        copy_id = begin(side)
+        side.objects.delete_temp(ORGANIZATION, FILE)
+        with pytest.raises(ObjectMissing):
+            go_on(side, copy_id, source)
+
+    def test_with_another_checksum_is_taken_back(self, side: Side) -> None:
+        earlier = stored(side, b"checked before")
+        source = in_parts_anew(side, LONGER)
+        copy_id = begin(side)
+        go_on(side, copy_id, source)
+        with pytest.raises(ObjectChanged):
+            finish(side, copy_id, replace(source, verified_crc64nvme="AAAAAAAAAAA="))
+        assert side.storage.permanent() == {KEY: b"checked before"}
+        assert download(side, earlier) == b"checked before"
+
+    def test_that_is_over_is_gone(self, side: Side) -> None:
+        source = in_parts(side, LONGER)
+        finished, given_up = begin(side), begin(side)
+        go_on(side, finished, source)
+        finish(side, finished, source)
+        for _ in range(2):
+            side.objects.abort_copy(ORGANIZATION, FILE, NAME, given_up)
+        for copy_id in (finished, given_up):
+            with pytest.raises(CopyGone):
+                go_on(side, copy_id, source)
+            with pytest.raises(CopyGone):
+                finish(side, copy_id, source)
+        assert side.storage.permanent() == {KEY: LONGER}
+
+    def test_is_of_one_file_only(self, side: Side) -> None:
+        source = in_parts(side, LONGER)
+        copy_id = begin(side)
+        with pytest.raises((CopyGone, ObjectMissing)):
+            side.objects.copy_parts(ORGANIZATION, OTHER_FILE, NAME, copy_id, source, lambda: False)
+
+
+def in_parts_anew(side: Side, body: bytes) -> TempObject:
+    """As :func:`in_parts`, where there was an upload before."""
+    side.objects.delete_temp(ORGANIZATION, FILE)
+    return in_parts(side, body)
+
+
 @pytest.mark.parametrize("body", [b"", BODY, LARGE], ids=["empty", "whole", "in parts"])
 class TestCopy:
     def test_it_holds_the_bytes_with_type_and_disposition(self, side: Side, body: bytes) -> None:
@@ -290,9 +422,6 @@ class TestVersions:
         for _ in range(2):
             side.objects.delete_permanent_of(ORGANIZATION, FILE)
         assert side.storage.permanent() == {keys.permanent_key(ORGANIZATION, OTHER_FILE, NAME): BODY}
-
-
-TTL_SECONDS = 60
 
 
 def url_of(side: Side, version: str | None, **changed: Any) -> str:
