@@ -102,7 +102,7 @@ PROCESSING_ONCE = (
     Protection(
         "A file whose processing was tried before is processed with a lease only",
         "process_upload",
-        "at_once and file.status == 'pending' and file.attempts == 0 and (file.file_size <= MOST_BYTES_AT_ONCE)",
+        "at_once and file.status == 'pending' and file.attempts == 0 and (file.file_size <= most_bytes)",
         "at_once",
         (f"{LEASELESS_TESTS}::test_file_that_was_tried_before_needs_a_lease",),
     ),
