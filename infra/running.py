@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from infra import APPLICATION, VERSION
@@ -16,7 +16,7 @@ from infra.artifacts import template_key, url_of
 from infra.candidate import runtime_of
 from infra.deployment import Deployment, DeploymentError, Report, deploy_stack, find_stack
 from infra.functions import API
-from infra.live_check import STANDARD, LiveCheck, check_once
+from infra.live_check import PATIENCE_SECONDS, STANDARD, LiveCheck, check_once
 from infra.packaging import ROOT
 from infra.parameters import of_stack, without_secrets
 from infra.release_history import Record, Version, new_release_id, read_all, read_template, write
@@ -98,7 +98,8 @@ class Running:
         self.report(f"The new version does not answer as it should: {wrong}")
         self.report(f"Returning to {good.release_id} ...")
         self.deploy_record(good)
-        after = self.live.wait(url)
+        # However little the new version was given: a function starts anew, and keeps for seconds what it knew.
+        after = replace(self.live, patience_seconds=max(self.live.patience_seconds, PATIENCE_SECONDS)).wait(url)
         what = f"does not answer either: {after}" if after else "runs again"
         raise DeploymentError(f"The new version was taken back: {wrong}\nThe version before {what}.")
 
