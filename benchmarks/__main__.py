@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.machine import started_machine
 
-NAMES = ("compare", "bill", "calls", "coldstart", "events", "listing", "processing")
+NAMES = ("compare", "bill", "calls", "coldstart", "events", "listing", "processing", "laptop")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -32,10 +32,11 @@ def main() -> None:
     }
     with started_machine() as environment:
         os.environ.update(environment)
-        from benchmarks import bill, calls, coldstart, compare, events, listing, processing
+        from benchmarks import bill, calls, coldstart, compare, events, laptop, listing, processing
 
         # In the order of NAMES.
-        measurements = dict(zip(NAMES, (compare, bill, calls, coldstart, events, listing, processing), strict=True))
+        modules = (compare, bill, calls, coldstart, events, listing, processing, laptop)
+        measurements = dict(zip(NAMES, modules, strict=True))
         for name in wanted:
             print(f"\n== {name} ==", flush=True)
             found[name] = measurements[name].measure(quick=arguments.quick)

@@ -11,7 +11,7 @@ from pathlib import Path
 from infra.local import emulator
 from infra.local.cache import start_cache
 from infra.local.keys import KeyFile
-from infra.local.processes import answers, free_port
+from infra.local.processes import Child, answers, free_port
 from infra.local.stack import create_data_plane, functions_environment
 
 #: Out of the way: what is measured is the work, not the refusals.
@@ -38,15 +38,21 @@ def _wait(ready: Callable[[], bool]) -> None:
 
 
 @contextmanager
-def started_machine() -> Iterator[dict[str, str]]:
-    """Yields the functions' environment."""
+def started_machine(*, keep_state: bool = False, children: list[Child] | None = None) -> Iterator[dict[str, str]]:
+    """Yields the functions' environment.
+
+    :param keep_state: as `make up` does.
+    :param children: gets the processes.
+    """
     said: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         aws_port, cache_port = free_port(), free_port()
         cache = start_cache(cache_port, Path(folder) / "cache", lambda name, line: said.append(line))
         aws = emulator.start_emulator(
-            aws_port, Path(folder) / "aws", lambda name, line: said.append(line), keep_state=False
+            aws_port, Path(folder) / "aws", lambda name, line: said.append(line), keep_state=keep_state
         )
+        if children is not None:
+            children += [cache, aws]
         try:
             _wait(lambda: answers(cache_port) and emulator.is_ready(aws_port))
             data = create_data_plane(aws_port, cache_port, KeyFile(Path(folder) / "aws"), said.append)

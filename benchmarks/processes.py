@@ -30,6 +30,10 @@ def cpu_ms(session: int) -> float:
     return sum(sum(map(int, told[11:15])) for told in _fields(session)) * 1000 / _TICKS_PER_SECOND
 
 
+def resident_bytes(session: int) -> int:
+    return sum(int(told[21]) for told in _fields(session)) * _PAGE_BYTES
+
+
 @contextmanager
 def peak_of(session: int) -> Iterator[list[int]]:
     """Yields a list that has, after the block, the highest sum of resident bytes."""
@@ -37,7 +41,7 @@ def peak_of(session: int) -> Iterator[list[int]]:
 
     def look() -> None:
         while not done.wait(_SAMPLE_SECONDS):
-            found[0] = max(found[0], sum(int(told[21]) for told in _fields(session)) * _PAGE_BYTES)
+            found[0] = max(found[0], resident_bytes(session))
 
     sampler = threading.Thread(target=look)
     sampler.start()

@@ -39,7 +39,7 @@ DEPLOYED_API_PATH = re.compile(r"/restapis/[a-z0-9]+/api/_user_request_(?:/.*)?"
 BUCKET_PATH = re.compile(r"/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/?")
 #: MiniStack takes these for the account's root and does not check what they sign.
 UNCHECKED_KEY = re.compile(r"|test|\d{12}")
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
 #: More than one of these, and two readers of the request could read different ones.
 SINGLE_HEADERS = ("host", "origin", "authorization")
 
@@ -145,8 +145,8 @@ class Guard:
 
 
 def _in_pieces(send: Send) -> Send:
-    """A client that leaves in the middle of a body, as one does that has seen enough of an object, leaves an error
-    whose traceback holds what was being sent until Python next looks for cycles. So let that be little.
+    """A client that leaves in the middle of a body leaves an error whose traceback holds what was being sent, for as
+    long as the server keeps the connection. So let that be little (emulator_connections.py does the rest).
     """
 
     async def sent(message: MutableMapping[str, Any]) -> None:
@@ -204,11 +204,20 @@ def main() -> None:
 
 def _changed(ministack: Any) -> Keeper | None:
     """What MiniStack is made to do otherwise. Returns what keeps its state, if it is to be kept."""
+    from hypercorn.asyncio.tcp_server import TCPServer
+    from hypercorn.events import RawData
     from ministack.core.concurrency import esm_wake
     from ministack.services import dynamodb, s3, sqs
 
-    from infra.local import emulator_objects, emulator_queries, emulator_state, emulator_waiting
+    from infra.local import (
+        emulator_connections,
+        emulator_objects,
+        emulator_queries,
+        emulator_state,
+        emulator_waiting,
+    )
 
+    emulator_connections.forget_what_nobody_reads(TCPServer, RawData)
     emulator_queries.Queries(dynamodb)
     emulator_waiting.end_polls_at_once(sqs, esm_wake)
     emulator_objects.announce_before_answering(s3)
