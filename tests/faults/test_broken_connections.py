@@ -46,7 +46,7 @@ def test_storage_that_gives_nothing_is_left_to_the_queue(lab: Lab, how: Mode) ->
     with lab.wire.watched(lambda call: how if call.name.endswith("body") else None) as calls:
         lab.handle(lab.receive())
     assert reads(calls) == 1
-    assert status(lab, file_id) == "processing"
+    assert status(lab, file_id) == "pending"
     lab.recover()
     assert status(lab, file_id) == "completed"
     assert not audit(lab)
@@ -72,7 +72,7 @@ def test_bytes_of_two_uploads_are_never_mixed(lab: Lab) -> None:
         lab.handle(lab.receive())
     assert reads(calls) == 2
     assert pieces == 3, "nothing may be read of what took its place"
-    assert status(lab, file_id) == "processing"
+    assert status(lab, file_id) == "pending"
     lab.recover()
     row = lab.row(file_id)
     assert row is not None
