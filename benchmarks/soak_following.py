@@ -74,6 +74,8 @@ def report(found: Findings) -> None:
     show(("the endpoint that lies", "times"), sorted(found.behaved.items()))
     print(f"\n{found.events} events; {found.repeated} posts to that endpoint beyond the first of an event.")
     print("Answers: " + ", ".join(f"{what} {count}" for what, count in sorted(found.answers.items())))
+    if found.wrong:
+        print(*found.webhooks, sep="\n")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,8 @@ class Findings:
     #: Posts beyond the first that was accepted, of all events.
     repeated: int = 0
     answers: Counter[str] = field(default_factory=Counter)
+    #: How the webhooks stand at the end, a sentence each.
+    webhooks: list[str] = field(default_factory=list)
 
 
 class Trial:
@@ -237,7 +239,13 @@ class Trial:
             behaved=self._endpoint.behaved,
             repeated=sum(got.times - 1 for got in self._endpoint.got.values()),
             answers=self._done.answers,
+            webhooks=[self._standing_of(webhook) for webhook in self._api.get("/webhooks").json()["webhooks"]],
         )
+
+    def _standing_of(self, webhook: dict[str, Any]) -> str:
+        shown = {name: webhook[name] for name in ("enabled", "disabled_reason", "failing_since", "position")}
+        last = self._api.get(f"/webhooks/{webhook['id']}/deliveries?limit=1").json()["deliveries"]
+        return f"{webhook['url']}: {shown}, last delivery: {last}"
 
     def _differences(self) -> list[str]:
         """What would be wrong if this were the end."""
