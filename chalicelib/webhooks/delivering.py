@@ -280,7 +280,9 @@ class _Visit:
     def _has_to_disable(self) -> bool:
         if self._is_gone:
             return True
-        return self._is_down and time.time() - (self._failing_since or 0) >= MAX_FAILING_SECONDS
+        # None although it is down: a try that was begun before the last failure, and took longer, was accepted.
+        failing_since = self._failing_since if self._failing_since is not None else time.time()
+        return self._is_down and time.time() - failing_since >= MAX_FAILING_SECONDS
 
     @property
     def _reason(self) -> str:

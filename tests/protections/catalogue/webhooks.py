@@ -106,9 +106,16 @@ WEBHOOKS = (
     Protection(
         "An endpoint that fails for five days is disabled",
         "_Visit._has_to_disable",
-        "self._is_down and time.time() - (self._failing_since or 0) >= MAX_FAILING_SECONDS",
+        "self._is_down and time.time() - failing_since >= MAX_FAILING_SECONDS",
         "False",
         (f"{DELIVERING_TESTS}::test_endpoint_that_fails_for_five_days_is_disabled_with_an_event",),
+    ),
+    Protection(
+        "An endpoint that has just taken an event is not disabled, however many it has refused meanwhile",
+        "_Visit._has_to_disable",
+        "self._failing_since if self._failing_since is not None else time.time()",
+        "self._failing_since or 0",
+        (f"{DELIVERING_TESTS}::test_success_after_the_last_of_many_failures_keeps_it_enabled",),
     ),
     Protection(
         "An endpoint that takes events again is noted before the delivery is",

@@ -276,6 +276,26 @@ def test_one_success_in_five_days_keeps_it_enabled(lab: Lab) -> None:
     assert lab.now(webhook).enabled
 
 
+def test_success_after_the_last_of_many_failures_keeps_it_enabled(lab: Lab) -> None:
+    """An endpoint starts anew: one post is taken, slowly, while the eight after it are refused."""
+    webhook = lab.webhook(types=["file.completed"])
+    slow, *_ = events = lab.happen(delivering.PARALLEL_TRIES + 1)
+
+    def refuses_all_but_the_slow(post: Post) -> Answer:
+        if post.event_id != slow:
+            return answering(503)(post)
+        while len(lab.deliveries(webhook)) < delivering.PARALLEL_TRIES:
+            time.sleep(0.01)
+        return OK(post)
+
+    lab.behave(refuses_all_but_the_slow)
+    lab.work()
+    assert lab.now(webhook).enabled
+    lab.behave(OK)
+    lab.pass_time(DAY / 4)
+    assert {one.event_id for one in lab.deliveries(webhook) if one.status == "delivered"} == set(events)
+
+
 def test_gone_disables_at_once(lab: Lab) -> None:
     webhook = lab.webhook(types=["file.completed"])
     lab.behave(answering(410))
