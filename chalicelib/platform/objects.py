@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: CopyObject takes at most 5 GiB (AWS limit); above it the copy goes part by part.
 MAX_SINGLE_COPY_BYTES = 5 * 1024 * 1024 * 1024
+#: Of one copy. More than workers could have written over it while one of them completed it.
+MAX_LATER_VERSIONS = 10
 _MISSING = frozenset({"NoSuchKey", "404", "NotFound", "NoSuchVersion"})
 _CHANGED = frozenset({"PreconditionFailed", "412"})
 
@@ -287,6 +289,22 @@ class ObjectStore:
         self._s3.delete_object(
             Bucket=self._permanent_bucket, Key=keys.permanent_key(organization_id, file_id, name), VersionId=version
         )
+
+    def make_current(self, organization_id: str, file_id: str, name: str, version: str) -> int:
+        key = keys.permanent_key(organization_id, file_id, name)
+        for taken_back in range(MAX_LATER_VERSIONS):
+            is_latest = self._versions_of(key)
+            if is_latest.get(version, True):
+                return taken_back
+            latest = next(one for one in is_latest if is_latest[one])
+            self.delete_permanent_version(organization_id, file_id, name, latest)
+        return MAX_LATER_VERSIONS
+
+    def _versions_of(self, key: str) -> dict[str, bool]:
+        """Version -> whether it is the current one; of copies and of deletions."""
+        pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._permanent_bucket, Prefix=key)
+        listed = [one for page in pages for one in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]]
+        return {one["VersionId"]: one["IsLatest"] for one in listed if one["Key"] == key}
 
     def delete_permanent_of(self, organization_id: str, file_id: str) -> None:
         found = self._s3.list_objects_v2(

@@ -146,6 +146,12 @@ class Objects(Protocol):
     def delete_permanent_version(self, organization_id: str, file_id: str, name: str, version: str) -> None:
         """Take back one copy, or one deletion, for good; the version below it becomes the current one. Repeatable."""
 
+    def make_current(self, organization_id: str, file_id: str, name: str, version: str) -> int:
+        """Take back for good all that was written over this version of the copy. Repeatable.
+
+        :returns: how many copies and deletions that were.
+        """
+
     def delete_permanent_of(self, organization_id: str, file_id: str) -> None:
         """Delete the copies of a file under whatever name: its row, and so its name, is gone. Repeatable."""
 

@@ -78,6 +78,9 @@ def process_upload(stores: Stores, key: str, worker: str, *, at_once: bool = Fal
         stores.objects.delete_temp(organization_id, file_id)
         stores.objects.delete_permanent_of(organization_id, file_id)
         return Outcome.UNKNOWN_FILE
+    if tries_before and file.status == "completed" and file.object_version is not None:
+        # A worker without a lease may have died before it took its copy back, which hides the right one.
+        stores.objects.make_current(organization_id, file_id, file.object_name, file.object_version)
     settled = _already_settled(stores, file)
     if settled is not None:
         return settled

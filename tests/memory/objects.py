@@ -177,6 +177,10 @@ class MemoryObjects:
         self._wire.begin("delete_permanent_version")
         self._storage.delete_version(keys.permanent_key(organization_id, file_id, name), version)
 
+    def make_current(self, organization_id: str, file_id: str, name: str, version: str) -> int:
+        self._wire.begin("make_current")
+        return self._storage.make_latest(keys.permanent_key(organization_id, file_id, name), version)
+
     def delete_permanent_of(self, organization_id: str, file_id: str) -> None:
         self._wire.begin("delete_permanent_of")
         prefix = keys.permanent_prefix(organization_id, file_id)

@@ -180,6 +180,14 @@ class Storage:
     def delete_version(self, key: str, version_id: str) -> None:
         self._permanent[key] = [v for v in self._permanent.get(key, []) if v.version_id != version_id]
 
+    def make_latest(self, key: str, version_id: str) -> int:
+        """:returns: how many versions were after it, and are not any more."""
+        versions = self._permanent.get(key, [])
+        ids = [version.version_id for version in versions]
+        later = len(versions) - 1 - ids.index(version_id) if version_id in ids else 0
+        self._permanent[key] = versions[: len(versions) - later]
+        return later
+
     def sign(self, terms: Terms, ttl_seconds: int) -> str:
         """:returns: what nobody can guess and only this storage can read, as a signature is."""
         token = self.new_id("signed")

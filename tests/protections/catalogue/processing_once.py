@@ -90,6 +90,13 @@ PROCESSING_ONCE = (
         (f"{PROCESSING_TESTS}::test_who_ends_a_file_that_was_completed_meanwhile_touches_nothing",),
     ),
     Protection(
+        "A copy that a dead worker has left over the right one is deleted",
+        "process_upload",
+        "stores.objects.make_current(organization_id, file_id, file.object_name, file.object_version)",
+        "pass",
+        (f"{LEASELESS_TESTS}::test_copy_of_a_worker_that_died_does_not_hide_that_of_the_one_that_won",),
+    ),
+    Protection(
         "A copy made after another worker's completion is deleted",
         "_lost_the_row",
         "ours is not None and ours != now.object_version",

@@ -73,6 +73,20 @@ def test_of_two_workers_at_once_one_wins_and_the_other_takes_its_copy_back(world
     assert world.temp() == {}
 
 
+def test_copy_of_a_worker_that_died_does_not_hide_that_of_the_one_that_won(world: MemoryWorld, anna: Caller) -> None:
+    file = uploaded(world, anna)
+
+    def second_copies_and_dies() -> None:
+        with just_before(COMPLETING, dies), pytest.raises(Dies):
+            process(world, file, "second")
+
+    with just_before(COMPLETING, second_copies_and_dies):
+        assert process(world, file, "first") is Outcome.COMPLETED
+    assert len(world.memory.storage.versions()) == 2
+    assert again(world, file) is Outcome.ALREADY_COMPLETED
+    assert world.memory.storage.versions() == [now(world, file).object_version]
+
+
 def test_deleted_after_the_copy(world: MemoryWorld, anna: Caller) -> None:
     file = uploaded(world, anna)
     with just_before(COMPLETING, lambda: files.delete_file(world.stores, anna, file.file_id)):

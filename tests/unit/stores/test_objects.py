@@ -388,6 +388,20 @@ class TestVersions:
         assert side.storage.permanent() == {KEY: b"second"}
         assert (download(side, first), download(side, second)) == (None, b"second")
 
+    def test_what_was_written_over_a_copy_is_taken_back_and_no_more(self, side: Side) -> None:
+        before, right, later = stored(side, b"before"), stored(side, b"right"), stored(side, b"later")
+        side.objects.delete_permanent(ORGANIZATION, FILE, NAME)
+        for taken_back in (2, 0):
+            assert side.objects.make_current(ORGANIZATION, FILE, NAME, str(right)) == taken_back
+            assert side.storage.permanent() == {KEY: b"right"}
+        assert (download(side, before), download(side, later)) == (b"before", None)
+
+    def test_nothing_is_taken_back_for_a_copy_that_is_gone(self, side: Side) -> None:
+        gone, later = stored(side, b"gone"), stored(side, b"later")
+        side.objects.delete_permanent_version(ORGANIZATION, FILE, NAME, str(gone))
+        assert side.objects.make_current(ORGANIZATION, FILE, NAME, str(gone)) == 0
+        assert (side.storage.permanent(), download(side, later)) == ({KEY: b"later"}, b"later")
+
     def test_deletion_hides_the_copies_and_can_be_taken_back(self, side: Side) -> None:
         version = stored(side)
         mark = side.objects.delete_permanent(ORGANIZATION, FILE, NAME)
@@ -487,6 +501,7 @@ CALLS: dict[str, Callable[[Objects, TempObject], object]] = {
     "copy_to_permanent": lambda objects, source: copy(objects, source, BODY, "other.txt"),
     "delete_permanent": lambda objects, _: objects.delete_permanent(ORGANIZATION, FILE, NAME),
     "delete_permanent_version": lambda objects, _: objects.delete_permanent_version(ORGANIZATION, FILE, NAME, "v"),
+    "make_current": lambda objects, _: objects.make_current(ORGANIZATION, FILE, NAME, "v"),
     "delete_permanent_of": lambda objects, _: objects.delete_permanent_of(ORGANIZATION, FILE),
 }
 
