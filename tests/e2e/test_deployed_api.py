@@ -159,6 +159,7 @@ PUBLIC = {
     ("GET", "/health"),
     ("GET", "/openapi.json"),
     ("GET", "/"),
+    ("HEAD", "/"),
     ("GET", "/console/{version}/{name}"),
     ("GET", "/console/{version}/{folder}/{name}"),
     ("GET", "/schemas/events.json"),
@@ -394,7 +395,7 @@ def test_parts_are_held_to_the_quota(stack: DeployedStack) -> None:
     for by in ("signing", "sweep"):
         path, key = start({})
         url = sign(path, key, 1).json()["url"]
-        assert httpx.put(url, content=bytes(102 * MEBIBYTE)).status_code == 200
+        assert httpx.put(url, content=bytes(102 * MEBIBYTE), timeout=60).status_code == 200
         if by == "sweep":
             assert run_sweep(stack).get("given_up") == 1
         else:

@@ -46,7 +46,7 @@ def test_step_that_fails_ends_the_drill_and_the_stage_is_deleted(
     drill = drill_on(cache_port, package, [])
     drill.multipart_bytes = -1
     report = run_drill(drill)
-    assert [step.name for step in report.steps if step.wrong] == ["multipart"]
+    assert [step.name for step in report.steps if step.wrong] == ["multipart"], report
     assert [step.name for step in report.steps][-3:] == ["multipart", "tear down", "nothing left"]
     assert not report.passed
 
