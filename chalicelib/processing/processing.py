@@ -26,6 +26,7 @@ from chalicelib.kernel.errors import (
 )
 from chalicelib.kernel.metrics import put_count
 from chalicelib.processing import steps
+from chalicelib.processing.checks import check_bytes, check_sha256, check_size
 from chalicelib.processing.examining import Examined, examine, examine_head
 from chalicelib.processing.outcomes import Outcome as Outcome
 from chalicelib.processing.ports import TempObject
@@ -231,12 +232,12 @@ def _carry_out(stores: Stores, stored: File, file: File, organization: Organizat
         with stores.objects.open_temp(file.organization_id, file.file_id) as source:
             if file.accepted_fingerprint not in (None, source.etag):
                 raise PermanentFault(UPLOADER_DISABLED, discard_bytes=True)
-            _check_size(stores, file, organization, source.size_bytes)
+            check_size(stores, file, organization, source.size_bytes)
             in_steps = steps.needs_several(stores.settings, file, source)
             examined = examine_head(source) if in_steps else examine(source)
     except ObjectMissing:
         raise PermanentFault(BYTES_GONE) from None
-    _check(file, organization, examined)
+    check_bytes(file, organization, examined)
     _require_lease(file)
     if examined.checked is None:
         return _carry_on(stores, file, source, examined)
@@ -265,7 +266,7 @@ def _carry_on(stores: Stores, file: File, source: TempObject, examined: Examined
             file = steps.hash_on(stores, file, step)
             if file.sha256_hash is None:
                 return steps.leave_to_next(stores, file)
-            _check_sha256(file, file.sha256_hash)
+            check_sha256(file, file.sha256_hash)
             file = replace(file, hashed_fingerprint=source.etag)
         copied = steps.copy_on(stores, file, source, examined.mime_type, step)
     except ObjectMissing as error:
@@ -354,36 +355,6 @@ def _fail(stores: Stores, stored: File, file: File, reason: str, *, discard_byte
         # After the row: otherwise a retry after a crash in between would report missing bytes, not the true reason.
         stores.objects.delete_temp(file.organization_id, file.file_id)
     return Outcome.FAILED
-
-
-def _check_size(stores: Stores, file: File, organization: Organization, size_bytes: int) -> None:
-    most = min(stores.settings.max_direct_upload_bytes, organization.policy.max_file_bytes or size_bytes)
-    if size_bytes > most:
-        raise PermanentFault(f"The file has {size_bytes} bytes; at most {most} are allowed.", discard_bytes=True)
-    if not file.size_is_exact and size_bytes <= file.file_size:
-        return
-    if size_bytes != file.file_size:
-        raise PermanentFault(
-            f"The upload has {size_bytes} bytes, not the {file.file_size} that were announced.",
-            discard_bytes=True,
-        )
-
-
-def _check(file: File, organization: Organization, examined: Examined) -> None:
-    if examined.checked is not None:
-        _check_sha256(file, examined.checked.sha256)
-    policy = organization.policy
-    refusal = policy.refusal_of(examined.mime_type) or policy.refusal_of_name(file.filename, examined.mime_type)
-    if refusal is not None:
-        raise PermanentFault(refusal, discard_bytes=True)
-
-
-def _check_sha256(file: File, sha256: str) -> None:
-    if file.expected_sha256 and file.expected_sha256 != sha256:
-        raise PermanentFault(
-            f"The SHA-256 of the upload is {sha256}, not the announced {file.expected_sha256}.",
-            discard_bytes=True,
-        )
 
 
 def _abort_copy(stores: Stores, file: File) -> None:

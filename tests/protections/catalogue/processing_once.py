@@ -56,7 +56,7 @@ PROCESSING_ONCE = (
     ),
     Protection(
         "A policy's rule on extensions holds for an upload",
-        "_check",
+        "check_bytes",
         "policy.refusal_of(examined.mime_type) or policy.refusal_of_name(file.filename, examined.mime_type)",
         "policy.refusal_of(examined.mime_type)",
         (f"{EXTENSIONS_TESTS}::test_upload_whose_extension_is_another_types_fails_and_its_bytes_go",),
@@ -188,7 +188,7 @@ PROCESSING_ONCE = (
     ),
     Protection(
         "Bytes with another checksum than announced are refused",
-        "_check_sha256",
+        "check_sha256",
         "file.expected_sha256 and file.expected_sha256 != sha256",
         "False",
         (f"{DIRECT_TESTS}::test_other_bytes_than_announced_fail_and_are_deleted",),
