@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from botocore import handlers
-from botocore.awsrequest import AWSRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 
 from infra.functions import FUNCTIONS
 from tests.roles.actions import Request, needed
@@ -77,7 +77,9 @@ def written(needs: Iterable[Need]) -> str:
 def listen(stack: str) -> None:
     """Before the first client is made, for the whole process."""
 
-    def note(request: AWSRequest, event_name: str, signature_version: str, **_: Any) -> None:
+    def note(
+        request: AWSRequest | AWSPreparedRequest, event_name: str, signature_version: str = "v4", **_: Any
+    ) -> None:
         function = _function()
         if function is not None:
             service, operation = event_name.split(".")[1:]
@@ -86,12 +88,13 @@ def listen(stack: str) -> None:
                 operation=operation,
                 url=str(request.url),
                 headers={name.lower(): _text(value) for name, value in request.headers.items()},
-                body=_text(request.data),
+                body=_text(request.data if isinstance(request, AWSRequest) else request.body),
                 presigned=signature_version.endswith(("-query", "-presign-post")),
             )
             _seen.update((function, action, resource) for action, resource in needed(asked, stack))
 
-    handlers.BUILTIN_HANDLERS.append(("before-sign", note))
+    # What is signed for somebody else is never sent; what the fast path sends botocore has not signed.
+    handlers.BUILTIN_HANDLERS += [("before-sign", note), ("before-send", note)]
     _follow_threads()
 
 
