@@ -178,9 +178,10 @@ def main(port: int) -> None:
     from moto import mock_aws
 
     from infra.local.api import make_server
-    from tests import faster
+    from tests import faster, moto_gaps
 
     faster.speed_up_moto()
+    moto_gaps.fill_gaps()
     with mock_aws():
         build_aws()
         add_users()
